@@ -1,0 +1,191 @@
+"""Typed settings of each kind of stack: read from Pulumi config, checked whole before any resource is declared.
+
+Every stack has one structured config value, ``spotlane:settings``; its shape follows from the stack's kind, which follows from the stack's name.
+All faults are gathered and reported together (:class:`SettingsError`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+CloudName = Literal["aws", "azure", "gcp"]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z](?:-?[a-z0-9]){1,30}$")]
+TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,19}$")]
+
+
+class SettingsError(ValueError):
+    """A stack's name or settings are wrong. ``faults`` lists every one as ``field: what is wrong``."""
+
+    def __init__(self, stack: str, faults: list[str]) -> None:
+        self.stack = stack
+        self.faults = faults
+        super().__init__(f"stack {stack!r}: " + "; ".join(faults))
+
+
+class Settings(BaseModel):
+    """Base of the settings: camelCase in config, unknown fields refused, frozen."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+
+class EdgeSettings(Settings):
+    """The platform's edge on Cloudflare."""
+
+    account_id: str
+    zone: str
+    zone_id: str
+    automation_url: str
+    """Where the Workflow reaches the automation service (a Cloudflare Tunnel's host in production)."""
+    platform_key_sha256: str
+    """SHA-256 (hex) of the platform's first API key; the key itself never reaches the edge's settings."""
+
+
+class AwsTenant(Settings):
+    """A new account in an organizational unit, or an existing account."""
+
+    existing_account_id: str | None = None
+    email: str | None = None
+    organizational_unit_id: str | None = None
+
+
+class AzureTenant(Settings):
+    """A new subscription under a billing scope and management group, or an existing one."""
+
+    existing_subscription_id: str | None = None
+    billing_scope: str | None = None
+    management_group_id: str | None = None
+
+
+class GcpTenant(Settings):
+    """A new project in a folder, or an existing one."""
+
+    existing_project_id: str | None = None
+    project_id: str | None = None
+    folder_id: str | None = None
+    billing_account: str | None = None
+
+
+class TenantSettings(Settings):
+    """A tenant's own account, subscription and project; a cloud left out is not made."""
+
+    boundary: dict[str, Any]
+    """The document of ``domain.boundary.model.Boundary``."""
+    aws: AwsTenant | None = None
+    azure: AzureTenant | None = None
+    gcp: GcpTenant | None = None
+
+
+class RegionSettings(Settings):
+    """A tenant's network and identity in one region. Account ids come from the tenant's stack."""
+
+    cidr: str = Field(examples=["10.16.0.0/16"])
+    zones: list[str] = Field(min_length=1)
+    """Zone names in the cloud's own form, in the order of their subnets; ["-"] where the region has none."""
+
+
+class AddressSettings(Settings):
+    """A workload's TCP address for life."""
+
+    account_id: str
+    zone: str
+    zone_id: str
+    tcp_port: int = Field(ge=1, le=65535)
+
+
+class MachineSettings(Settings):
+    """What the machine runs and how it reports."""
+
+    artifact_url: str
+    artifact_digest: str
+    command: list[str] = Field(min_length=1)
+    env: dict[str, str] = Field(default_factory=dict)
+    http_port: int | None = None
+    tcp_port: int | None = None
+    health_path: str = "/healthz"
+    drain_seconds: float = 5.0
+    incident_url: str
+    """``POST`` target of the agent's notices (``$SPOTLANE_API_URL/incidents``)."""
+    placement_token: str = Field(repr=False)
+    """Good for this placement only: fetches its artifact, reports its notices. A Pulumi secret."""
+
+
+class PlacementSettings(Settings):
+    """One generation: a spot machine, its boot and its tunnel. Network and identity come from the region's stack."""
+
+    cloud: CloudName
+    region: str
+    zone: str
+    instance_type: str
+    arch: Literal["x86_64", "arm64"] = "x86_64"
+    max_usd_per_hour: float | None = Field(default=None, gt=0)
+    """Bid ceiling in USD/h; null takes the cloud's default (the on-demand price)."""
+    zone_name: str
+    """Cloudflare zone in which the origin's name stands."""
+    cloudflare_zone_id: str
+    cloudflare_account_id: str
+    machine: MachineSettings
+    tags: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StackName:
+    """A stack's name, taken apart."""
+
+    kind: Literal["edge", "tenant", "region", "address", "placement"]
+    tenant: str = ""
+    cloud: str = ""
+    region: str = ""
+    workload: str = ""
+    generation: int = 0
+
+
+_FORMS: list[tuple[str, str]] = [
+    ("edge", r"^edge$"),
+    ("tenant", r"^tenant\.(?P<tenant>[a-z][a-z0-9]{1,19})$"),
+    ("region", r"^region\.(?P<tenant>[a-z][a-z0-9]{1,19})\.(?P<cloud>aws|azure|gcp)\.(?P<region>[a-z0-9-]+)$"),
+    ("address", r"^address\.(?P<tenant>[a-z][a-z0-9]{1,19})\.(?P<workload>[a-z](?:-?[a-z0-9]){1,30})$"),
+    ("placement", r"^placement\.(?P<tenant>[a-z][a-z0-9]{1,19})\.(?P<workload>[a-z](?:-?[a-z0-9]){1,30})\.(?P<generation>[1-9][0-9]*)$"),
+]
+
+_MODELS: dict[str, type[Settings]] = {
+    "edge": EdgeSettings,
+    "tenant": TenantSettings,
+    "region": RegionSettings,
+    "address": AddressSettings,
+    "placement": PlacementSettings,
+}
+
+
+def parse_stack_name(name: str) -> StackName:
+    """The parts of stack ``name``. Raises :class:`SettingsError` naming the five forms."""
+    for kind, form in _FORMS:
+        if match := re.match(form, name):
+            parts: dict[str, Any] = match.groupdict()
+            if "generation" in parts:
+                parts["generation"] = int(parts["generation"])
+            return StackName(kind=kind, **parts)  # type: ignore[arg-type]  # the kinds of _FORMS are those of StackName
+    raise SettingsError(
+        name,
+        [
+            "name: no stack has this form; use edge, tenant.<tenant>, region.<tenant>.<cloud>.<region>, "
+            "address.<tenant>.<workload> or placement.<tenant>.<workload>.<generation>"
+        ],
+    )
+
+
+def load_settings(stack: str, document: Mapping[str, Any] | None) -> Settings:
+    """The settings of ``stack`` from its ``spotlane:settings`` value. Raises :class:`SettingsError` with every fault."""
+    kind = parse_stack_name(stack).kind
+    if document is None:
+        raise SettingsError(stack, [f"spotlane:settings: missing; copy the example of stacks/config for a {kind} stack"])
+    try:
+        return _MODELS[kind].model_validate(dict(document))
+    except ValidationError as error:
+        faults = [".".join(str(part) for part in fault["loc"]) + ": " + fault["msg"] for fault in error.errors()]
+        raise SettingsError(stack, faults) from error
