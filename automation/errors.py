@@ -1,0 +1,50 @@
+"""What the automation service refuses or fails at.
+
+AutomationError
+├── EngineMissing        no engine program, or one too old
+├── EngineFailed         an operation ended with an error; its diagnostics
+├── UnknownRun           no run of that id
+├── MoveRefused          a move asked for leaves the boundary, or no offer serves; its findings
+└── NothingToMove        the workload isn't served, or is moving already
+"""
+
+from __future__ import annotations
+
+from spotlane.wire import PolicyFinding
+
+
+class AutomationError(Exception):
+    """Base of all; the text says what, which and what to do."""
+
+
+class EngineMissing(AutomationError):
+    """The engine can't be started."""
+
+
+class EngineFailed(AutomationError):
+    """``operation`` on ``stack`` failed."""
+
+    def __init__(self, stack: str, operation: str, diagnostics: list[str], findings: list[PolicyFinding]) -> None:
+        self.stack = stack
+        self.operation = operation
+        self.diagnostics = diagnostics
+        self.findings = findings
+        super().__init__(f"{operation} of {stack} failed: " + ("; ".join(diagnostics) or "the engine gave no reason"))
+
+
+class UnknownRun(AutomationError):
+    """No run has this id."""
+
+
+class MoveRefused(AutomationError):
+    """The move asked for is not allowed; nothing was changed."""
+
+    def __init__(self, workload: str, reason: str, findings: list[PolicyFinding]) -> None:
+        self.workload = workload
+        self.reason = reason
+        self.findings = findings
+        super().__init__(f"{workload} was not moved: {reason}")
+
+
+class NothingToMove(AutomationError):
+    """The workload can't move now."""

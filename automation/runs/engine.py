@@ -1,0 +1,176 @@
+"""The Pulumi engine, called as directly as it allows: one process an operation.
+
+The programs are those of ``stacks/``; a project file of our own names them and keeps stack settings in the state directory, so that a run never
+writes into the checkout. ``PULUMI_DEBUG_COMMANDS`` makes the engine offer ``--event-log``, as the Automation API does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from automation.errors import EngineFailed, EngineMissing
+from automation.runs.events import RunOutcome, read
+from automation.runs.process import EngineProcess
+
+SECRET_PATHS = ("machine.placementToken",)
+"""Paths inside ``spotlane:settings`` that are stored encrypted."""
+
+
+@dataclass(frozen=True)
+class PolicyPack:
+    """An executable pack and the file of its configuration."""
+
+    program: Path
+    config: Path | None
+
+
+class Engine:
+    """Operations on stacks. One at a time per stack: the caller's duty (the run queue's partitions)."""
+
+    def __init__(self, program: str, root: Path, project: Path, environment: Mapping[str, str]) -> None:
+        self._program = program
+        self._project = project
+        self._config = project.parent / "config"
+        self._environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "1"}
+        project.mkdir(parents=True, exist_ok=True)
+        self._config.mkdir(parents=True, exist_ok=True)
+        python = root / ".venv"
+        document: dict[str, Any] = {"name": "spotlane", "main": f"{root / 'stacks'}{os.sep}", "stackConfigDir": str(self._config), "runtime": {"name": "python"}}
+        if python.is_dir():
+            document["runtime"]["options"] = {"virtualenv": str(python)}
+        (project / "Pulumi.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def version(self) -> str:
+        """The engine's version. Raises :class:`EngineMissing`."""
+        try:
+            answer = subprocess.run([self._program, "version"], env=self._environment, capture_output=True, text=True, timeout=30, check=False)
+        except OSError as error:
+            raise EngineMissing(f"the Pulumi engine {self._program!r} can't be started ({error}); run `make setup`") from error
+        return answer.stdout.strip()
+
+    def settle(self, stack: str, settings: Mapping[str, Any] | None) -> None:
+        """Makes the stack where it isn't, and writes its settings; with ``settings`` None those of the last run stay."""
+        file = self._config / f"Pulumi.{stack}.yaml"
+        if settings is None:
+            if not file.exists():
+                raise EngineFailed(stack, "settle", [f"no settings are known for {stack}; give them with the run"], [])
+            return
+        plain, secrets = _split(dict(settings))
+        if not self.exists(stack):
+            self._tool(stack, "settle", ["stack", "init", stack, "--no-select"])
+        document = yaml.safe_load(file.read_text()) if file.exists() else {}
+        kept = (document.get("config") or {}).get("spotlane:settings") or {}
+        if secrets and _same(kept, plain, secrets):
+            return
+        document["config"] = {"spotlane:settings": plain}
+        replacement = file.with_suffix(".new")
+        replacement.write_text(yaml.safe_dump(document, sort_keys=False))
+        replacement.replace(file)
+        for path, value in secrets.items():
+            self._tool(stack, "settle", ["config", "set", "-s", stack, "--path", "--secret", f"spotlane:settings.{path}"], stdin=value)
+
+    def exists(self, stack: str) -> bool:
+        """Whether the backend has this stack."""
+        backend = self._environment.get("PULUMI_BACKEND_URL", "")
+        if backend.startswith("file://"):
+            return Path(backend.removeprefix("file://"), ".pulumi", "stacks", "spotlane", f"{stack}.json").exists()
+        listed = self._tool(stack, "settle", ["stack", "ls", "--json"])
+        return any(entry["name"] == stack for entry in json.loads(listed))
+
+    def up(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
+        """Previews with the packs, then updates with the packs. Raises :class:`EngineFailed`; a mandatory finding leaves the stack as it was."""
+        return self._operate(stack, "up", ["up", "--yes", *_pack_flags(packs)], journal)
+
+    def preview(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
+        """What an update would do. Raises :class:`EngineFailed`."""
+        return self._operate(stack, "preview", ["preview", *_pack_flags(packs)], journal)
+
+    def refresh(self, stack: str, journal: Path) -> RunOutcome:
+        """Takes the clouds' answers into the state. Raises :class:`EngineFailed`."""
+        return self._operate(stack, "refresh", ["refresh", "--yes", "--skip-preview"], journal)
+
+    def destroy(self, stack: str, journal: Path) -> RunOutcome:
+        """Destroys the stack and forgets it; nothing to do where it doesn't exist. Raises :class:`EngineFailed`."""
+        if not self.exists(stack):
+            return RunOutcome()
+        return self._operate(stack, "destroy", ["destroy", "--yes", "--skip-preview", "--remove"], journal)
+
+    def recover(self, stack: str, journal: Path) -> None:
+        """Brings a stack whose engine died into a state that an update can go on from.
+
+        Cancels the dead lock and asks the clouds what became of the resources in hand; idempotent creates make the next update take over what
+        the dead one had begun. The process of the dead run is ended first, should it still live.
+        """
+        EngineProcess.of(journal).end()
+        if not self.exists(stack):
+            return
+        self._tool(stack, "cancel", ["cancel", "-s", stack, "--yes"])
+        self._tool(stack, "refresh", ["refresh", "-s", stack, "--yes", "--skip-preview", "--non-interactive", "--clear-pending-creates"])
+
+    def _operate(self, stack: str, operation: str, arguments: list[str], journal: Path) -> RunOutcome:
+        journal.parent.mkdir(parents=True, exist_ok=True)
+        journal.unlink(missing_ok=True)
+        command = [self._program, *arguments, "-s", stack, "--non-interactive", "--color", "never", "--event-log", str(journal), "-C", str(self._project)]
+        process = EngineProcess.start(command, self._environment, journal)
+        code = process.wait()
+        outcome = read(journal.read_text().splitlines()) if journal.exists() else RunOutcome()
+        if code != 0:
+            diagnostics = outcome.errors or process.tail()
+            raise EngineFailed(stack, operation, diagnostics, outcome.findings)
+        return outcome
+
+    def _tool(self, stack: str, operation: str, arguments: list[str], stdin: str | None = None) -> str:
+        command = [self._program, *arguments, "-C", str(self._project)]
+        try:
+            answer = subprocess.run(command, env=self._environment, input=stdin, capture_output=True, text=True, timeout=300, check=False)
+        except OSError as error:
+            raise EngineMissing(f"the Pulumi engine {self._program!r} can't be started ({error}); run `make setup`") from error
+        if answer.returncode != 0:
+            text = (answer.stderr or answer.stdout).strip().splitlines()
+            raise EngineFailed(stack, operation, text[-3:], [])
+        return answer.stdout
+
+
+def _pack_flags(packs: list[PolicyPack]) -> list[str]:
+    flags: list[str] = []
+    for pack in packs:
+        flags += ["--policy-pack", str(pack.program)]
+        if pack.config is not None:
+            flags += ["--policy-pack-config", str(pack.config)]
+    return flags
+
+
+def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Settings without their secrets, and the secrets by path."""
+    plain: dict[str, Any] = json.loads(json.dumps(settings))
+    secrets: dict[str, str] = {}
+    for path in SECRET_PATHS:
+        *parents, last = path.split(".")
+        holder: Any = plain
+        for parent in parents:
+            holder = holder.get(parent) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and isinstance(holder.get(last), str):
+            secrets[path] = holder.pop(last)
+    return plain, secrets
+
+
+def _same(kept: dict[str, Any], plain: dict[str, Any], secrets: dict[str, str]) -> bool:
+    """Whether the settings kept differ at most in their (encrypted, newly issued) secrets: a machine's token isn't renewed by a rerun."""
+    without: dict[str, Any] = json.loads(json.dumps(kept))
+    for path in secrets:
+        *parents, last = path.split(".")
+        holder: Any = without
+        for parent in parents:
+            holder = holder.get(parent) if isinstance(holder, dict) else None
+        if not isinstance(holder, dict) or holder.pop(last, None) is None:
+            return False
+    return without == plain
+

@@ -1,0 +1,43 @@
+"""Where a run's event log stands, and how it is read while it grows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+_POLL_SECONDS = 0.2
+
+
+class Journals:
+    """Event logs by run id, kept under one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def of(self, run: str) -> Path:
+        """The event log of a run."""
+        return self._directory / f"{run}.jsonl"
+
+    async def follow(self, run: str, ended: Callable[[], bool], after: int = 0) -> AsyncIterator[tuple[int, str]]:
+        """Events of a run as ``(line number from 1, JSON text)``, from after line ``after``, until the run has ended and all is read."""
+        path = self.of(run)
+        position = 0
+        number = 0
+        rest = ""
+        while True:
+            last = ended()
+            if path.exists():
+                with path.open() as log:
+                    log.seek(position)
+                    rest += log.read()
+                    position = log.tell()
+                *lines, rest = rest.split("\n")
+                for line in lines:
+                    number += 1
+                    if number > after and line:
+                        yield number, line
+            if last:
+                return
+            await asyncio.sleep(_POLL_SECONDS)

@@ -1,0 +1,233 @@
+"""Durable runs: stored before they are acknowledged, one at a time per stack, finished or repaired after a crash.
+
+DBOS keeps them (SQLite by default). A run's id is derived from its idempotency key, so the same request twice is one run. Two queues: the
+*foundations* (edge, tenant, region and address stacks) and the *placements*, which wait for their foundations; so a waiting placement never takes
+the place that its foundation needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID
+from dbos import WorkflowHandle as Handle
+
+from automation.errors import AutomationError, EngineFailed, UnknownRun
+from automation.runs.engine import Engine, PolicyPack
+from automation.runs.events import RunOutcome
+from automation.runs.journal import Journals
+from automation.runs.process import EngineProcess
+from spotlane.errors import ApiProblem, SpotlaneError
+from spotlane.wire import Json, Run, RunEvent, RunRequest
+
+FOUNDATIONS = "foundations"
+PLACEMENTS = "placements"
+_PRIORITY = {"interruption": 1, "health": 2, "price": 3, "drift": 4}
+_POLL_SECONDS = 0.1
+_DELIVERY_ATTEMPTS = 40
+_STATUS = {
+    "ENQUEUED": "queued",
+    "DELAYED": "queued",
+    "PENDING": "running",
+    "SUCCESS": "succeeded",
+    "ERROR": "failed",
+    "CANCELLED": "cancelled",
+    "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
+}
+
+
+class Plans(Protocol):
+    """What a run needs to know beyond its request."""
+
+    def foundations(self, request: RunRequest) -> list[RunRequest]:
+        """Runs that must have succeeded before this one; empty where there are none."""
+        ...
+
+    def settings(self, request: RunRequest) -> Json | None:
+        """The stack's settings; None keeps those of its last run."""
+        ...
+
+    def packs(self, request: RunRequest) -> list[PolicyPack]:
+        """The policy packs by which previews and updates of this stack are judged."""
+        ...
+
+    def finished(self, request: RunRequest, outcome: RunOutcome) -> None:
+        """Called once a run succeeded, before it is reported; idempotent."""
+        ...
+
+
+def run_id(request: RunRequest) -> str:
+    """The run's id: the same idempotency key is the same run."""
+    return "run-" + hashlib.sha256(request.idempotency_key.encode()).hexdigest()[:24]
+
+
+@DBOS.dbos_class()
+class RunExecutor(DBOSConfiguredInstance):
+    """Carries runs out. One instance a process, made before ``DBOS.launch``."""
+
+    def __init__(self, engine: Engine, plans: Plans, journals: Journals, deliver: Callable[[str, RunEvent], None]) -> None:
+        super().__init__("runs")
+        self._engine = engine
+        self._plans = plans
+        self._journals = journals
+        self._send = deliver
+
+    @DBOS.workflow(name="execute", max_recovery_attempts=1000)
+    def execute(self, document: Json) -> Json:
+        """One run from its foundations to its delivery; the finished :class:`Run`."""
+        request = RunRequest.model_validate(document)
+        started = self._clock()
+        try:
+            for foundation in self._foundations(document):
+                handle = enqueue(self, RunRequest.model_validate(foundation))
+                below = Run.model_validate(handle.get_result(polling_interval_sec=_POLL_SECONDS))
+                if below.status != "succeeded":
+                    result = _ended(request, started, self._clock(), error=f"{below.stack}: {below.error}", findings=_dump(below)["findings"])
+                    break
+            else:
+                result = self._operate(document, started)
+        except Exception as error:  # noqa: BLE001  # a run ends with a result that names its failure, never without one
+            result = _ended(request, started, self._clock(), error=f"{type(error).__name__}: {error}")
+        if request.migration is not None and request.step is not None:
+            with SetWorkflowID(f"{run_id(request)}-delivery"):
+                DBOS.start_workflow(self.report, request.migration, {"run": result, "step": request.step})
+        return result
+
+    @DBOS.workflow(name="report", max_recovery_attempts=1000)
+    def report(self, migration: str, event: Json) -> None:
+        """Delivers a result to the saga that waits for it, however long the edge is away."""
+        self._deliver(migration, event)
+
+    @DBOS.step(name="clock")
+    def _clock(self) -> str:
+        return datetime.now(UTC).isoformat()
+
+    @DBOS.step(name="foundations", retries_allowed=True, interval_seconds=0.5, max_attempts=5)
+    def _foundations(self, document: Json) -> list[Json]:
+        request = RunRequest.model_validate(document)
+        return [_dump(foundation) for foundation in self._plans.foundations(request)]
+
+    @DBOS.step(name="operate")
+    def _operate(self, document: Json, started: str) -> Json:
+        request = RunRequest.model_validate(document)
+        stack = request.stack.name
+        journal = self._journals.of(run_id(request))
+        try:
+            if EngineProcess.of(journal).pid is not None:
+                self._engine.recover(stack, journal)
+            outcome = self._call(request, stack)
+            self._plans.finished(request, outcome)
+        except EngineFailed as error:
+            findings = [_dump(finding) for finding in error.findings]
+            return _ended(request, started, datetime.now(UTC).isoformat(), error="; ".join(error.diagnostics) or str(error), findings=findings)
+        except (AutomationError, SpotlaneError) as error:
+            return _ended(request, started, datetime.now(UTC).isoformat(), error=str(error))
+        findings = [_dump(finding) for finding in outcome.findings]
+        return _ended(request, started, datetime.now(UTC).isoformat(), changes=dict(outcome.changes), outputs=outcome.outputs, findings=findings)
+
+    def _call(self, request: RunRequest, stack: str) -> RunOutcome:
+        journal = self._journals.of(run_id(request))
+        if request.operation == "destroy":
+            return self._engine.destroy(stack, journal)
+        self._engine.settle(stack, self._plans.settings(request))
+        if request.operation == "refresh":
+            return self._engine.refresh(stack, journal)
+        packs = self._plans.packs(request)
+        return self._engine.preview(stack, packs, journal) if request.operation == "preview" else self._engine.up(stack, packs, journal)
+
+    @DBOS.step(name="deliver", retries_allowed=True, interval_seconds=0.5, backoff_rate=1.5, max_attempts=_DELIVERY_ATTEMPTS)
+    def _deliver(self, migration: str, event: Json) -> None:
+        try:
+            self._send(migration, RunEvent.model_validate(event))
+        except ApiProblem as problem:
+            if problem.problem.status not in (404, 409, 410):
+                raise
+
+
+class Runs:
+    """The run queue as the service and the scheduler see it."""
+
+    def __init__(self, executor: RunExecutor, journals: Journals, concurrent: int) -> None:
+        self._executor = executor
+        self.journals = journals
+        for queue in (FOUNDATIONS, PLACEMENTS):
+            DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=concurrent, polling_interval_sec=_POLL_SECONDS)
+
+    def submit(self, request: RunRequest) -> tuple[Run, bool]:
+        """Accepts a run; ``(run, whether it is new)``. It is stored when this returns."""
+        known = DBOS.get_workflow_status(run_id(request)) is not None
+        if not known:
+            enqueue(self._executor, request)
+        return self.get(run_id(request)), not known
+
+    def get(self, run: str) -> Run:
+        """One run. Raises :class:`UnknownRun`."""
+        status = DBOS.get_workflow_status(run)
+        if status is None or status.name != "execute" or not status.input:
+            raise UnknownRun(f"no run has the id {run!r}")
+        if status.status == "SUCCESS":
+            return Run.model_validate(status.output)
+        request = RunRequest.model_validate(status.input["args"][0])
+        accepted = datetime.fromtimestamp((status.created_at or 0) / 1000, UTC)
+        return Run.model_validate(
+            {
+                "id": run,
+                "stack": request.stack.name,
+                "operation": request.operation,
+                "status": _STATUS[status.status],
+                "error": str(status.error) if status.error else None,
+                "changes": {},
+                "findings": [],
+                "outputs": {},
+                "acceptedAt": accepted,
+                "startedAt": None,
+                "finishedAt": None,
+            }
+        )
+
+    def ended(self, run: str) -> bool:
+        """Whether the run has a result."""
+        return self.get(run).status not in ("queued", "running")
+
+
+def enqueue(executor: RunExecutor, request: RunRequest) -> Handle[Json]:
+    """Stores the run in its queue; the same run twice is one."""
+    queue = PLACEMENTS if request.stack.kind == "placement" else FOUNDATIONS
+    with (
+        SetWorkflowID(run_id(request)),
+        SetEnqueueOptions(queue_partition_key=request.stack.name, priority=_PRIORITY[request.priority]),
+    ):
+        return DBOS.enqueue_workflow(queue, executor.execute, _dump(request))
+
+
+def _dump(model: Any) -> Json:
+    document: Json = model.model_dump(mode="json", by_alias=True)
+    return document
+
+
+def _ended(
+    request: RunRequest,
+    started: str,
+    finished: str,
+    *,
+    error: str | None = None,
+    changes: dict[str, int] | None = None,
+    outputs: Json | None = None,
+    findings: list[Json] | None = None,
+) -> Json:
+    return {
+        "id": run_id(request),
+        "stack": request.stack.name,
+        "operation": request.operation,
+        "status": "failed" if error is not None else "succeeded",
+        "error": error,
+        "changes": changes or {},
+        "findings": findings or [],
+        "outputs": outputs or {},
+        "acceptedAt": started,
+        "startedAt": started,
+        "finishedAt": finished,
+    }

@@ -1,0 +1,113 @@
+"""HTTP to the edge API and the automation service: tokens, retries, problems, names under ``.localhost``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+from pydantic import ValidationError
+
+from spotlane.errors import ApiProblem, NotSignedIn, Unreachable
+from spotlane.wire import Problem, Token
+
+_RETRIED = {502, 503, 504}
+_ATTEMPTS = 4
+_BACKOFF_SECONDS = 0.2
+
+
+class LoopbackNames(httpx.BaseTransport):
+    """Resolves names under ``.localhost`` to 127.0.0.1 itself (RFC 6761, section 6.3), which not every resolver does."""
+
+    def __init__(self, inner: httpx.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host.endswith(".localhost"):
+            request.url = request.url.copy_with(host="127.0.0.1")
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class TokenSource:
+    """A token for an API key, exchanged when needed and renewed a minute before it expires."""
+
+    def __init__(self, http: httpx.Client, api_url: str, api_key: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._http = http
+        self._url = api_url.rstrip("/") + "/tokens"
+        self._key = api_key
+        self._monotonic = monotonic
+        self._token: Token | None = None
+        self._renew_at = 0.0
+
+    def header(self) -> str:
+        """The ``Authorization`` header. Raises :class:`NotSignedIn` for an unknown key, :class:`Unreachable` where there is no answer."""
+        if self._token is None or self._monotonic() >= self._renew_at:
+            answer = send(self._http, "edge API", "POST", self._url, json={"apiKey": self._key})
+            if answer.status_code in (400, 401, 403):
+                raise NotSignedIn("the API key isn't known; check SPOTLANE_API_KEY or ask your administrator for a new key")
+            raise_for_problem(answer)
+            self._token = Token.model_validate(answer.json())
+            self._renew_at = self._monotonic() + max(self._token.expires_in - 60, 5)
+        return f"Bearer {self._token.access_token}"
+
+    def forget(self) -> None:
+        """Drops the token, so that the next call exchanges the key again."""
+        self._token = None
+
+
+def client(timeout_seconds: float = 30.0) -> httpx.Client:
+    """An HTTP client for Spotlane's own services: never through a proxy, names under ``.localhost`` on loopback."""
+    limits = httpx.Limits(max_connections=32, max_keepalive_connections=8)
+    return httpx.Client(transport=LoopbackNames(httpx.HTTPTransport(limits=limits)), timeout=timeout_seconds, trust_env=False)
+
+
+def send(
+    http: httpx.Client,
+    service: str,
+    method: str,
+    url: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    params: Mapping[str, str] | None = None,
+    json: Any = None,
+    content: bytes | None = None,
+) -> httpx.Response:
+    """Sends one request; connect errors and 502/503/504 are tried again with backoff (every call of the API is idempotent).
+
+    Raises :class:`Unreachable` when there is still no answer.
+    """
+    wait = _BACKOFF_SECONDS
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            answer = http.request(method, url, headers=dict(headers or {}), params=dict(params or {}), json=json, content=content)
+        except httpx.TransportError as error:
+            if attempt == _ATTEMPTS:
+                raise Unreachable(service, url, str(error) or type(error).__name__, _advice(url)) from error
+        else:
+            if answer.status_code not in _RETRIED or attempt == _ATTEMPTS:
+                return answer
+        time.sleep(wait)
+        wait *= 2
+    raise AssertionError("the last attempt returns or raises")
+
+
+def raise_for_problem(answer: httpx.Response) -> None:
+    """Raises :class:`ApiProblem` for an answer of 4xx or 5xx."""
+    if answer.is_success:
+        return
+    try:
+        problem = Problem.model_validate(answer.json())
+    except (ValueError, ValidationError):
+        title = f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}"
+        problem = Problem(type="https://spotlane.dev/problems/unexpected-answer", title=title, status=answer.status_code, detail=answer.text[:300])
+    raise ApiProblem(problem)
+
+
+def _advice(url: str) -> str:
+    if ".localhost" in url or "127.0.0.1" in url:
+        return "start the local cloud with `spotlane local up`, or look at `spotlane local status`"
+    return "check the address and your network"
