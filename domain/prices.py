@@ -1,0 +1,55 @@
+"""Prices with their source and age. What isn't known is :class:`Unknown`, never 0."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from domain.catalog import OfferRef
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A figure that nobody told us; ``reason`` says why."""
+
+    reason: str = "not observed"
+
+
+Price = float | Unknown
+"""USD/h, above 0."""
+Rate = float | Unknown
+"""Events per hour, 0 or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What one offer costs, as a feed last confirmed it at ``observed_at`` (the market's clock).
+
+    ``doubtful`` says why the figure isn't trusted (a jump that is held back until it is confirmed); such a quote starts no move.
+    """
+
+    offer: OfferRef
+    spot: Price
+    on_demand: Price
+    source: str
+    observed_at: datetime
+    interruptions_per_hour: Rate = Unknown()
+    doubtful: str | None = None
+
+    def age(self, now: datetime) -> timedelta:
+        """Time since the quote was last confirmed; a quote from the future (clocks differ by a little) has age 0."""
+        return max(now - self.observed_at, timedelta(0))
+
+    def is_fresh(self, now: datetime, limit: timedelta) -> bool:
+        """Whether the quote may start a move: trusted, and not older than ``limit``."""
+        return self.doubtful is None and self.age(now) <= limit
+
+
+def known(figure: float | Unknown) -> float | None:
+    """The figure, or None where it isn't known: for wire formats, where unknown is null."""
+    return None if isinstance(figure, Unknown) else figure
+
+
+def or_unknown(figure: float | None, reason: str = "not observed") -> float | Unknown:
+    """The figure of a wire format; null is :class:`Unknown`."""
+    return Unknown(reason) if figure is None else figure
