@@ -198,6 +198,14 @@ class AutomationClient:
         """Moves a workload now. Raises ApiProblem with findings where the boundary refuses."""
         return self._session.one(wire.Migration, "POST", "/moves", json=request)
 
+    def check_boundary(self, boundary: wire.Json) -> wire.BoundaryCheck:
+        """Checks a boundary's document and gives its digest. Raises ApiProblem ``invalid-boundary`` with every fault."""
+        return self._session.one(wire.BoundaryCheck, "POST", "/boundaries", json=wire.BoundaryDocument(boundary=boundary))
+
+    def stacks(self, tenant: str) -> list[wire.StackRef]:
+        """The tenant's standing stacks, in the order in which they can be destroyed."""
+        return self._session.many(wire.StackRef, f"/tenants/{tenant}/stacks")
+
     def tick(self) -> wire.TickReport:
         """One cycle of the daemon, now."""
         return self._session.one(wire.TickReport, "POST", "/ticks")

@@ -479,3 +479,16 @@ class Problem(Wire):
     status: int
     detail: str = ""
     findings: list[PolicyFinding] | None = None
+
+
+class BoundaryDocument(Wire):
+    """A boundary to check: the document of ``domain.boundary.model.Boundary``."""
+
+    boundary: Json
+
+
+class BoundaryCheck(Wire):
+    """A boundary that holds: its digest, and how many regions of each cloud it allows."""
+
+    digest: Digest
+    regions: dict[str, int]

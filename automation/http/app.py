@@ -1,0 +1,163 @@
+"""The automation service's HTTP API (docs/architecture.md, "Automation API"): what the edge and the CLI need, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from automation.errors import AutomationError, EngineMissing, MoveRefused, NothingToMove, UnknownRun
+from automation.http.tokens import InvalidToken, Principal, TokenVerifier
+from automation.runs.queue import Runs
+from automation.scheduler.daemon import Daemon
+from automation.service.rebalancer import Rebalancer
+from spotlane import wire
+from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
+
+
+class Forbidden(Exception):
+    """The principal lacks the scope; the text names it."""
+
+
+class PlanRequest(BaseModel):
+    """Whose plan; null for all."""
+
+    tenant: str | None = None
+    workload: str | None = None
+
+
+class DaemonRequest(BaseModel):
+    """Pause or resume."""
+
+    paused: bool
+
+
+def app(runs: Runs, rebalancer: Rebalancer, daemon: Daemon, tokens: TokenVerifier, ready: Callable[[], dict[str, str]]) -> FastAPI:
+    """The ASGI application. ``ready`` gives the faults that keep the service from working, by part."""
+    api = FastAPI(title="Spotlane automation", version="1", docs_url=None, redoc_url=None)
+
+    def principal(authorization: Annotated[str | None, Header()] = None) -> Principal:
+        return tokens.verify(authorization)
+
+    Caller = Annotated[Principal, Depends(principal)]
+
+    @api.post("/v1/runs", response_model=wire.Run)
+    def submit(request: wire.RunRequest, caller: Caller, response: Response) -> wire.Run:
+        need(caller, "service:edge", "platform:admin")
+        run, new = runs.submit(request)
+        response.status_code = 202 if new else 200
+        return run
+
+    @api.get("/v1/runs/{run}")
+    def show(run: str, caller: Caller) -> wire.Run:
+        need(caller, "service:edge", "platform:admin")
+        return runs.get(run)
+
+    @api.get("/v1/runs/{run}/events")
+    def follow(run: str, caller: Caller, last_event_id: Annotated[int, Header()] = 0) -> StreamingResponse:
+        need(caller, "service:edge", "platform:admin")
+        runs.get(run)
+
+        async def lines() -> AsyncIterator[str]:
+            async for number, line in runs.journals.follow(run, lambda: runs.ended(run), last_event_id):
+                yield f"id: {number}\ndata: {line}\n\n"
+            yield f"event: end\ndata: {runs.get(run).model_dump_json(by_alias=True)}\n\n"
+
+        return StreamingResponse(lines(), media_type="text/event-stream")
+
+    @api.post("/v1/plans")
+    def plan(request: PlanRequest, caller: Caller) -> wire.Plan:
+        if "platform:admin" not in caller.scopes:
+            need(caller, "tenant:read", "tenant:deploy", "tenant:admin")
+            request = PlanRequest(tenant=caller.tenant, workload=request.workload)
+        return rebalancer.plan(tenant=request.tenant, workload=request.workload)
+
+    @api.post("/v1/moves")
+    def move(request: wire.MoveRequest, caller: Caller) -> wire.Migration:
+        tenant = request.workload.rpartition("-")[2]
+        if not caller.may_act_for(tenant, "tenant:deploy", "tenant:admin"):
+            raise Forbidden(f"moving {request.workload} needs the scope tenant:deploy of tenant {tenant}")
+        return rebalancer.move(request)
+
+    @api.post("/v1/ticks")
+    def tick(caller: Caller) -> wire.TickReport:
+        need(caller, "platform:admin")
+        return daemon.tick_now()
+
+    @api.post("/v1/daemon")
+    def switch(request: DaemonRequest, caller: Caller) -> dict[str, bool]:
+        need(caller, "platform:admin")
+        daemon.pause() if request.paused else daemon.resume()
+        return {"paused": daemon.paused}
+
+    @api.post("/v1/incidents")
+    def incident(report: wire.Incident, caller: Caller) -> dict[str, str]:
+        need(caller, "service:edge", "platform:admin")
+        migration = rebalancer.incident(report)
+        return {"migration": migration.id} if migration else {}
+
+    @api.get("/healthz")
+    def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @api.get("/readyz")
+    def readyz() -> Response:
+        faults = ready()
+        return JSONResponse({"status": "ok" if not faults else "not ready", "faults": faults}, status_code=200 if not faults else 503)
+
+    @api.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    _problems(api)
+    return api
+
+
+def need(caller: Principal, *scopes: str) -> None:
+    """Raises :class:`Forbidden` where the caller has none of ``scopes``."""
+    if not caller.scopes.intersection(scopes):
+        raise Forbidden(f"this call needs one of the scopes {', '.join(scopes)}")
+
+
+def _problems(api: FastAPI) -> None:
+    """Every error leaves as a problem document (RFC 9457); this is the one place where ours become public words."""
+
+    def problem(error: Exception) -> wire.Problem:
+        match error:
+            case RequestValidationError():
+                faults = "; ".join(".".join(str(part) for part in fault["loc"]) + ": " + str(fault["msg"]) for fault in error.errors())
+                return _problem("invalid-request", "The request is not valid", 422, faults)
+            case InvalidToken():
+                return _problem("not-signed-in", "A valid token is needed", 401, str(error))
+            case Forbidden():
+                return _problem("forbidden", "The token's scopes don't allow this", 403, str(error))
+            case UnknownRun():
+                return _problem("unknown-run", "No such run", 404, str(error))
+            case MoveRefused():
+                return _problem("move-refused", "The move was refused", 409, str(error), error.findings)
+            case NothingToMove():
+                return _problem("nothing-to-move", "The workload can't move now", 409, str(error))
+            case ApiProblem():
+                return error.problem
+            case EngineMissing() | Unreachable():
+                return _problem("unavailable", "A part is away", 503, str(error))
+            case AutomationError() | SpotlaneError():
+                return _problem("failed", "The call failed", 500, str(error))
+        return _problem("internal", "The service failed", 500, f"{type(error).__name__}; the service's log says more")
+
+    async def answer(_: Request, error: Exception) -> Response:
+        document = problem(error)
+        return JSONResponse(document.model_dump(mode="json", by_alias=True), status_code=document.status, media_type="application/problem+json")
+
+    handler: Callable[[Request, Exception], Awaitable[Response]] = answer
+    for kind in (RequestValidationError, InvalidToken, Forbidden, AutomationError, SpotlaneError):
+        api.add_exception_handler(kind, handler)
+
+
+def _problem(word: str, title: str, status: int, detail: str, findings: list[wire.PolicyFinding] | None = None) -> wire.Problem:
+    return wire.Problem(type=f"https://spotlane.dev/problems/{word}", title=title, status=status, detail=detail, findings=findings)

@@ -1,0 +1,81 @@
+"""The rebalancing daemon: APScheduler runs the cycle; a cycle that is late is run once, two never overlap."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from prometheus_client import Counter, Histogram
+
+from spotlane.errors import SpotlaneError
+from spotlane.wire import TickReport
+
+_log = structlog.get_logger("spotlane.daemon")
+_TICKS = Counter("spotlane_ticks_total", "Cycles of the daemon", ["outcome"])
+_SECONDS = Histogram("spotlane_tick_seconds", "Wall time of one cycle, seconds")
+
+
+class Cycle(Protocol):
+    """One cycle: collect prices, close the ledger, decide, propose."""
+
+    def tick(self) -> TickReport:
+        """Runs one cycle. Raises SpotlaneError where the edge is away; nothing is half-done then."""
+        ...
+
+
+class Daemon:
+    """Runs ``cycle`` every ``tick_seconds``, and other chores at their own pace."""
+
+    def __init__(self, cycle: Cycle, tick_seconds: float, chores: dict[str, tuple[float, Callable[[], None]]], *, paused: bool) -> None:
+        self._cycle = cycle
+        self._lock = threading.Lock()
+        self.paused = paused
+        self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
+        self._scheduler.add_job(self._scheduled, "interval", seconds=tick_seconds, id="tick")
+        for name, (seconds, chore) in chores.items():
+            self._scheduler.add_job(self._guarded, "interval", args=[name, chore], seconds=seconds, id=name)
+
+    def start(self) -> None:
+        """Starts the scheduler's thread."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stops after the jobs in hand."""
+        self._scheduler.shutdown(wait=True)
+
+    def pause(self) -> None:
+        """No cycle starts by itself; prices are no longer collected, interruptions are still handled."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Cycles start by themselves again."""
+        self.paused = False
+
+    def tick_now(self) -> TickReport:
+        """One cycle at once, after the one in hand; also while paused."""
+        with self._lock:
+            with _SECONDS.time():
+                report = self._cycle.tick()
+            _TICKS.labels("ok").inc()
+            return report
+
+    def _scheduled(self) -> None:
+        if not self.paused:
+            self._guarded("tick", lambda: self._told(self.tick_now()))
+
+    def _told(self, report: TickReport) -> None:
+        if report.started or report.errors:
+            _log.info("tick", market_now=report.market_now.isoformat(), started=[one.id for one in report.started], errors=report.errors)
+
+    def _guarded(self, name: str, chore: Callable[[], None]) -> None:
+        try:
+            chore()
+        except SpotlaneError as error:
+            _TICKS.labels("away").inc()
+            _log.warning("away", job=name, error=str(error))
+        except Exception:  # noqa: BLE001  # the scheduler's thread survives a fault of one job; the log has the whole of it
+            _TICKS.labels("failed").inc()
+            _log.exception("failed", job=name)

@@ -1,0 +1,99 @@
+"""Which quote was in force when: every change of a quote that a feed confirmed, kept for the ledger.
+
+On the market's clock. A quote is in force from when it was observed until the next of the same offer.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from spotlane.wire import OfferRef, Quote
+
+_TABLES = """
+create table if not exists quotes (
+  offer text not null, observed_at real not null, spot real, on_demand real, interruptions real, source text not null,
+  primary key (offer, observed_at)
+) without rowid;
+create table if not exists marks (name text primary key, at real not null) without rowid;
+"""
+
+
+def offer_id(offer: OfferRef) -> str:
+    """``<cloud>/<region>/<zone>/<instance type>``."""
+    return f"{offer.cloud}/{offer.region}/{offer.zone}/{offer.instance_type}"
+
+
+def offer_of(text: str) -> OfferRef:
+    """The offer of an id."""
+    cloud, region, zone, instance_type = text.split("/", 3)
+    return OfferRef.model_validate({"cloud": cloud, "region": region, "zone": zone, "instanceType": instance_type})
+
+
+class QuoteHistory:
+    """Quotes by offer and time, in SQLite; safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma synchronous=normal")
+        self._db.executescript(_TABLES)
+        self._lock = threading.Lock()
+        self._last: dict[str, tuple[float | None, float | None]] = {}
+
+    def record(self, quotes: Iterable[Quote]) -> int:
+        """Keeps the quotes that changed; how many did."""
+        rows = []
+        for quote in quotes:
+            name = offer_id(quote.offer)
+            figures = (quote.spot_usd_per_hour, quote.on_demand_usd_per_hour)
+            if self._last.get(name) == figures:
+                continue
+            self._last[name] = figures
+            rows.append((name, quote.observed_at.timestamp(), *figures, quote.interruptions_per_hour, quote.source))
+        with self._lock:
+            self._db.execute("begin")
+            self._db.executemany("insert or replace into quotes values (?, ?, ?, ?, ?, ?)", rows)
+            self._db.execute("commit")
+        return len(rows)
+
+    def in_force(self, offer: OfferRef, at: datetime) -> Quote | None:
+        """The quote in force at ``at``; the earliest known where ``at`` lies before all; None for an offer never seen."""
+        name = offer_id(offer)
+        with self._lock:
+            row = self._db.execute(
+                "select * from quotes where offer = ? and observed_at <= ? order by observed_at desc limit 1", (name, at.timestamp())
+            ).fetchone() or self._db.execute("select * from quotes where offer = ? order by observed_at limit 1", (name,)).fetchone()
+        return None if row is None else _quote(row)
+
+    def mark(self, name: str) -> datetime | None:
+        """A time kept under a name (how far the ledger is closed)."""
+        with self._lock:
+            row = self._db.execute("select at from marks where name = ?", (name,)).fetchone()
+        return None if row is None else datetime.fromtimestamp(row[0], UTC)
+
+    def set_mark(self, name: str, at: datetime) -> None:
+        """Keeps a time under a name."""
+        with self._lock:
+            self._db.execute("insert or replace into marks values (?, ?)", (name, at.timestamp()))
+
+    def close(self) -> None:
+        """Closes the database."""
+        with self._lock:
+            self._db.close()
+
+
+def _quote(row: tuple[str, float, float | None, float | None, float | None, str]) -> Quote:
+    name, observed_at, spot, on_demand, interruptions, source = row
+    return Quote(
+        offer=offer_of(name),
+        spot_usd_per_hour=spot,
+        on_demand_usd_per_hour=on_demand,
+        interruptions_per_hour=interruptions,
+        source=source,
+        observed_at=datetime.fromtimestamp(observed_at, UTC),
+    )

@@ -1,0 +1,93 @@
+"""The ledger's hours: what each placement cost, what on-demand would have, and what staying where the workload began would have.
+
+Pure. Each hour (or the part of it that a placement served) is charged at the quotes in force at its beginning; it is frozen with them and never
+charged again. *On-demand* is the on-demand price of the workload's first offer, *stayed* is that offer's spot price: what the owner would have
+paid who placed once and never moved. An hour whose paid price is unknown is left out and said so, not counted as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from spotlane.wire import LedgerHour, OfferRef, Placement, Quote
+
+InForce = Callable[[OfferRef, datetime], Quote | None]
+_HOUR = timedelta(hours=1)
+_MICRO = Decimal("0.000001")
+
+
+@dataclass(frozen=True)
+class Closing:
+    """Hours to freeze, and the placements whose price isn't known."""
+
+    hours: list[LedgerHour] = field(default_factory=list)
+    unpriced: list[str] = field(default_factory=list)
+
+
+def close(placements: Iterable[Placement], in_force: InForce, closed_until: datetime | None, market_now: datetime) -> Closing:
+    """The hours that ended after ``closed_until`` and by ``market_now``, of every placement that served in them.
+
+    An hour still running is closed only for a placement that has stopped serving.
+    """
+    closing = Closing()
+    known = list(placements)
+    for placement in sorted(known, key=lambda one: one.id):
+        if placement.market_served_from is None:
+            continue
+        first = min((one for one in known if one.workload == placement.workload and one.market_served_from is not None), key=lambda one: one.generation)
+        for hour, begin, end in _spans(placement, closed_until, market_now):
+            priced = _charge(placement, first.offer, hour, begin, end, in_force)
+            if priced is None:
+                closing.unpriced.append(placement.id)
+            else:
+                closing.hours.append(priced)
+    return closing
+
+
+def _spans(placement: Placement, closed_until: datetime | None, market_now: datetime) -> Iterator[tuple[datetime, datetime, datetime]]:
+    """(hour, begin, end) of each part to close."""
+    served_from = placement.market_served_from
+    assert served_from is not None, "only placements that served have spans"
+    served_until = placement.market_served_until
+    hour = served_from.replace(minute=0, second=0, microsecond=0)
+    if closed_until is not None:
+        # An hour may have been left open until its placement stopped: begin one hour early, the ledger is idempotent by placement and hour.
+        hour = max(hour, closed_until.replace(minute=0, second=0, microsecond=0) - _HOUR)
+    while hour < market_now:
+        begin, end = max(hour, served_from), hour + _HOUR
+        if served_until is not None:
+            end = min(end, served_until)
+        if end > market_now:
+            return
+        if end > begin:
+            yield hour, begin, end
+        if served_until is not None and hour + _HOUR >= served_until:
+            return
+        hour += _HOUR
+
+
+def _charge(placement: Placement, first: OfferRef, hour: datetime, begin: datetime, end: datetime, in_force: InForce) -> LedgerHour | None:
+    paid = in_force(placement.offer, begin)
+    stayed = in_force(first, begin)
+    if paid is None or stayed is None or paid.spot_usd_per_hour is None or stayed.spot_usd_per_hour is None or stayed.on_demand_usd_per_hour is None:
+        return None
+    seconds = (end - begin).total_seconds()
+    return LedgerHour(
+        placement=placement.id,
+        workload=placement.workload,
+        tenant=placement.tenant,
+        hour=hour,
+        seconds=seconds,
+        paid_usd=_usd(paid.spot_usd_per_hour, seconds),
+        on_demand_usd=_usd(stayed.on_demand_usd_per_hour, seconds),
+        stayed_usd=_usd(stayed.spot_usd_per_hour, seconds),
+        quote=paid,
+        stayed_offer=first,
+    )
+
+
+def _usd(usd_per_hour: float, seconds: float) -> Decimal:
+    return (Decimal(str(usd_per_hour)) * Decimal(str(seconds)) / Decimal(3600)).quantize(_MICRO, rounding=ROUND_HALF_EVEN)

@@ -1,0 +1,60 @@
+"""``spotlane``: the command line. Each verb stands in a module of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from spotlane.cli import moves, tenants, workloads
+from spotlane.cli.session import project_root
+
+_HELP = "Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes."
+_PASSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+
+cli = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+cli.add_typer(tenants.cli, name="tenant")
+cli.add_typer(workloads.cli, name="workload")
+moves.register(cli)
+
+
+def _become(module: str, arguments: list[str]) -> None:
+    """Goes on as another of Spotlane's programs, so that signals and exit codes are its own."""
+    os.environ.setdefault("SPOTLANE_HOME", str(project_root() / ".spotlane"))
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+@cli.command("local", context_settings=_PASSED, add_help_option=False)
+def local(context: typer.Context) -> None:
+    """The local cloud: up, down, status, env, logs."""
+    _become("localcloud", context.args or ["--help"])
+
+
+@cli.command("demo", context_settings=_PASSED, add_help_option=False)
+def demo(context: typer.Context) -> None:
+    """Shows the whole on this machine: two tenants, three clouds, moves under live traffic, a report."""
+    _become("demo", context.args)
+
+
+@cli.command("version")
+def version(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
+    """Prints the version."""
+    from importlib.metadata import version as installed  # only this command needs package metadata
+
+    number = installed("spotlane")
+    sys.stdout.write(f'{{"version": "{number}"}}\n' if json else f"{number}\n")
+
+
+def main() -> None:
+    """Entry point of the ``spotlane`` program."""
+    try:
+        cli()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
