@@ -116,37 +116,12 @@ gcp google
   ZA africa-south1
 """
 
-EU = frozenset(
-    [
-        "AT",
-        "BE",
-        "BG",
-        "CY",
-        "CZ",
-        "DE",
-        "DK",
-        "EE",
-        "ES",
-        "FI",
-        "FR",
-        "GR",
-        "HR",
-        "HU",
-        "IE",
-        "IT",
-        "LT",
-        "LU",
-        "LV",
-        "MT",
-        "NL",
-        "PL",
-        "PT",
-        "RO",
-        "SE",
-        "SI",
-        "SK",
-    ]
-)
+# fmt: off
+EU = frozenset([
+    "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU",
+    "IE", "IT", "LT", "LU", "LV", "MT", "NL", "PL", "PT", "RO", "SE", "SI", "SK",
+])
+# fmt: on
 EEA = EU | {"IS", "LI", "NO"}
 ADEQUATE = EEA | {"GB", "CH", "JP", "KR", "CA", "IL", "NZ"}
 """EEA and the countries with a decision under article 45 GDPR that host a public region (Canada: commercial organisations). The US is left out: its
