@@ -5,6 +5,7 @@ AutomationError
 ├── EngineFailed         an operation ended with an error; its diagnostics
 ├── UnknownRun           no run of that id
 ├── MoveRefused          a move asked for leaves the boundary, or no offer serves; its findings
+├── InvalidBoundary      a boundary document is wrong; every fault
 └── NothingToMove        the workload isn't served, or is moving already
 """
 
@@ -48,3 +49,11 @@ class MoveRefused(AutomationError):
 
 class NothingToMove(AutomationError):
     """The workload can't move now."""
+
+
+class InvalidBoundary(AutomationError):
+    """A boundary document is wrong."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(faults))

@@ -11,11 +11,13 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from automation.errors import AutomationError, EngineMissing, MoveRefused, NothingToMove, UnknownRun
+from automation.errors import AutomationError, EngineMissing, InvalidBoundary, MoveRefused, NothingToMove, UnknownRun
 from automation.http.tokens import InvalidToken, Principal, TokenVerifier
 from automation.runs.queue import Runs
 from automation.scheduler.daemon import Daemon
+from automation.service.boundaries import check
 from automation.service.rebalancer import Rebalancer
+from automation.service.stack_plans import StackPlans
 from spotlane import wire
 from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
 
@@ -37,7 +39,7 @@ class DaemonRequest(BaseModel):
     paused: bool
 
 
-def app(runs: Runs, rebalancer: Rebalancer, daemon: Daemon, tokens: TokenVerifier, ready: Callable[[], dict[str, str]]) -> FastAPI:
+def app(runs: Runs, rebalancer: Rebalancer, daemon: Daemon, plans: StackPlans, tokens: TokenVerifier, ready: Callable[[], dict[str, str]]) -> FastAPI:
     """The ASGI application. ``ready`` gives the faults that keep the service from working, by part."""
     api = FastAPI(title="Spotlane automation", version="1", docs_url=None, redoc_url=None)
 
@@ -83,6 +85,16 @@ def app(runs: Runs, rebalancer: Rebalancer, daemon: Daemon, tokens: TokenVerifie
         if not caller.may_act_for(tenant, "tenant:deploy", "tenant:admin"):
             raise Forbidden(f"moving {request.workload} needs the scope tenant:deploy of tenant {tenant}")
         return rebalancer.move(request)
+
+    @api.post("/v1/boundaries")
+    def boundary(request: wire.BoundaryDocument, caller: Caller) -> wire.BoundaryCheck:
+        need(caller, "platform:admin", "tenant:admin")
+        return check(request)
+
+    @api.get("/v1/tenants/{tenant}/stacks")
+    def standing(tenant: str, caller: Caller) -> dict[str, list[wire.StackRef]]:
+        need(caller, "platform:admin")
+        return {"items": plans.standing(tenant)}
 
     @api.post("/v1/ticks")
     def tick(caller: Caller) -> wire.TickReport:
@@ -140,6 +152,8 @@ def _problems(api: FastAPI) -> None:
                 return _problem("unknown-run", "No such run", 404, str(error))
             case MoveRefused():
                 return _problem("move-refused", "The move was refused", 409, str(error), error.findings)
+            case InvalidBoundary():
+                return _problem("invalid-boundary", "The boundary is not valid", 422, str(error))
             case NothingToMove():
                 return _problem("nothing-to-move", "The workload can't move now", 409, str(error))
             case ApiProblem():

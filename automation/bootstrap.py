@@ -1,0 +1,98 @@
+"""The only wiring of the automation service: the whole architecture on one page."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from dbos import DBOS
+from fastapi import FastAPI
+
+from automation.feeds.book import Book
+from automation.feeds.collection import Collection
+from automation.http.app import app
+from automation.http.tokens import TokenVerifier
+from automation.runs.engine import Engine
+from automation.runs.journal import Journals
+from automation.runs.queue import RunExecutor, Runs
+from automation.scheduler.daemon import Daemon
+from automation.service.audit import AuditAnchor
+from automation.service.history import QuoteHistory
+from automation.service.rebalancer import Rebalancer
+from automation.service.stack_plans import StackPlans
+from automation.service.tenants import TenantFiles
+from automation.settings import PROJECT_ROOT, AutomationSettings
+from spotlane.client import Client, api_key_of
+from spotlane.transport import client as http_client
+
+_AUDIT_SECONDS = 60.0
+
+
+@dataclass
+class Service:
+    """The running parts; ``close`` ends them in order."""
+
+    api: FastAPI
+    daemon: Daemon
+    history: QuoteHistory
+
+    def start(self) -> None:
+        """Recovers interrupted runs and starts the scheduler."""
+        DBOS.launch()
+        self.daemon.start()
+
+    def close(self) -> None:
+        """Stops the scheduler, then the runs (which go on after the next start), then closes the databases."""
+        self.daemon.stop()
+        DBOS.destroy(workflow_completion_timeout_sec=0)
+        self.history.close()
+
+
+def bootstrap(settings: AutomationSettings) -> Service:
+    """Builds the service from its settings. Raises :class:`spotlane.errors.NotSignedIn` without a key."""
+    home = settings.home
+    (home / "automation").mkdir(parents=True, exist_ok=True)
+    key = settings.api_key or api_key_of({"SPOTLANE_HOME": str(home)})
+    edge = Client(settings.api_url, key)
+    root = settings.api_url.removesuffix("/v1")
+    scheme = root.partition("://")[0]
+
+    DBOS(config={"name": "spotlane", "system_database_url": settings.runs_database, "run_admin_server": False, "log_level": "WARNING"})
+    tenants = TenantFiles(home)
+    journals = Journals(home / "automation" / "runs")
+    plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest())
+    engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ)
+    executor = RunExecutor(engine, plans, journals, edge.deliver)
+    runs = Runs(executor, journals, settings.concurrent_runs)
+
+    history = QuoteHistory(home / "automation" / "quotes.sqlite")
+    rebalancer = Rebalancer(edge, Collection.of_all_clouds(), Book(), history, settings.price_limit_hours)
+    anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
+    daemon = Daemon(rebalancer, settings.tick_seconds, {"audit": (_AUDIT_SECONDS, anchor.anchor)}, paused=settings.paused)
+    tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"{scheme}://auth.{settings.zone}", settings.edge_key_seconds)
+    return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), daemon, history)
+
+
+def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:
+    def faults() -> dict[str, str]:
+        found = {}
+        if not edge.healthy():
+            found["edge"] = "the edge API doesn't answer; deploy it with `pulumi up -s edge`"
+        proxy = os.environ.get("HTTPS_PROXY", "")
+        if not proxy:
+            found["proxy"] = "HTTPS_PROXY is not set: without the inline proxy no cloud is called"
+        else:
+            address = "http://" + proxy.rpartition("@")[2].removeprefix("http://").rstrip("/")
+            try:
+                http_client(2.0).get(f"{address}/healthz").raise_for_status()
+            except httpx.HTTPError as error:
+                found["proxy"] = f"the inline proxy doesn't answer ({type(error).__name__})"
+        if not home.is_dir():
+            found["home"] = f"the state directory {home} is gone"
+        return found
+
+    return faults

@@ -1,0 +1,41 @@
+"""Boundaries as the service uses them: checked at the door, compiled once per digest."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from automation.errors import InvalidBoundary
+from domain.boundary.compiled import CompiledBoundary, compile
+from domain.boundary.model import CLOUDS, BoundaryDocumentError, load
+from spotlane.wire import BoundaryCheck, BoundaryDocument, Json, Tenant
+
+
+def check(request: BoundaryDocument) -> BoundaryCheck:
+    """The boundary's digest and reach. Raises :class:`InvalidBoundary` with every fault, also where no region of any cloud is left."""
+    compiled = _compiled(request.boundary, None)
+    if compiled.count() == 0:
+        raise InvalidBoundary(["residency: no region of any cloud satisfies it; widen regimes, countries or regions"])
+    return BoundaryCheck(digest=compiled.digest, regions={cloud: len(compiled.allowed(cloud)) for cloud in CLOUDS})
+
+
+def _compiled(document: Json, data_class: str | None) -> CompiledBoundary:
+    try:
+        return compile(load(document), data_class)
+    except BoundaryDocumentError as error:
+        raise InvalidBoundary(error.faults) from error
+
+
+class Boundaries:
+    """Compiled boundaries by tenant and data class, kept while the digest stays the same."""
+
+    def __init__(self) -> None:
+        self._known = lru_cache(maxsize=4096)(self._compile)
+        self._documents: dict[str, Json] = {}
+
+    def of(self, tenant: Tenant, data_class: str | None) -> CompiledBoundary:
+        """The tenant's boundary narrowed by a workload's data class. Raises :class:`InvalidBoundary`."""
+        self._documents[tenant.boundary_digest] = tenant.boundary
+        return self._known(tenant.boundary_digest, data_class)
+
+    def _compile(self, digest: str, data_class: str | None) -> CompiledBoundary:
+        return _compiled(self._documents[digest], data_class)

@@ -1,0 +1,227 @@
+"""What each run's stack is made of: its foundations, its settings, its packs (the :class:`automation.runs.queue.Plans` port).
+
+Settings are derived from what the edge holds (tenants, workloads, migrations) and from the service's own settings; a stack that stands keeps the
+address range it was given. A foundation that was brought up with the same settings is not run again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from automation.errors import AutomationError
+from automation.runs.engine import PolicyPack
+from automation.runs.events import RunOutcome
+from automation.service.tenants import TenantFiles
+from automation.settings import PROJECT_ROOT, AutomationSettings
+from domain.catalog import CATALOG
+from spotlane.client import Client
+from spotlane.wire import Json, Migration, RunRequest, StackRef, Tenant, Workload
+
+PACK = PROJECT_ROOT / "policies" / "packs" / "boundary"
+_CIDR_BLOCKS = 256
+
+
+class StackPlans:
+    """Knows how every kind of stack is set up."""
+
+    def __init__(self, settings: AutomationSettings, edge: Callable[[], Client], tenants: TenantFiles, platform_key_sha256: str) -> None:
+        self._settings = settings
+        self._edge = edge
+        self._tenants = tenants
+        self._platform_key_sha256 = platform_key_sha256
+        self._standing = settings.home / "automation" / "foundations"
+        self._standing.mkdir(parents=True, exist_ok=True)
+
+    def foundations(self, request: RunRequest) -> list[RunRequest]:
+        """A placement stands on its region, a region on its tenant; a TCP workload has an address besides."""
+        if request.operation not in ("up", "preview"):
+            return []
+        stack = request.stack
+        needed: list[StackRef] = []
+        if stack.kind == "region":
+            needed = [StackRef(kind="tenant", tenant=stack.tenant)]
+        elif stack.kind == "placement":
+            migration, workload = self._subject(request)
+            offer = migration.decision.offer
+            if offer is None:
+                raise AutomationError(f"migration {migration.id} has no offer; there is nothing to provision")
+            needed = [
+                StackRef(kind="tenant", tenant=stack.tenant),
+                StackRef(kind="region", tenant=stack.tenant, cloud=offer.cloud, region=offer.region),
+            ]
+            if workload.spec.ports.tcp is not None:
+                needed.append(StackRef(kind="address", tenant=stack.tenant, workload=stack.workload))
+        runs = []
+        for foundation in needed:
+            settings = self._foundation_settings(foundation, request)
+            key = f"{foundation.name}:{_digest(settings)}"
+            if not self._stands(foundation, settings):
+                runs.append(
+                    RunRequest(
+                        idempotency_key=f"{key}:for:{request.idempotency_key}", stack=foundation, operation="up", settings=settings, priority=request.priority
+                    )
+                )
+        return runs
+
+    def settings(self, request: RunRequest) -> Json | None:
+        """The stack's settings: those of the request, else derived."""
+        if request.settings is not None:
+            return request.settings
+        if request.stack.kind == "placement":
+            return self._placement(request) if request.migration is not None else None
+        return self._foundation_settings(request.stack, request)
+
+    def packs(self, request: RunRequest) -> list[PolicyPack]:
+        """The boundary's pack, for every stack; a tenant's stacks are judged by the tenant's boundary."""
+        config = self._tenants.pack_config(request.stack.tenant) if request.stack.tenant else self._tenants.platform_pack_config()
+        return [PolicyPack(PACK, config)]
+
+    def finished(self, request: RunRequest, outcome: RunOutcome) -> None:
+        """Remembers a foundation that stands; a tenant's accounts become the proxy's."""
+        mark = self._standing / f"{request.stack.name}.json"
+        if request.operation == "destroy":
+            mark.unlink(missing_ok=True)
+            if request.stack.kind == "tenant" and request.stack.tenant:
+                self._tenants.forget(request.stack.tenant)
+            return
+        if request.operation != "up" or request.stack.kind == "placement":
+            return
+        if request.stack.kind == "tenant" and request.stack.tenant:
+            self._tenants.learn(request.stack.tenant, outcome.outputs)
+        settings = self.settings(request)
+        mark.write_text(json.dumps({"digest": _digest(settings)}))
+
+    def standing(self, tenant: str) -> list[StackRef]:
+        """The tenant's standing foundations, in the order in which they can be destroyed."""
+        found = []
+        for kind in ("address", "region", "tenant"):
+            for mark in sorted(self._standing.glob(f"{kind}.{tenant}*.json")):
+                parts = mark.stem.split(".")
+                if parts[1] != tenant:
+                    continue
+                document: dict[str, Any] = {"kind": kind, "tenant": tenant}
+                if kind == "region":
+                    document |= {"cloud": parts[2], "region": parts[3]}
+                elif kind == "address":
+                    document |= {"workload": parts[2]}
+                found.append(StackRef.model_validate(document))
+        return found
+
+    def _stands(self, stack: StackRef, settings: Json) -> bool:
+        try:
+            mark = json.loads((self._standing / f"{stack.name}.json").read_text())
+        except (OSError, ValueError):
+            return False
+        return bool(mark["digest"] == _digest(settings))
+
+    def _subject(self, request: RunRequest) -> tuple[Migration, Workload]:
+        if request.migration is None:
+            raise AutomationError(f"a run of {request.stack.name} needs the migration that it belongs to, or settings of its own")
+        migration = self._edge().migration(request.migration)
+        return migration, self._edge().workload(migration.workload)
+
+    def _foundation_settings(self, stack: StackRef, request: RunRequest) -> Json:
+        match stack.kind:
+            case "edge":
+                return self._edge_settings()
+            case "tenant":
+                return self._tenant(self._known_tenant(stack))
+            case "region":
+                return self._region(stack)
+            case "address":
+                return self._address(stack)
+        raise AutomationError(f"the settings of a {stack.kind} stack can't be derived; give them with the run")
+
+    def _known_tenant(self, stack: StackRef) -> Tenant:
+        if stack.tenant is None:
+            raise AutomationError(f"stack {stack.name} names no tenant")
+        tenant = self._edge().tenant(stack.tenant)
+        self._tenants.write(tenant)
+        return tenant
+
+    def _cloudflare(self) -> Json:
+        return {"accountId": self._settings.cloudflare_account_id, "zone": self._settings.zone, "zoneId": self._settings.cloudflare_zone_id}
+
+    def _edge_settings(self) -> Json:
+        return self._cloudflare() | {"automationUrl": self._settings.automation_url, "platformKeySha256": self._platform_key_sha256}
+
+    def _tenant(self, tenant: Tenant) -> Json:
+        settings: Json = {"boundary": tenant.boundary}
+        if "aws" in tenant.clouds:
+            settings["aws"] = {"email": f"{tenant.id}@{self._settings.aws_email_domain}", "organizationalUnitId": self._settings.aws_organizational_unit}
+        if "azure" in tenant.clouds:
+            settings["azure"] = {"billingScope": self._settings.azure_billing_scope, "managementGroupId": self._settings.azure_management_group}
+        if "gcp" in tenant.clouds:
+            settings["gcp"] = {
+                "projectId": f"spotlane-{tenant.id}",
+                "folderId": self._settings.gcp_folder,
+                "billingAccount": self._settings.gcp_billing_account,
+            }
+        return settings
+
+    def _region(self, stack: StackRef) -> Json:
+        region = CATALOG.region(str(stack.cloud), str(stack.region))
+        return {"cidr": self._kept_cidr(stack) or _cidr(str(stack.cloud), str(stack.region)), "zones": list(region.zones)}
+
+    def _kept_cidr(self, stack: StackRef) -> str | None:
+        file: Path = self._settings.home / "config" / f"Pulumi.{stack.name}.yaml"
+        if not file.exists():
+            return None
+        document = yaml.safe_load(file.read_text()) or {}
+        kept = (document.get("config") or {}).get("spotlane:settings") or {}
+        return kept.get("cidr")
+
+    def _address(self, stack: StackRef) -> Json:
+        workload = self._edge().workload(f"{stack.workload}-{stack.tenant}")
+        return self._cloudflare() | {"tcpPort": workload.spec.ports.tcp}
+
+    def _placement(self, request: RunRequest) -> Json:
+        migration, workload = self._subject(request)
+        offer = migration.decision.offer
+        if offer is None:
+            raise AutomationError(f"migration {migration.id} has no offer; there is nothing to provision")
+        spec = workload.spec
+        machine = CATALOG.machine(offer.cloud, offer.instance_type)
+        edge = self._edge()
+        return {
+            "cloud": offer.cloud,
+            "region": offer.region,
+            "zone": offer.zone,
+            "instanceType": offer.instance_type,
+            "arch": machine.arch,
+            "maxUsdPerHour": spec.placement.max_usd_per_hour,
+            "zoneName": self._settings.zone,
+            "cloudflareZoneId": self._settings.cloudflare_zone_id,
+            "cloudflareAccountId": self._settings.cloudflare_account_id,
+            "machine": {
+                "artifactUrl": f"{edge.api_url}/artifacts/{spec.artifact.digest}",
+                "artifactDigest": spec.artifact.digest,
+                "command": spec.command,
+                "env": spec.env,
+                "httpPort": spec.ports.http,
+                "tcpPort": spec.ports.tcp,
+                "healthPath": spec.health.path,
+                "drainSeconds": spec.drain_seconds,
+                "incidentUrl": f"{edge.api_url}/incidents",
+                "placementToken": edge.placement_token(migration.id),
+            },
+            "tags": {},
+        }
+
+
+def _cidr(cloud: str, region: str) -> str:
+    """A /16 of 10.0.0.0/8 by the region's place among all: no two regions of a tenant overlap."""
+    names = sorted((one.cloud, one.name) for one in CATALOG.region_list)
+    if len(names) > _CIDR_BLOCKS:
+        raise AutomationError(f"{len(names)} regions don't fit into {_CIDR_BLOCKS} networks of 10.0.0.0/8")
+    return f"10.{names.index((cloud, region))}.0.0/16"
+
+
+def _digest(settings: Json | None) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
