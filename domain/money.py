@@ -16,7 +16,7 @@ QUANTUM = Decimal("0.0000000001")
 HOURS_PER_30_DAYS = 720.0
 
 
-def usd(amount: Decimal | float | int | str) -> Decimal:
+def usd(amount: Decimal | float | str) -> Decimal:
     """``amount`` as a kept amount in USD. A float is read by its shortest text, so that 0.1 is 0.1. Raises :class:`MalformedPrice`."""
     try:
         value = amount if isinstance(amount, Decimal) else Decimal(str(amount))
@@ -32,7 +32,7 @@ def cost(usd_per_hour: Decimal | float | str, seconds: float) -> Decimal:
     return usd(usd(usd_per_hour) * usd(seconds) / Decimal(3600))
 
 
-def usd_per_hour(text: Decimal | float | int | str) -> float:
+def usd_per_hour(text: Decimal | float | str) -> float:
     """A price as the clouds write it (text or number), in USD/h. Raises :class:`MalformedPrice` unless it is finite and above 0."""
     try:
         value = float(text)

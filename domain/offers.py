@@ -151,7 +151,7 @@ class Offers:
     def get(self, ref: OfferRef) -> Offer | None:
         """The offer of that id, if it is in this selection."""
         at = self.columns.positions.get(ref)
-        return self.columns.offers[at] if at is not None and at in self.index else None
+        return self.columns.offers[at] if at is not None and bool((self.index == at).any()) else None
 
     def where(self, mask: Mask) -> Offers:
         """Those for which ``mask`` (one entry per column row) holds."""
@@ -178,7 +178,7 @@ class Offers:
         spot = self.columns.spot[self.index]
         if len(spot) == 0 or np.isnan(spot).all():
             return None
-        return self.columns.offers[self.index[int(np.nanargmin(spot))]]
+        return self.columns.offers[int(self.index[int(np.nanargmin(spot))])]
 
 
 def age_seconds(observed: float, now: datetime) -> float:

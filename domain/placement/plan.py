@@ -1,0 +1,215 @@
+"""Values of placement: the problem, the verdicts, and the evidence that each carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from domain.catalog import OfferRef
+from domain.money import HOURS_PER_30_DAYS
+from domain.offers import Offers, RegionPredicate
+from domain.prices import Price, Quote
+from domain.workload import PlacementRules, Requirements
+
+
+class Trigger(StrEnum):
+    """Why a workload is looked at now."""
+
+    PRICE = "price"
+    INTERRUPTION = "interruption"
+    UNHEALTHY = "unhealthy"
+    REQUESTED = "requested"
+
+
+class Reason(StrEnum):
+    """Stable words: why an offer lost, or why a workload stays."""
+
+    CHOSEN = "chosen"
+    CHEAPEST = "cheapest"
+    DEARER = "dearer"
+    TOO_SMALL = "too-small"
+    OUTSIDE_BOUNDARY = "outside-boundary"
+    OUTSIDE_RULES = "outside-rules"
+    EXCLUDED = "excluded"
+    NO_CAPACITY = "no-capacity"
+    UNKNOWN_PRICE = "unknown-price"
+    STALE_PRICE = "stale-price"
+    OVER_CAP = "over-cap"
+    BELOW_THRESHOLD = "below-threshold"
+    DWELL = "dwell"
+    MOVE_BUDGET = "move-budget"
+    FIRST_PLACEMENT = "first-placement"
+    INTERRUPTED = "interrupted"
+    UNHEALTHY = "unhealthy"
+    REQUESTED = "requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """Where a workload runs: placement id, offer, and since when it serves (the market's clock)."""
+
+    placement: str
+    offer: OfferRef
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """One workload to be placed.
+
+    ``boundary`` is asked once per region; workloads that share the object share the answer. ``excluded`` names offers not to be tried now, with the
+    reason (interrupted or refused recently). ``ends_at`` bounds a temporary workload. ``requested`` is the offer that a person asked for.
+    """
+
+    workload: str
+    needs: Requirements
+    rules: PlacementRules
+    boundary: RegionPredicate
+    current: Current | None = None
+    moves_in_30_days: int = 0
+    excluded: Mapping[OfferRef, str] = field(default_factory=dict)
+    trigger: Trigger = Trigger.PRICE
+    requested: OfferRef | None = None
+    ends_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The platform's own figures.
+
+    ``reign_hours``: how long a cheapest region stays the cheapest. AWS in 2023, 64 types in 22 regions: 0.033 changes a day, so 30 days.
+    ``overlap_hours``: how long both machines run in a move. ``interruptions_when_unknown``: per hour, of a pool for which nobody publishes a rate;
+    12.5 % a month, the middle bucket of AWS's Spot Advisor.
+    """
+
+    price_limit: timedelta = timedelta(hours=6)
+    reign_hours: float = HOURS_PER_30_DAYS
+    overlap_hours: float = 0.25
+    interruptions_when_unknown: float = 0.000185
+    alternatives: int = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything that a plan depends on; nothing else does."""
+
+    market_now: datetime
+    offers: Offers
+    demands: tuple[Demand, ...]
+    settings: Settings = Settings()
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """An offer that lost; ``usd_per_hour`` is its expected cost, all in."""
+
+    offer: OfferRef
+    usd_per_hour: Price
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an expected cost is made of, each in USD/h: the machine, the service's egress, the risk of an interruption times what one costs."""
+
+    spot: float
+    egress: float
+    risk: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a verdict was reached. USD and USD/h; savings are over ``horizon_hours``, after egress and overlap.
+
+    ``stale`` marks a forced move that had to be decided on quotes past their limit. ``considered`` counts all offers, ``counts`` those that
+    fell to each reason.
+    """
+
+    market_now: datetime
+    quote: Quote
+    quote_age_seconds: float
+    current_quote: Quote | None
+    expected_usd_per_hour: float
+    parts: Parts
+    current_usd_per_hour: float | None
+    move_cost_usd: float
+    horizon_hours: float
+    net_saving_usd: float | None
+    net_saving_share: float | None
+    considered: int
+    counts: Mapping[str, int]
+    alternatives: tuple[Alternative, ...]
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Place a workload that runs nowhere."""
+
+    workload: str
+    offer: OfferRef
+    reason: Reason
+    detail: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Move a workload. ``trigger`` says what set it off, ``reason`` what decided it."""
+
+    workload: str
+    offer: OfferRef
+    from_placement: str
+    trigger: Trigger
+    reason: Reason
+    detail: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Leave a workload where it is; ``evidence`` is None where the present price isn't known."""
+
+    workload: str
+    reason: Reason
+    detail: str
+    evidence: Evidence | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoOffer:
+    """Nothing that is sold now may be used: ``reason`` is what the cheapest fitting offer fell to."""
+
+    workload: str
+    reason: Reason
+    detail: str
+    considered: int
+    counts: Mapping[str, int]
+    alternatives: tuple[Alternative, ...]
+
+
+Verdict = Deploy | Move | Stay | NoOffer
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementPlan:
+    """One verdict for each demand, in the demands' order."""
+
+    market_now: datetime
+    verdicts: tuple[Verdict, ...]
+
+    def actions(self) -> tuple[Deploy | Move, ...]:
+        """What is to be done."""
+        return tuple(verdict for verdict in self.verdicts if isinstance(verdict, Deploy | Move))
+
+    @property
+    def saving_usd_per_30_days(self) -> float:
+        """Net savings of the moves, brought to 30 days."""
+        return sum(
+            verdict.evidence.net_saving_usd * HOURS_PER_30_DAYS / verdict.evidence.horizon_hours
+            for verdict in self.verdicts
+            if isinstance(verdict, Move) and verdict.evidence.net_saving_usd is not None
+        )
