@@ -35,6 +35,8 @@ STOP_SECONDS = 3.0
 _NETWORKS = {"aws": "127.11", "azure": "127.12", "gcp": "127.13"}
 _LIVING: tuple[State, ...] = ("running", "interrupting", "stopping")
 _WATCH_SECONDS = 0.1
+_REMEMBER_SECONDS = 3600.0
+"""How long an ended machine that its cloud doesn't delete stays in the list (AWS shows terminated instances about an hour)."""
 
 log = logging.getLogger("localcloud.hosts")
 
@@ -59,6 +61,7 @@ class MachineSpec:
     instance_type: str
     name: str
     user_data: bytes = b""
+    spot: bool = True
     image: str = ""
     numeric_id: int = 0
 
@@ -77,6 +80,7 @@ class Machine:
     address: str
     state: State
     created_at: float
+    spot: bool = True
     pid: int = 0
     start_time: int = 0
     deadline: float | None = None
@@ -140,7 +144,7 @@ class MachineRoom:
             child = self._launch(folder)
             identity = identify(child.pid) or ProcessIdentity(child.pid, 0)
             machine = Machine(
-                spec.id, spec.cloud, spec.account, spec.region, spec.zone, spec.instance_type, spec.name, address, "running", now, *identity
+                spec.id, spec.cloud, spec.account, spec.region, spec.zone, spec.instance_type, spec.name, address, "running", now, spec.spot, *identity
             )
             self._children[spec.id] = child
             self._keep(machine)
@@ -190,11 +194,13 @@ class MachineRoom:
     def _watch(self) -> None:
         while not self._closed.wait(_WATCH_SECONDS):
             for machine in self.machines():
-                if machine.living:
-                    try:
+                try:
+                    if machine.living:
                         self._look_after(machine.id)
-                    except Exception:
-                        log.exception("machine %s: could not be looked after", machine.id)
+                    elif time.time() - (machine.deadline or machine.created_at) > _REMEMBER_SECONDS:
+                        self.stop(machine.id)
+                except Exception:
+                    log.exception("machine %s: could not be looked after", machine.id)
 
     def _look_after(self, machine_id: str) -> None:
         with self._lock:
