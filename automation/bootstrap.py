@@ -12,7 +12,6 @@ import httpx
 from dbos import DBOS
 from fastapi import FastAPI
 
-from automation.feeds.book import Book
 from automation.feeds.collection import Collection
 from automation.http.app import app
 from automation.http.tokens import TokenVerifier
@@ -30,6 +29,7 @@ from spotlane.client import Client, api_key_of
 from spotlane.transport import client as http_client
 
 _AUDIT_SECONDS = 60.0
+_INCIDENT_SECONDS = 1.0
 
 
 @dataclass
@@ -70,9 +70,9 @@ def bootstrap(settings: AutomationSettings) -> Service:
     runs = Runs(executor, journals, settings.concurrent_runs)
 
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
-    rebalancer = Rebalancer(edge, Collection.of_all_clouds(), Book(), history, settings.price_limit_hours)
+    rebalancer = Rebalancer(edge, Collection.of_all_clouds(), history, settings.price_limit_hours)
     anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
-    daemon = Daemon(rebalancer, settings.tick_seconds, {"audit": (_AUDIT_SECONDS, anchor.anchor)}, paused=settings.paused)
+    daemon = Daemon(rebalancer, settings.tick_seconds, {"audit": (_AUDIT_SECONDS, anchor.anchor), "incidents": (_INCIDENT_SECONDS, rebalancer.chase)}, paused=settings.paused)
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"{scheme}://auth.{settings.zone}", settings.edge_key_seconds)
     return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), daemon, history)
 

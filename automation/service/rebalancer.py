@@ -1,0 +1,238 @@
+"""The cycle of the daemon: load → decide → propose. What is proposed is carried out at the edge; nothing is remembered here that can't be lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import structlog
+
+from automation.errors import MoveRefused, NothingToMove
+from automation.feeds.collection import Collection
+from automation.service import ledger
+from automation.service.boundaries import Boundaries
+from automation.service.exclusions import Exclusions
+from automation.service.history import QuoteHistory
+from automation.service.translation import decision_of, demand, item_of, offer_from_wire, quote_to_wire
+from domain.boundary.compiled import CompiledBoundary
+from domain.catalog import OfferRef
+from domain.offers import Offers, RegionPredicate
+from domain.placement.engine import plan
+from domain.placement.plan import Demand, Deploy, Move, NoOffer, Problem, Reason, Settings, Stay, Trigger, Verdict
+from spotlane import wire
+from spotlane.client import Client
+from spotlane.errors import ApiProblem
+
+_log = structlog.get_logger("spotlane.rebalancer")
+_LEDGER_MARK = "ledger"
+_LEDGER_BATCH = 500
+_MONTH = timedelta(days=30)
+_PLACEABLE = {wire.WorkloadState.PENDING, wire.WorkloadState.RUNNING, wire.WorkloadState.INTERRUPTED, wire.WorkloadState.UNHEALTHY, wire.WorkloadState.FAILED}
+
+
+@dataclass(frozen=True)
+class Estate:
+    """What the edge holds, at one moment."""
+
+    workloads: tuple[wire.Workload, ...]
+    tenants: dict[str, wire.Tenant]
+    migrations: tuple[wire.Migration, ...]
+
+    def moves_in_30_days(self, workload: str, market_now: datetime) -> int:
+        """Moves by price of the last 30 days, on the market's clock."""
+        return sum(
+            1
+            for one in self.migrations
+            if one.workload == workload and one.kind == "move" and one.decision.evidence is not None and market_now - one.decision.evidence.market_now <= _MONTH
+        )
+
+
+class Rebalancer:
+    """Collects, closes the ledger, decides, proposes."""
+
+    def __init__(self, edge: Client, collection: Collection, history: QuoteHistory, price_limit_hours: float) -> None:
+        self._edge = edge
+        self._collection = collection
+        self._history = history
+        self._settings = Settings(price_limit=timedelta(hours=price_limit_hours))
+        self._boundaries = Boundaries()
+        self._exclusions = Exclusions()
+        self._predicate = lru_cache(maxsize=4096)(_predicate)
+        self._incidents: dict[str, wire.Incident] = {}
+        self._lock = threading.RLock()
+
+    def tick(self) -> wire.TickReport:
+        """One cycle. Raises SpotlaneError where the edge is away; the next cycle begins anew."""
+        with self._lock:
+            estate = self._estate()
+            report = self._collection.collect([self._boundary(one, estate) for one in estate.workloads])
+            market_now = self._collection.book.market_now
+            if market_now is None:
+                raise ApiProblem(
+                    wire.Problem(type="https://spotlane.dev/problems/no-prices", title="No price feed answered", status=503, detail="; ".join(report.errors))
+                )
+            quotes = [quote_to_wire(quote) for quote in report.quotes]
+            if quotes:
+                self._edge.put_prices(wire.PriceBook(market_now=market_now, quotes=quotes))
+                self._history.record(quotes)
+            self._exclusions.learn(estate.migrations, market_now)
+            self._close_ledger(estate, market_now)
+            verdicts = self._decide(estate, market_now, [one for one in estate.workloads if _placeable(one)])
+            started, errors = self._propose(verdicts, estate)
+            plan_shown = self._shown(verdicts, estate, market_now)
+        return wire.TickReport(
+            market_now=market_now, quotes=len(quotes), quarantined=report.quarantined, plan=plan_shown, started=started, errors=[*report.errors, *errors]
+        )
+
+    def plan(self, tenant: str | None = None, workload: str | None = None) -> wire.Plan:
+        """What a cycle would decide now, on the prices of the last one. Changes nothing."""
+        with self._lock:
+            estate = self._estate()
+            market_now = self._market_now()
+            chosen = [
+                one
+                for one in estate.workloads
+                if _placeable(one) and (tenant is None or one.tenant == tenant) and (workload is None or one.id == workload)
+            ]
+            return self._shown(self._decide(estate, market_now, chosen), estate, market_now)
+
+    def move(self, request: wire.MoveRequest) -> wire.Migration:
+        """A person's move. Raises :class:`MoveRefused` with findings, or :class:`NothingToMove`."""
+        with self._lock:
+            estate = self._estate()
+            workload = next((one for one in estate.workloads if one.id == request.workload), None)
+            if workload is None:
+                raise NothingToMove(f"there is no workload {request.workload!r}; see `spotlane workload ls`")
+            if workload.active_migration is not None:
+                raise NothingToMove(f"{workload.id} is moving already ({workload.active_migration}); wait for its end")
+            requested = None if request.offer is None else offer_from_wire(request.offer)
+            verdict = self._decide(estate, self._market_now(), [workload], Trigger.REQUESTED, requested)[0]
+            if isinstance(verdict, NoOffer | Stay):
+                raise MoveRefused(workload.id, f"{verdict.reason}: {verdict.detail}", self._findings(workload, estate, requested, verdict))
+            return self._edge.decide(decision_of(verdict, self._boundary(workload, estate).digest, None))
+
+    def incident(self, incident: wire.Incident) -> wire.Migration | None:
+        """Moves a workload off a machine that goes or fails; None where its saga is at work already, and then it is looked at again."""
+        with self._lock:
+            self._incidents[incident.placement] = incident
+            return self._handle(incident)
+
+    def chase(self) -> None:
+        """Looks again at incidents that could not be answered at once."""
+        with self._lock:
+            for incident in list(self._incidents.values()):
+                self._handle(incident)
+
+    def _handle(self, incident: wire.Incident) -> wire.Migration | None:
+        tenant, name, _ = incident.placement.split("_")
+        estate = self._estate()
+        workload = next((one for one in estate.workloads if one.id == f"{name}-{tenant}"), None)
+        if workload is None or workload.placement is None or workload.placement.id != incident.placement or not _placeable(workload, moving=True):
+            self._incidents.pop(incident.placement, None)
+            return None
+        market_now = self._market_now()
+        if incident.kind != "unhealthy":
+            self._exclusions.interrupted(offer_from_wire(workload.placement.offer), market_now)
+        if workload.active_migration is not None:
+            return None
+        trigger = Trigger.UNHEALTHY if incident.kind == "unhealthy" else Trigger.INTERRUPTION
+        verdict = self._decide(estate, market_now, [workload], trigger)[0]
+        if not isinstance(verdict, Deploy | Move):
+            _log.warning("no way out", placement=incident.placement, reason=verdict.detail)
+            return None
+        try:
+            migration = self._edge.decide(decision_of(verdict, self._boundary(workload, estate).digest, incident.deadline))
+        except ApiProblem as problem:
+            if problem.problem.status != 409:
+                raise
+            return None
+        self._incidents.pop(incident.placement, None)
+        return migration
+
+    def _estate(self) -> Estate:
+        tenants = {one.id: one for one in self._edge.tenants()}
+        workloads = tuple(one for one in self._edge.workloads() if one.tenant in tenants)
+        return Estate(workloads, tenants, tuple(self._edge.migrations()))
+
+    def _market_now(self) -> datetime:
+        if self._collection.book.market_now is None:
+            raise NothingToMove("no prices have been collected yet; wait for the daemon's first cycle or run `spotlane daemon --once`")
+        return self._collection.book.market_now
+
+    def _boundary(self, workload: wire.Workload, estate: Estate) -> CompiledBoundary:
+        return self._boundaries.of(estate.tenants[workload.tenant], workload.spec.placement.data_class)
+
+    def _decide(
+        self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload], trigger: Trigger = Trigger.PRICE, requested: OfferRef | None = None
+    ) -> tuple[Verdict, ...]:
+        excluded = self._exclusions.at(market_now)
+        demands: list[Demand] = [
+            demand(
+                one,
+                self._predicate(self._boundary(one, estate)),
+                moves_in_30_days=estate.moves_in_30_days(one.id, market_now),
+                excluded=excluded if requested is None else {},
+                trigger=trigger,
+                requested=requested,
+            )
+            for one in workloads
+        ]
+        offers = Offers.quoted(self._collection.book.quotes())
+        return plan(Problem(market_now, offers, tuple(demands), self._settings)).verdicts
+
+    def _propose(self, verdicts: Sequence[Verdict], estate: Estate) -> tuple[list[wire.Migration], list[str]]:
+        started, errors = [], []
+        by_id = {one.id: one for one in estate.workloads}
+        for verdict in verdicts:
+            if not isinstance(verdict, Deploy | Move):
+                continue
+            decision = decision_of(verdict, self._boundary(by_id[verdict.workload], estate).digest, None)
+            try:
+                started.append(self._edge.decide(decision))
+            except ApiProblem as problem:
+                errors.append(f"{verdict.workload}: {problem}")
+        return started, errors
+
+    def _shown(self, verdicts: Sequence[Verdict], estate: Estate, market_now: datetime) -> wire.Plan:
+        by_id = {one.id: one for one in estate.workloads}
+        items = [item_of(verdict, self._boundary(by_id[verdict.workload], estate).digest) for verdict in verdicts]
+        saving = sum(
+            (verdict.evidence.net_saving_usd or 0.0) * 720.0 / verdict.evidence.horizon_hours for verdict in verdicts if isinstance(verdict, Move)
+        )
+        return wire.Plan(market_now=market_now, items=items, saving_usd_per_30_days=saving)
+
+    def _findings(self, workload: wire.Workload, estate: Estate, requested: OfferRef | None, verdict: Verdict) -> list[wire.PolicyFinding]:
+        if requested is None or verdict.reason is not Reason.OUTSIDE_BOUNDARY:
+            return []
+        finding = self._boundary(workload, estate).refusal(requested.cloud, requested.region)
+        if finding is None:
+            return []
+        return [
+            wire.PolicyFinding(rule=finding.rule, severity=finding.severity, enforcement="mandatory", resource=workload.id, message=finding.sentence())
+        ]
+
+    def _close_ledger(self, estate: Estate, market_now: datetime) -> None:
+        placements = [placement for one in estate.workloads for placement in self._edge.placements(one.id)]
+        closing = ledger.close(placements, self._history.in_force, self._history.mark(_LEDGER_MARK), market_now)
+        for start in range(0, len(closing.hours), _LEDGER_BATCH):
+            self._edge.put_ledger_hours(closing.hours[start : start + _LEDGER_BATCH])
+        self._history.set_mark(_LEDGER_MARK, market_now)
+        for placement in closing.unpriced:
+            _log.warning("hours without a known price were left out of the ledger", placement=placement)
+
+
+def _placeable(workload: wire.Workload, *, moving: bool = False) -> bool:
+    if workload.state is wire.WorkloadState.MIGRATING:
+        return moving
+    return workload.state in _PLACEABLE and (moving or workload.active_migration is None)
+
+
+def _predicate(boundary: CompiledBoundary) -> RegionPredicate:
+    def refusal(cloud: str, region: str) -> str | None:
+        finding = boundary.refusal(cloud, region)
+        return None if finding is None else finding.sentence()
+
+    return refusal

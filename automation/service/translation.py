@@ -1,0 +1,131 @@
+"""Between the wire's words and the domain's: quotes, demands, verdicts. One place, both ways; nothing is decided here."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+
+from domain import prices
+from domain.catalog import OfferRef
+from domain.offers import RegionPredicate
+from domain.placement.plan import Alternative, Current, Demand, Deploy, Evidence, Move, NoOffer, Trigger, Verdict
+from domain.workload import PlacementRules, Requirements
+from spotlane import wire
+
+_KINDS = {Trigger.PRICE: "move", Trigger.INTERRUPTION: "interruption", Trigger.UNHEALTHY: "unhealthy", Trigger.REQUESTED: "requested"}
+
+
+def offer_to_wire(offer: OfferRef) -> wire.OfferRef:
+    """The offer as it travels."""
+    return wire.OfferRef.model_validate({"cloud": offer.cloud, "region": offer.region, "zone": offer.zone, "instanceType": offer.instance_type})
+
+
+def offer_from_wire(offer: wire.OfferRef) -> OfferRef:
+    """The offer as the domain knows it."""
+    return OfferRef(offer.cloud, offer.region, offer.zone, offer.instance_type)
+
+
+def quote_to_wire(quote: prices.Quote) -> wire.Quote:
+    """The quote as it travels; unknown is null."""
+    return wire.Quote(
+        offer=offer_to_wire(quote.offer),
+        spot_usd_per_hour=prices.known(quote.spot),
+        on_demand_usd_per_hour=prices.known(quote.on_demand),
+        interruptions_per_hour=prices.known(quote.interruptions_per_hour),
+        source=quote.source,
+        observed_at=quote.observed_at,
+    )
+
+
+def demand(
+    workload: wire.Workload,
+    boundary: RegionPredicate,
+    *,
+    moves_in_30_days: int,
+    excluded: Mapping[OfferRef, str],
+    trigger: Trigger = Trigger.PRICE,
+    requested: OfferRef | None = None,
+) -> Demand:
+    """A workload as placement sees it."""
+    spec, placed = workload.spec, workload.placement
+    current = None
+    if placed is not None and placed.state in (wire.PlacementState.SERVING, wire.PlacementState.DRAINING):
+        current = Current(placed.id, offer_from_wire(placed.offer), placed.market_served_from or placed.market_created_at)
+    rules, needs = spec.placement, spec.resources
+    return Demand(
+        workload=workload.id,
+        needs=Requirements(needs.vcpu, needs.memory_gib, needs.arch, needs.gpu, needs.gpu_type),
+        rules=PlacementRules(
+            clouds=None if rules.clouds is None else frozenset(rules.clouds),
+            regions=None if rules.regions is None else frozenset(rules.regions),
+            max_usd_per_hour=rules.max_usd_per_hour,
+            threshold=rules.threshold,
+            dwell_hours=rules.dwell_hours,
+            moves_per_30_days=rules.moves_per_30_days,
+            egress_gib_per_hour=rules.egress_gib_per_hour,
+            state_gib=rules.state_gib,
+        ),
+        boundary=boundary,
+        current=current,
+        moves_in_30_days=moves_in_30_days,
+        excluded=excluded,
+        trigger=trigger,
+        requested=requested,
+    )
+
+
+def evidence_to_wire(evidence: Evidence) -> wire.Evidence:
+    """The evidence as it travels."""
+    return wire.Evidence(
+        market_now=evidence.market_now,
+        quote=quote_to_wire(evidence.quote),
+        quote_age_seconds=evidence.quote_age_seconds,
+        current_quote=None if evidence.current_quote is None else quote_to_wire(evidence.current_quote),
+        expected_usd_per_hour=evidence.expected_usd_per_hour,
+        current_usd_per_hour=evidence.current_usd_per_hour,
+        move_cost_usd=evidence.move_cost_usd,
+        horizon_hours=evidence.horizon_hours,
+        net_saving_usd=evidence.net_saving_usd,
+        net_saving_share=evidence.net_saving_share,
+        offers_considered=evidence.considered,
+        alternatives=[_alternative(one) for one in evidence.alternatives],
+    )
+
+
+def decision_of(verdict: Deploy | Move, digest: str, deadline: datetime | None) -> wire.Decision:
+    """The proposal that a verdict makes. The same verdict at the same market time is the same proposal."""
+    kind = "deploy" if isinstance(verdict, Deploy) else _KINDS[verdict.trigger]
+    source = verdict.from_placement if isinstance(verdict, Move) else None
+    identity = f"{verdict.workload}|{kind}|{verdict.offer.id}|{source}|{verdict.evidence.market_now.isoformat()}"
+    return wire.Decision.model_validate(
+        {
+            "id": "decision-" + hashlib.sha256(identity.encode()).hexdigest()[:24],
+            "workload": verdict.workload,
+            "kind": kind,
+            "offer": offer_to_wire(verdict.offer),
+            "fromPlacement": source,
+            "boundaryDigest": digest,
+            "evidence": evidence_to_wire(verdict.evidence),
+            "reason": verdict.detail,
+            "deadline": deadline,
+        }
+    )
+
+
+def item_of(verdict: Verdict, digest: str, deadline: datetime | None = None) -> wire.PlanItem:
+    """A verdict as a plan shows it."""
+    if isinstance(verdict, Deploy | Move):
+        decision = decision_of(verdict, digest, deadline)
+        word = "deploy" if isinstance(verdict, Deploy) else "move"
+        return wire.PlanItem.model_validate(
+            {"workload": verdict.workload, "verdict": word, "reason": verdict.detail, "decision": decision, "evidence": decision.evidence}
+        )
+    if isinstance(verdict, NoOffer):
+        return wire.PlanItem(workload=verdict.workload, verdict="no_offer", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=None)
+    held = None if verdict.evidence is None else evidence_to_wire(verdict.evidence)
+    return wire.PlanItem(workload=verdict.workload, verdict="stay", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=held)
+
+
+def _alternative(one: Alternative) -> wire.Alternative:
+    return wire.Alternative(offer=offer_to_wire(one.offer), usd_per_hour=prices.known(one.usd_per_hour), reason=one.reason.value, detail=one.detail)
