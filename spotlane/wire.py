@@ -488,7 +488,7 @@ class BoundaryDocument(Wire):
 
 
 class BoundaryCheck(Wire):
-    """A boundary that holds: its digest, and how many regions of each cloud it allows."""
+    """A boundary that holds: its digest, and the regions that it allows, by cloud."""
 
     digest: Digest
-    regions: dict[str, int]
+    regions: dict[str, list[str]]

@@ -15,7 +15,7 @@ def check(request: BoundaryDocument) -> BoundaryCheck:
     compiled = _compiled(request.boundary, None)
     if compiled.count() == 0:
         raise InvalidBoundary(["residency: no region of any cloud satisfies it; widen regimes, countries or regions"])
-    return BoundaryCheck(digest=compiled.digest, regions={cloud: len(compiled.allowed(cloud)) for cloud in CLOUDS})
+    return BoundaryCheck(digest=compiled.digest, regions={cloud: list(compiled.allowed(cloud)) for cloud in CLOUDS})
 
 
 def _compiled(document: Json, data_class: str | None) -> CompiledBoundary:

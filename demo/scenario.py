@@ -1,0 +1,152 @@
+"""The demo's plot, told to the local market: prices move, an interruption comes, a move that would leave a boundary is refused.
+
+Each scene waits for what it needs to see (never for a fixed time) and gives up at its limit, so that a slow machine tells the same story.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import httpx
+
+from demo.cast import CAST, Part
+from demo.stage import Stage
+from spotlane import wire
+from spotlane.client import AutomationClient, Client
+from spotlane.errors import ApiProblem, StillRunning
+
+_POLL_SECONDS = 0.4
+_MARKET_DAY = 86_400.0
+_FOREIGN = wire.OfferRef(cloud="aws", region="us-east-1", zone="us-east-1a", instance_type="m5.large")
+
+
+@dataclass
+class Plot:
+    """What happened, for the report."""
+
+    refusals: list[str] = field(default_factory=list)
+    interrupted: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Director:
+    """Runs the scenes."""
+
+    stage: Stage
+    edge: Client
+    automation: AutomationClient
+    tell: Callable[[str], None]
+    plot: Plot = field(default_factory=Plot)
+
+    def wait(self, what: str, seconds: float, seen: Callable[[], bool]) -> None:
+        """Waits until ``seen``. Raises :class:`StillRunning`."""
+        limit = time.monotonic() + seconds
+        while not seen():
+            if time.monotonic() > limit:
+                raise StillRunning(what, seconds)
+            time.sleep(_POLL_SECONDS)
+
+    def running(self, part: Part) -> bool:
+        """Whether the part's workload serves and nothing of it moves."""
+        one = self.edge.workload(part.id)
+        return one.state is wire.WorkloadState.RUNNING and one.active_migration is None
+
+    def first_placements(self, limit: float) -> None:
+        """Every workload gets its first machine."""
+        for part in CAST:
+            self.wait(f"the first placement of {part.id}", limit, lambda p=part: self.running(p))  # type: ignore[misc]
+            self.tell(f"{part.id} serves from {self._where(part)}")
+
+    def dearer(self, part: Part, factor: float, limit: float) -> None:
+        """The cloud on which the workload runs becomes dearer; the daemon moves it elsewhere."""
+        placed = self.edge.workload(part.id).placement
+        if placed is None:
+            raise StillRunning(f"a placement of {part.id}", 0)
+        event = {"kind": "repricing", "cloud": placed.offer.cloud, "factor": factor, "duration_seconds": 90 * _MARKET_DAY}
+        self.stage.control("POST", "/market/events", event)
+        self.tell(f"spot prices on {placed.offer.cloud} rise {factor:g}-fold; {part.id} runs there")
+        self._moved(part, placed.id, limit)
+
+    def recorded_move(self, limit: float) -> None:
+        """In a replay: until the recorded prices alone have moved a workload."""
+        self.wait("a move by the recorded prices", limit, lambda: any(one.kind == "move" and one.status == "succeeded" for one in self.edge.migrations()))
+
+    def interruption(self, part: Part, limit: float) -> None:
+        """The cloud takes the workload's machine back, with its usual notice."""
+        self.wait(f"a quiet moment of {part.id}", limit, lambda: self.running(part))
+        placed = self.edge.workload(part.id).placement
+        if placed is None:
+            raise StillRunning(f"a placement of {part.id}", 0)
+        machine = self._machine(placed)
+        self.stage.control("POST", f"/hosts/{machine['id']}/interrupt", {})
+        self.plot.interrupted.append(placed.id)
+        self.tell(f"{placed.offer.cloud} takes {part.id}'s machine back")
+        self._moved(part, placed.id, limit)
+
+    def refused(self, part: Part) -> None:
+        """A person asks for a move out of the boundary; a program tries to pass by placement and call the cloud itself."""
+        self.wait(f"a quiet moment of {part.id}", 60, lambda: self.running(part))
+        try:
+            self.automation.move(wire.MoveRequest(workload=part.id, offer=_FOREIGN))
+        except ApiProblem as problem:
+            if problem.word != "move-refused" or not problem.findings:
+                raise
+            self.plot.refusals.append(f"placement: {problem.findings[0].message}")
+            self.tell(f"moving {part.id} to us-east-1 is refused: {problem.findings[0].message}")
+        verdict = self._past_placement(part)
+        if verdict is not None:
+            self.plot.refusals.append(f"inline proxy: {verdict}")
+            self.tell(f"a call to the cloud itself is refused too: {verdict}")
+
+    def _past_placement(self, part: Part) -> str | None:
+        """Asks Azure for a resource group in the US in the tenant's own subscription; the proxy's refusal."""
+        subscription = self._subscription(part)
+        if subscription is None:
+            return None
+        environ = self.stage.environ
+        url = f"https://management.azure.com/subscriptions/{subscription}/resourceGroups/out-of-bounds?api-version=2024-11-01"
+        with httpx.Client(proxy=environ["HTTPS_PROXY"], verify=environ["SSL_CERT_FILE"], timeout=15) as client:
+            answer = client.put(url, json={"location": "eastus"}, headers={"authorization": "Bearer demo"})
+        if answer.status_code != 403:
+            return None
+        return str(answer.json()["error"]["message"])
+
+    def _subscription(self, part: Part) -> str | None:
+        import json
+
+        path = self.stage.home / "proxy" / "tenants" / f"{part.tenant}.json"
+        accounts = json.loads(path.read_text())["accounts"].get("azure", [])
+        return accounts[0] if accounts else None
+
+    def _moved(self, part: Part, source: str, limit: float) -> None:
+        def elsewhere() -> bool:
+            one = self.edge.workload(part.id)
+            return self.running(part) and one.placement is not None and one.placement.id != source
+
+        self.wait(f"{part.id}'s move away from {source}", limit, elsewhere)
+        self.tell(f"{part.id} now serves from {self._where(part)}")
+
+    def _where(self, part: Part) -> str:
+        placed = self.edge.workload(part.id).placement
+        if placed is None:
+            return "nowhere"
+        return f"{placed.offer.cloud}/{placed.offer.region} {placed.offer.instance_type} at {placed.quote.spot_usd_per_hour:.4f} USD/h"
+
+    def _machine(self, placed: wire.Placement) -> dict[str, object]:
+        hosts = self.stage.control("GET", "/hosts")
+        found = [
+            one
+            for one in hosts
+            if one["state"] == "running" and (one["cloud"], one["region"], one["instance_type"]) == (placed.offer.cloud, placed.offer.region, placed.offer.instance_type)
+        ]
+        if not found:
+            raise StillRunning(f"a machine of {placed.id}", 0)
+        return dict(found[-1])
+
+
+def market_now(stage: Stage) -> datetime:
+    """The market's clock."""
+    return datetime.fromisoformat(str(stage.control("GET", "/market")["now"]).replace("Z", "+00:00"))
