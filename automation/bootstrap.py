@@ -72,7 +72,12 @@ def bootstrap(settings: AutomationSettings) -> Service:
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
     rebalancer = Rebalancer(edge, Collection.of_all_clouds(), history, settings.price_limit_hours)
     anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
-    daemon = Daemon(rebalancer, settings.tick_seconds, {"audit": (_AUDIT_SECONDS, anchor.anchor), "incidents": (_INCIDENT_SECONDS, rebalancer.chase)}, paused=settings.paused)
+    daemon = Daemon(
+        rebalancer,
+        settings.tick_seconds,
+        {"audit": (_AUDIT_SECONDS, anchor.anchor), "incidents": (_INCIDENT_SECONDS, rebalancer.chase)},
+        paused=settings.paused,
+    )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"{scheme}://auth.{settings.zone}", settings.edge_key_seconds)
     return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), daemon, history)
 

@@ -130,17 +130,10 @@ def _strike(stage: Stage, edge: Client, automation: AutomationClient, director: 
         automation.daemon(paused=True)
         automation.tick()
         account.ledger = edge.ledger()
-        runs = []
+        for kind in ("address", "region", "tenant"):
+            _destroy(automation, director, account, [one for part in CAST for one in automation.stacks(part.tenant) if one.kind == kind])
         for part in CAST:
-            for number, stack in enumerate(automation.stacks(part.tenant)):
-                runs.append(automation.submit(wire.RunRequest(idempotency_key=f"strike:{stack.name}:{number}", stack=stack, operation="destroy")))
-                if stack.kind == "address":
-                    continue
-        for run in runs:
-            director.wait(f"the end of {run.stack}", _SCENE_SECONDS, lambda r=run: automation.run(r.id).status not in ("queued", "running"))  # type: ignore[misc]
-            ended = automation.run(run.id)
-            if ended.status != "succeeded":
-                account.faults.append(f"destroy of {ended.stack}: {ended.error}")
+            edge.delete_tenant(part.tenant)
         stage.destroy_edge()
         left = stage.control("GET", "/resources")
         account.leaked_resources = int(left["total"])
@@ -148,6 +141,16 @@ def _strike(stage: Stage, edge: Client, automation: AutomationClient, director: 
             account.faults.append(f"left in the clouds: {left}")
     except (SpotlaneError, StageError) as error:
         account.faults.append(str(error))
+
+
+def _destroy(automation: AutomationClient, director: Director, account: Account, stacks: list[wire.StackRef]) -> None:
+    """Destroys stacks side by side and waits for all."""
+    runs = [automation.submit(wire.RunRequest(idempotency_key=f"strike:{stack.name}", stack=stack, operation="destroy")) for stack in stacks]
+    for run in runs:
+        director.wait(f"the end of {run.stack}", _SCENE_SECONDS, lambda r=run: automation.run(r.id).status not in ("queued", "running"))  # type: ignore[misc]
+        ended = automation.run(run.id)
+        if ended.status != "succeeded":
+            account.faults.append(f"destroy of {ended.stack}: {ended.error}")
 
 
 def _survivors(stage: Stage) -> int:
@@ -166,7 +169,10 @@ def _show_urls(stage: Stage, edge: Client, console: Console) -> None:
     for part in CAST:
         endpoint = edge.endpoint(part.id)
         console.print(f"  {part.id}: {endpoint.http}  {endpoint.websocket}  tcp {endpoint.tcp_host}:{endpoint.tcp_port}", markup=False)
-    console.print(f"  api: {stage.environ['SPOTLANE_API_URL']}   console: {stage.environ['SPOTLANE_API_URL'].replace('api.', 'console.', 1).removesuffix('/v1')}", markup=False)
+    console.print(
+        f"  api: {stage.environ['SPOTLANE_API_URL']}   console: {stage.environ['SPOTLANE_API_URL'].replace('api.', 'console.', 1).removesuffix('/v1')}",
+        markup=False,
+    )
     console.print(f'  eval "$(spotlane local env --home {stage.home})"; take it down with `spotlane local down --home {stage.home}`', markup=False)
 
 

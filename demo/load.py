@@ -112,7 +112,13 @@ class Load:
         sent: dict[int, bool] = {}
         try:
             async with connect(
-                f"ws://{host}{split.path}", host=split.hostname, port=split.port, subprotocols=[RESUME], proxy=None, max_queue=1024, open_timeout=20  # type: ignore[list-item]
+                f"ws://{host}{split.path}",
+                host=split.hostname,
+                port=split.port,
+                subprotocols=[RESUME],
+                proxy=None,
+                max_queue=1024,
+                open_timeout=20,  # type: ignore[list-item]
             ) as connection:
                 reader = asyncio.ensure_future(self._read(connection, sent))
                 begun = time.monotonic()

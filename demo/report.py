@@ -103,7 +103,9 @@ def _traffic(account: Account, console: Console) -> None:
     tally = account.tally
     console.rule("traffic")
     middle, high = tally.percentile(0.5), tally.percentile(0.99)
-    console.print(f"http       {tally.http_requests} requests, {tally.http_failed} failed" + (f", p50 {middle:.0f} ms, p99 {high:.0f} ms" if middle and high else ""))
+    console.print(
+        f"http       {tally.http_requests} requests, {tally.http_failed} failed" + (f", p50 {middle:.0f} ms, p99 {high:.0f} ms" if middle and high else "")
+    )
     console.print(f"websocket  {tally.ws_messages} messages, {tally.ws_lost} lost, {tally.ws_duplicated} duplicated")
     console.print(f"tcp        {tally.tcp_connections} connections, {tally.tcp_failed} failed")
     console.print("served by  " + ", ".join(f"{name} {count}" for name, count in sorted(tally.served_by.items())))

@@ -5,10 +5,10 @@ Each scene waits for what it needs to see (never for a fixed time) and gives up 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import httpx
 
@@ -115,8 +115,6 @@ class Director:
         return str(answer.json()["error"]["message"])
 
     def _subscription(self, part: Part) -> str | None:
-        import json
-
         path = self.stage.home / "proxy" / "tenants" / f"{part.tenant}.json"
         accounts = json.loads(path.read_text())["accounts"].get("azure", [])
         return accounts[0] if accounts else None
@@ -140,13 +138,9 @@ class Director:
         found = [
             one
             for one in hosts
-            if one["state"] == "running" and (one["cloud"], one["region"], one["instance_type"]) == (placed.offer.cloud, placed.offer.region, placed.offer.instance_type)
+            if one["state"] == "running"
+            and (one["cloud"], one["region"], one["instance_type"]) == (placed.offer.cloud, placed.offer.region, placed.offer.instance_type)
         ]
         if not found:
             raise StillRunning(f"a machine of {placed.id}", 0)
         return dict(found[-1])
-
-
-def market_now(stage: Stage) -> datetime:
-    """The market's clock."""
-    return datetime.fromisoformat(str(stage.control("GET", "/market")["now"]).replace("Z", "+00:00"))

@@ -35,7 +35,9 @@ class Principal:
 class TokenVerifier:
     """Keeps the edge's keys for ``keep_seconds``; an unknown ``kid`` asks again at once, at most every second."""
 
-    def __init__(self, jwks_url: str, issuer: str, keep_seconds: float, http: httpx.Client | None = None, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, jwks_url: str, issuer: str, keep_seconds: float, http: httpx.Client | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._url = jwks_url
         self._issuer = issuer
         self._keep = keep_seconds

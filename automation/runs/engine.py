@@ -43,7 +43,12 @@ class Engine:
         project.mkdir(parents=True, exist_ok=True)
         self._config.mkdir(parents=True, exist_ok=True)
         python = root / ".venv"
-        document: dict[str, Any] = {"name": "spotlane", "main": f"{root / 'stacks'}{os.sep}", "stackConfigDir": str(self._config), "runtime": {"name": "python"}}
+        document: dict[str, Any] = {
+            "name": "spotlane",
+            "main": f"{root / 'stacks'}{os.sep}",
+            "stackConfigDir": str(self._config),
+            "runtime": {"name": "python"},
+        }
         if python.is_dir():
             document["runtime"]["options"] = {"virtualenv": str(python)}
         (project / "Pulumi.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
@@ -173,4 +178,3 @@ def _same(kept: dict[str, Any], plain: dict[str, Any], secrets: dict[str, str]) 
         if not isinstance(holder, dict) or holder.pop(last, None) is None:
             return False
     return without == plain
-

@@ -65,9 +65,12 @@ class QuoteHistory:
         """The quote in force at ``at``; the earliest known where ``at`` lies before all; None for an offer never seen."""
         name = offer_id(offer)
         with self._lock:
-            row = self._db.execute(
-                "select * from quotes where offer = ? and observed_at <= ? order by observed_at desc limit 1", (name, at.timestamp())
-            ).fetchone() or self._db.execute("select * from quotes where offer = ? order by observed_at limit 1", (name,)).fetchone()
+            row = (
+                self._db.execute(
+                    "select * from quotes where offer = ? and observed_at <= ? order by observed_at desc limit 1", (name, at.timestamp())
+                ).fetchone()
+                or self._db.execute("select * from quotes where offer = ? order by observed_at limit 1", (name,)).fetchone()
+            )
         return None if row is None else _quote(row)
 
     def mark(self, name: str) -> datetime | None:

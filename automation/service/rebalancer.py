@@ -93,9 +93,7 @@ class Rebalancer:
             estate = self._estate()
             market_now = self._market_now()
             chosen = [
-                one
-                for one in estate.workloads
-                if _placeable(one) and (tenant is None or one.tenant == tenant) and (workload is None or one.id == workload)
+                one for one in estate.workloads if _placeable(one) and (tenant is None or one.tenant == tenant) and (workload is None or one.id == workload)
             ]
             return self._shown(self._decide(estate, market_now, chosen), estate, market_now)
 
@@ -199,9 +197,7 @@ class Rebalancer:
     def _shown(self, verdicts: Sequence[Verdict], estate: Estate, market_now: datetime) -> wire.Plan:
         by_id = {one.id: one for one in estate.workloads}
         items = [item_of(verdict, self._boundary(by_id[verdict.workload], estate).digest) for verdict in verdicts]
-        saving = sum(
-            (verdict.evidence.net_saving_usd or 0.0) * 720.0 / verdict.evidence.horizon_hours for verdict in verdicts if isinstance(verdict, Move)
-        )
+        saving = sum((verdict.evidence.net_saving_usd or 0.0) * 720.0 / verdict.evidence.horizon_hours for verdict in verdicts if isinstance(verdict, Move))
         return wire.Plan(market_now=market_now, items=items, saving_usd_per_30_days=saving)
 
     def _findings(self, workload: wire.Workload, estate: Estate, requested: OfferRef | None, verdict: Verdict) -> list[wire.PolicyFinding]:
@@ -210,9 +206,7 @@ class Rebalancer:
         finding = self._boundary(workload, estate).refusal(requested.cloud, requested.region)
         if finding is None:
             return []
-        return [
-            wire.PolicyFinding(rule=finding.rule, severity=finding.severity, enforcement="mandatory", resource=workload.id, message=finding.sentence())
-        ]
+        return [wire.PolicyFinding(rule=finding.rule, severity=finding.severity, enforcement="mandatory", resource=workload.id, message=finding.sentence())]
 
     def _close_ledger(self, estate: Estate, market_now: datetime) -> None:
         placements = [placement for one in estate.workloads for placement in self._edge.placements(one.id)]

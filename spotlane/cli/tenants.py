@@ -39,7 +39,9 @@ def add(
         budget_usd_per_month=manifest.budget_usd_per_month,
     )
     stored = client.put_tenant(tenant)
-    output.progress(f"{stored.id}: boundary {check.digest[:19]}… allows " + ", ".join(f"{len(regions)} {cloud} regions" for cloud, regions in check.regions.items()))
+    output.progress(
+        f"{stored.id}: boundary {check.digest[:19]}… allows " + ", ".join(f"{len(regions)} {cloud} regions" for cloud, regions in check.regions.items())
+    )
     if wait:
         stack = wire.StackRef(kind="tenant", tenant=stored.id)
         wait_for(service, wire.RunRequest(idempotency_key=f"{stack.name}:{check.digest}", stack=stack, operation="up"))

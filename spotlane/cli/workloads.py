@@ -69,7 +69,8 @@ def show(workload: str, json: Json = False) -> None:
     output.say(f"{one.id}: {one.state} ({one.reason})")
     _reached(client.endpoint(workload))
     rows = [
-        (p.generation, p.state, f"{p.offer.cloud}/{p.offer.region} {p.offer.instance_type}", output.usd(p.quote.spot_usd_per_hour)) for p in client.placements(workload)
+        (p.generation, p.state, f"{p.offer.cloud}/{p.offer.region} {p.offer.instance_type}", output.usd(p.quote.spot_usd_per_hour))
+        for p in client.placements(workload)
     ]
     output.table(("GENERATION", "STATE", "OFFER", "USD/h"), rows, "no generation yet")
     output.table(("AT", "STATE", "REASON"), [(e.at.strftime("%H:%M:%S"), e.state, e.reason) for e in client.events(workload)], "no events")
