@@ -37,18 +37,19 @@ class Service:
     """The running parts; ``close`` ends them in order."""
 
     api: FastAPI
+    runs: Runs
     daemon: Daemon
     history: QuoteHistory
 
     def start(self) -> None:
         """Recovers interrupted runs and starts the scheduler."""
-        DBOS.launch()
+        self.runs.open()
         self.daemon.start()
 
     def close(self) -> None:
         """Stops the scheduler, then the runs (which go on after the next start), then closes the databases."""
         self.daemon.stop()
-        DBOS.destroy(workflow_completion_timeout_sec=0)
+        self.runs.close()
         self.history.close()
 
 
@@ -79,7 +80,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
         paused=settings.paused,
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"{scheme}://auth.{settings.zone}", settings.edge_key_seconds)
-    return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), daemon, history)
+    return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, daemon, history)
 
 
 def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:

@@ -52,12 +52,14 @@ class RunOutcome:
 
     def _policy(self, event: dict[str, Any]) -> None:
         severity = event.get("severity") or "medium"
-        finding = PolicyFinding(
-            rule=event["policyName"],
-            severity=severity if severity in _SEVERITIES else "medium",
-            enforcement="mandatory" if event.get("enforcementLevel") == "mandatory" else "advisory",
-            resource=event.get("resourceUrn", "").rsplit("::", 1)[-1],
-            message=_COLOUR.sub("", event.get("message", "")).strip(),
+        finding = PolicyFinding.model_validate(
+            {
+                "rule": event["policyName"],
+                "severity": severity if severity in _SEVERITIES else "medium",
+                "enforcement": "mandatory" if event.get("enforcementLevel") == "mandatory" else "advisory",
+                "resource": event.get("resourceUrn", "").rsplit("::", 1)[-1],
+                "message": _COLOUR.sub("", event.get("message", "")).strip(),
+            }
         )
         if finding not in self.findings:
             self.findings.append(finding)

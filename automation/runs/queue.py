@@ -153,8 +153,17 @@ class Runs:
     def __init__(self, executor: RunExecutor, journals: Journals, concurrent: int) -> None:
         self._executor = executor
         self.journals = journals
+        self._concurrent = concurrent
+
+    def open(self) -> None:
+        """Recovers the runs that a dead process left, then works the queues."""
+        DBOS.launch()
         for queue in (FOUNDATIONS, PLACEMENTS):
-            DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=concurrent, polling_interval_sec=_POLL_SECONDS)
+            DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=self._concurrent, polling_interval_sec=_POLL_SECONDS)
+
+    def close(self) -> None:
+        """Stops working the queues; what is unfinished is finished after the next :meth:`open`."""
+        DBOS.destroy(workflow_completion_timeout_sec=0)
 
     def submit(self, request: RunRequest) -> tuple[Run, bool]:
         """Accepts a run; ``(run, whether it is new)``. It is stored when this returns."""

@@ -217,7 +217,7 @@ class StackPlans:
 
 def _cidr(cloud: str, region: str) -> str:
     """A /16 of 10.0.0.0/8 by the region's place among all: no two regions of a tenant overlap."""
-    names = sorted((one.cloud, one.name) for one in CATALOG.region_list)
+    names = sorted((str(one.cloud), one.name) for one in CATALOG.region_list)
     if len(names) > _CIDR_BLOCKS:
         raise AutomationError(f"{len(names)} regions don't fit into {_CIDR_BLOCKS} networks of 10.0.0.0/8")
     return f"10.{names.index((cloud, region))}.0.0/16"

@@ -1,0 +1,100 @@
+"""The engine as a process: settings kept with their secrets encrypted, failures with their reasons, a dead engine known again."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from automation.errors import EngineFailed, EngineMissing
+from automation.runs.engine import Engine
+from automation.runs.process import EngineProcess
+
+FAKE = """#!{python}
+import json, os, pathlib, sys, yaml
+args = sys.argv[1:]
+project = pathlib.Path(args[args.index("-C") + 1])
+backend = pathlib.Path(os.environ["PULUMI_BACKEND_URL"].removeprefix("file://"), ".pulumi", "stacks", "spotlane")
+def config(stack):
+    return project.parent / "config" / f"Pulumi.{{stack}}.yaml"
+if args[:2] == ["stack", "init"]:
+    backend.mkdir(parents=True, exist_ok=True)
+    (backend / (args[2] + ".json")).write_text("{{}}")
+    config(args[2]).write_text(yaml.safe_dump({{"encryptionsalt": "v1:salt"}}))
+elif args[:2] == ["config", "set"]:
+    stack = args[args.index("-s") + 1]
+    document = yaml.safe_load(config(stack).read_text())
+    document["config"]["spotlane:settings"]["machine"]["placementToken"] = {{"secure": "v1:" + str(len(sys.stdin.read()))}}
+    config(stack).write_text(yaml.safe_dump(document))
+elif args[0] == "up":
+    log = pathlib.Path(args[args.index("--event-log") + 1])
+    events = [{{"summaryEvent": {{"resourceChanges": {{"create": 2}}}}}}]
+    if "placement.acme.bad.1" in args:
+        events.append({{"diagnosticEvent": {{"severity": "error", "message": "InsufficientInstanceCapacity"}}}})
+    log.write_text("\\n".join(json.dumps(event) for event in events))
+    sys.exit(255 if "placement.acme.bad.1" in args else 0)
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    program = tmp_path / "pulumi"
+    program.write_text(FAKE.format(python=sys.executable))
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return Engine(str(program), tmp_path, tmp_path / "home" / "project", {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PATH": "/usr/bin:/bin"})
+
+
+SETTINGS = {"cloud": "aws", "machine": {"command": ["run"], "placementToken": "very-secret"}}
+
+
+def test_settling_a_new_stack_keeps_its_secret_out_of_the_settings_file(engine: Engine, tmp_path: Path) -> None:
+    engine.settle("placement.acme.web.1", SETTINGS)
+    text = (tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml").read_text()
+    assert "very-secret" not in text
+    assert yaml.safe_load(text) == {
+        "encryptionsalt": "v1:salt",
+        "config": {"spotlane:settings": {"cloud": "aws", "machine": {"command": ["run"], "placementToken": {"secure": "v1:11"}}}},
+    }
+
+
+def test_settling_again_with_a_new_token_keeps_the_old_one(engine: Engine, tmp_path: Path) -> None:
+    engine.settle("placement.acme.web.1", SETTINGS)
+    engine.settle("placement.acme.web.1", {**SETTINGS, "machine": {"command": ["run"], "placementToken": "another-longer-token"}})
+    document = yaml.safe_load((tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml").read_text())
+    assert document["config"]["spotlane:settings"]["machine"]["placementToken"] == {"secure": "v1:11"}
+
+
+def test_an_update_gives_what_changed(engine: Engine, tmp_path: Path) -> None:
+    assert dict(engine.up("edge", [], tmp_path / "runs" / "a.jsonl").changes) == {"create": 2}
+
+
+def test_a_failed_update_carries_the_engines_reason(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed) as failure:
+        engine.up("placement.acme.bad.1", [], tmp_path / "runs" / "b.jsonl")
+    assert failure.value.diagnostics == ["InsufficientInstanceCapacity"]
+
+
+def test_destroying_a_stack_that_does_not_exist_is_done_already(engine: Engine, tmp_path: Path) -> None:
+    assert dict(engine.destroy("placement.acme.web.9", tmp_path / "runs" / "c.jsonl").changes) == {}
+
+
+def test_a_missing_engine_says_what_to_do(tmp_path: Path) -> None:
+    engine = Engine(str(tmp_path / "absent"), tmp_path, tmp_path / "home" / "project", {})
+    with pytest.raises(EngineMissing, match="make setup"):
+        engine.version()
+
+
+def test_an_engine_is_known_again_by_its_pid_and_start_time_and_ended(tmp_path: Path) -> None:
+    journal = tmp_path / "d.jsonl"
+    started = EngineProcess.start([sys.executable, "-c", "import time; time.sleep(60)"], {}, journal)
+    found = EngineProcess.of(journal)
+    assert (found.pid, found.alive()) == (started.pid, True)
+    found.end()
+    assert started.wait() == -15
+    document = {"pid": started.pid, "started": started.started}
+    journal.with_suffix(".pid").write_text(json.dumps(document))
+    assert EngineProcess.of(journal).alive() is False

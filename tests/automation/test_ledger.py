@@ -1,0 +1,82 @@
+"""The ledger's hours: frozen by the hour, at the quotes in force, in parts where a placement began or ended inside one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from automation.service.history import QuoteHistory
+from automation.service.ledger import close
+from spotlane import wire
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HOME = wire.OfferRef(cloud="aws", region="eu-west-1", zone="eu-west-1a", instance_type="m5.large")
+AWAY = wire.OfferRef(cloud="gcp", region="europe-west1", zone="europe-west1-b", instance_type="n2-standard-2")
+
+
+def quote(offer: wire.OfferRef, spot: float, on_demand: float, at: datetime = NOON - timedelta(days=1)) -> wire.Quote:
+    return wire.Quote(offer=offer, spot_usd_per_hour=spot, on_demand_usd_per_hour=on_demand, source="test", observed_at=at)
+
+
+def placement(generation: int, offer: wire.OfferRef, served_from: datetime | None, served_until: datetime | None = None) -> wire.Placement:
+    return wire.Placement(
+        id=f"acme_web_{generation}",
+        workload="web-acme",
+        tenant="acme",
+        generation=generation,
+        state=wire.PlacementState.SERVING,
+        offer=offer,
+        origin="https://web-acme-1.origins.example.com",
+        tcp_origin=None,
+        quote=quote(offer, 1, 1),
+        created_at=NOON,
+        market_created_at=NOON,
+        market_served_from=served_from,
+        market_served_until=served_until,
+    )
+
+
+def history(tmp_path, *quotes: wire.Quote) -> QuoteHistory:
+    book = QuoteHistory(tmp_path / "quotes.sqlite")
+    book.record(quotes)
+    return book
+
+
+def test_a_full_hour_is_charged_at_the_spot_price_in_force_at_its_beginning(tmp_path) -> None:
+    book = history(tmp_path, quote(HOME, 0.06, 0.1), quote(HOME, 0.09, 0.1, NOON + timedelta(minutes=30)))
+    closing = close([placement(1, HOME, NOON)], book.in_force, None, NOON + timedelta(hours=1))
+    assert [(hour.hour, hour.seconds, hour.paid_usd, hour.on_demand_usd, hour.stayed_usd) for hour in closing.hours] == [
+        (NOON, 3600, Decimal("0.060000"), Decimal("0.100000"), Decimal("0.060000"))
+    ]
+
+
+def test_an_hour_still_running_is_left_open(tmp_path) -> None:
+    book = history(tmp_path, quote(HOME, 0.06, 0.1))
+    assert close([placement(1, HOME, NOON)], book.in_force, None, NOON + timedelta(minutes=59)).hours == []
+
+
+def test_a_move_inside_an_hour_gives_each_placement_its_part(tmp_path) -> None:
+    book = history(tmp_path, quote(HOME, 0.06, 0.1), quote(AWAY, 0.03, 0.08))
+    moved = NOON + timedelta(minutes=15)
+    closing = close([placement(1, HOME, NOON, moved), placement(2, AWAY, moved)], book.in_force, None, NOON + timedelta(hours=1))
+    assert [(hour.placement, hour.seconds, hour.paid_usd, hour.stayed_usd) for hour in closing.hours] == [
+        ("acme_web_1", 900, Decimal("0.015000"), Decimal("0.015000")),
+        ("acme_web_2", 2700, Decimal("0.022500"), Decimal("0.045000")),
+    ]
+
+
+def test_an_unknown_price_is_said_and_not_counted_as_zero(tmp_path) -> None:
+    closing = close([placement(1, HOME, NOON)], history(tmp_path).in_force, None, NOON + timedelta(hours=2))
+    assert (closing.hours, closing.unpriced) == ([], ["acme_web_1", "acme_web_1"])
+
+
+def test_hours_closed_before_are_not_closed_again(tmp_path) -> None:
+    book = history(tmp_path, quote(HOME, 0.06, 0.1))
+    closing = close([placement(1, HOME, NOON - timedelta(hours=30))], book.in_force, NOON + timedelta(minutes=5), NOON + timedelta(hours=1))
+    assert [hour.hour for hour in closing.hours] == [NOON - timedelta(hours=1), NOON]
+
+
+def test_the_history_answers_with_the_last_quote_before_the_time_asked_for(tmp_path) -> None:
+    book = history(tmp_path, quote(HOME, 0.06, 0.1, NOON), quote(HOME, 0.07, 0.1, NOON + timedelta(hours=2)))
+    assert [getattr(book.in_force(HOME, NOON + timedelta(hours=h)), "spot_usd_per_hour", None) for h in (-1, 0, 1, 2, 9)] == [0.06, 0.06, 0.06, 0.07, 0.07]
+    assert book.in_force(AWAY, NOON) is None

@@ -1,0 +1,150 @@
+"""Durable runs: the same key is one run, foundations come first, results are delivered, a failure is a result."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from dbos import DBOS
+
+from automation.errors import EngineFailed, UnknownRun
+from automation.runs.engine import PolicyPack
+from automation.runs.events import RunOutcome
+from automation.runs.journal import Journals
+from automation.runs.queue import RunExecutor, Runs
+from spotlane import wire
+from spotlane.errors import Unreachable
+
+TENANT = wire.StackRef(kind="tenant", tenant="acme")
+PLACEMENT = wire.StackRef(kind="placement", tenant="acme", workload="web", generation=1)
+
+
+class FakeEngine:
+    """Keeps what it was asked for; ``fails`` names stacks whose update fails."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str]] = []
+        self.fails: set[str] = set()
+
+    def settle(self, stack: str, settings: object) -> None:
+        self.calls.append(("settle", stack))
+
+    def up(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
+        self.calls.append(("up", stack))
+        if stack in self.fails:
+            finding = wire.PolicyFinding(rule="boundary", severity="high", enforcement="mandatory", resource="vm", message="outside")
+            raise EngineFailed(stack, "up", ["refused"], [finding])
+        return RunOutcome(Counter({"create": 1}), {"origin": "https://o"})
+
+    def destroy(self, stack: str, journal: Path) -> RunOutcome:
+        self.calls.append(("destroy", stack))
+        return RunOutcome()
+
+
+class FakePlans:
+    """A placement stands on its tenant."""
+
+    def foundations(self, request: wire.RunRequest) -> list[wire.RunRequest]:
+        if request.stack.kind != "placement" or request.operation != "up":
+            return []
+        return [wire.RunRequest(idempotency_key=f"tenant:for:{request.idempotency_key}", stack=TENANT, operation="up")]
+
+    def settings(self, request: wire.RunRequest) -> wire.Json:
+        return {}
+
+    def packs(self, request: wire.RunRequest) -> list[PolicyPack]:
+        return []
+
+    def finished(self, request: wire.RunRequest, outcome: RunOutcome) -> None:
+        return None
+
+
+class Edge:
+    """Away for the first ``away`` deliveries."""
+
+    def __init__(self) -> None:
+        self.away = 0
+        self.delivered: list[tuple[str, str, str]] = []
+
+    def deliver(self, migration: str, event: wire.RunEvent) -> None:
+        if self.away:
+            self.away -= 1
+            raise Unreachable("edge API", "http://api", "refused", "start it")
+        self.delivered.append((migration, event.step, event.run.status))
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runs, FakeEngine, Edge]]:
+    home = tmp_path_factory.mktemp("runs")
+    DBOS(config={"name": "spotlane", "system_database_url": f"sqlite:///{home}/runs.sqlite", "run_admin_server": False, "log_level": "ERROR"})
+    engine, edge, journals = FakeEngine(), Edge(), Journals(home / "journals")
+    executor = RunExecutor(engine, FakePlans(), journals, edge.deliver)  # type: ignore[arg-type]  # a fake with the engine's calls in use
+    runs = Runs(executor, journals, 2)
+    runs.open()
+    yield runs, engine, edge
+    runs.close()
+
+
+def ended(runs: Runs, request: wire.RunRequest) -> wire.Run:
+    run, _ = runs.submit(request)
+    limit = time.monotonic() + 20
+    while not runs.ended(run.id) and time.monotonic() < limit:
+        time.sleep(0.02)
+    return runs.get(run.id)
+
+
+def test_a_placement_runs_after_its_foundation_and_its_result_is_delivered(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, edge = parts
+    run = ended(runs, wire.RunRequest(idempotency_key="a", stack=PLACEMENT, operation="up", migration="acme_web_1", step="provision"))
+    assert (run.status, run.outputs, run.changes) == ("succeeded", {"origin": "https://o"}, {"create": 1})
+    assert [stack for call, stack in engine.calls if call == "up"] == ["tenant.acme", "placement.acme.web.1"]
+    limit = time.monotonic() + 10
+    while not edge.delivered and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert edge.delivered == [("acme_web_1", "provision", "succeeded")]
+
+
+def test_the_same_key_is_the_same_run(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    request = wire.RunRequest(idempotency_key="b", stack=wire.StackRef(kind="edge"), operation="up")
+    first = ended(runs, request)
+    before = len(engine.calls)
+    again, new = runs.submit(request)
+    assert (again, new, len(engine.calls)) == (first, False, before)
+
+
+def test_a_failed_update_is_a_result_with_its_findings(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    engine.fails = {"region.acme.aws.us-east-1"}
+    stack = wire.StackRef(kind="region", tenant="acme", cloud="aws", region="us-east-1")
+    run = ended(runs, wire.RunRequest(idempotency_key="c", stack=stack, operation="up"))
+    assert (run.status, run.error, [finding.message for finding in run.findings]) == ("failed", "refused", ["outside"])
+
+
+def test_a_failed_foundation_fails_what_stands_on_it_and_nothing_is_tried(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    engine.fails = {"tenant.acme"}
+    stack = wire.StackRef(kind="placement", tenant="acme", workload="web", generation=7)
+    run = ended(runs, wire.RunRequest(idempotency_key="d", stack=stack, operation="up"))
+    engine.fails = set()
+    assert (run.status, run.error) == ("failed", "tenant.acme: refused")
+    assert ("up", "placement.acme.web.7") not in engine.calls
+
+
+def test_a_result_reaches_an_edge_that_was_away(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, _, edge = parts
+    edge.away, edge.delivered = 2, []
+    stack = wire.StackRef(kind="placement", tenant="acme", workload="web", generation=3)
+    ended(runs, wire.RunRequest(idempotency_key="e", stack=stack, operation="destroy", migration="acme_web_4", step="decommission"))
+    limit = time.monotonic() + 15
+    while not edge.delivered and time.monotonic() < limit:
+        time.sleep(0.02)
+    assert edge.delivered == [("acme_web_4", "decommission", "succeeded")]
+
+
+def test_an_unknown_run_is_said_to_be_unknown(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    with pytest.raises(UnknownRun, match="run-none"):
+        parts[0].get("run-none")

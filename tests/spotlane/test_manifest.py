@@ -1,0 +1,82 @@
+"""Workload and tenant files: read whole, every fault with its line and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from spotlane import artifact
+from spotlane.errors import InvalidDocument
+from spotlane.manifest import load_tenant, load_workload
+
+WORKLOAD = """apiVersion: spotlane/v1
+kind: Workload
+metadata: {name: web, tenant: acme}
+spec:
+  artifact: {path: service}
+  command: [python3, service.py]
+  ports: {http: 8080}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "service").mkdir(exist_ok=True)
+    (folder / "service" / "service.py").write_text("print('hello')\n")
+    file = folder / "workload.yaml"
+    file.write_text(text)
+    return file
+
+
+def faults(file: Path) -> list[tuple[int | None, str, str]]:
+    with pytest.raises(InvalidDocument) as caught:
+        load_workload(file)
+    return [(fault.line, fault.field, fault.message) for fault in caught.value.faults]
+
+
+def test_a_workload_file_gives_its_spec_and_its_packed_artifact(tmp_path: Path) -> None:
+    manifest = load_workload(written(tmp_path, WORKLOAD))
+    assert manifest.archive is not None
+    assert (manifest.id, manifest.spec.ports.http, manifest.spec.artifact.digest) == ("web-acme", 8080, artifact.digest(manifest.archive))
+
+
+def test_all_faults_are_told_together_with_their_lines(tmp_path: Path) -> None:
+    text = WORKLOAD.replace("ports: {http: 8080}", "ports: {http: 99999}\n  drainSecond: 5\n  resources:\n    vcpu: none")
+    assert faults(written(tmp_path, text)) == [
+        (7, "spec.ports.http", "Input should be less than or equal to 65535"),
+        (10, "spec.resources.vcpu", "Input should be a valid integer, unable to parse string as an integer"),
+        (8, "spec.drainSecond", "unknown field"),
+    ]
+
+
+def test_a_file_without_a_port_says_that_nothing_can_be_served(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, WORKLOAD.replace("{http: 8080}", "{}"))) == [
+        (7, "spec.ports", "name an http or a tcp port; without one nothing can be served")
+    ]
+
+
+def test_a_missing_artifact_names_the_line(tmp_path: Path) -> None:
+    found = faults(written(tmp_path, WORKLOAD.replace("path: service", "path: elsewhere")))
+    assert [(line, field) for line, field, _ in found] == [(5, "spec.artifact.path")]
+
+
+def test_text_that_is_no_yaml_names_the_line(tmp_path: Path) -> None:
+    assert faults(written(tmp_path, "kind: [Workload\nspec: {"))[0][:2] == (2, "(file)")
+
+
+def test_a_missing_file_is_one_clear_fault(tmp_path: Path) -> None:
+    assert faults(tmp_path / "absent.yaml") == [(None, "(file)", "can't be read: No such file or directory")]
+
+
+def test_a_tenant_file_carries_its_boundary_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "tenant.yaml"
+    file.write_text("apiVersion: spotlane/v1\nkind: Tenant\nmetadata: {name: acme}\nspec:\n  boundary: {name: acme, residency: {regimes: [gdpr]}}\n")
+    tenant = load_tenant(file)
+    assert (tenant.id, tenant.boundary, tenant.clouds) == ("acme", {"name": "acme", "residency": {"regimes": ["gdpr"]}}, ["aws", "azure", "gcp"])
+
+
+def test_the_same_files_are_the_same_artifact_whatever_their_times(tmp_path: Path) -> None:
+    file = written(tmp_path, WORKLOAD)
+    first = artifact.digest(artifact.pack(tmp_path / "service"))
+    (tmp_path / "service" / "service.py").touch()
+    assert (artifact.digest(artifact.pack(tmp_path / "service")), file.exists()) == (first, True)
