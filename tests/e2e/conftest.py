@@ -1,0 +1,67 @@
+"""The whole of Spotlane on free ports and a state directory of its own, once a session: slow to put up, so every end-to-end test shares it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from demo.cast import CAST, declare, onboard
+from demo.scenario import Director
+from demo.stage import Stage
+from spotlane import wire
+from spotlane.client import AutomationClient, Client
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = 11
+
+
+def free_base() -> int:
+    """The first of eleven free ports in a row."""
+    for base in range(17_700 + (os.getpid() % 97) * 100, 60_000, PORTS):
+        try:
+            for port in range(base, base + PORTS):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
+    raise RuntimeError("no eleven free ports in a row")
+
+
+@dataclass
+class Platform:
+    """What the tests act on."""
+
+    stage: Stage
+    edge: Client
+    automation: AutomationClient
+    director: Director
+    allowed: dict[str, wire.BoundaryCheck]
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The local cloud with the edge deployed, both tenants onboarded and their workloads served."""
+    home = tmp_path_factory.mktemp("platform")
+    stage = Stage(ROOT, home, free_base(), {"seed": "11", "speed": "3600"}, 1.0)
+    try:
+        stage.up()
+        stage.deploy_edge()
+        edge = Client.from_env(stage.environ)
+        automation = AutomationClient.from_env(edge, stage.environ)
+        director = Director(stage, edge, automation, lambda text: None)
+        director.wait("the edge API", 60, edge.healthy)
+        allowed = {part.tenant: onboard(edge, automation, part) for part in CAST}
+        for part in CAST:
+            declare(edge, part)
+        automation.daemon(paused=False)
+        director.first_placements(180)
+        automation.daemon(paused=True)
+        yield Platform(stage, edge, automation, director, allowed)
+    finally:
+        stage.down(purge=True)
