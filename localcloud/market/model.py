@@ -1,0 +1,188 @@
+"""The seeded market: prices as a pure function of seed and moment, calibrated to :mod:`localcloud.market.figures`.
+
+AWS. A pool's level drifts: its region and family, and the pool itself, each swing slowly (periods of 50 to 260 days). The price is the level as it was
+at the pool's last change; changes come at 1.8 a day, at irregular moments. GCP and Azure. A region's family keeps its ratio for whole months; at a month's start it may
+be set anew.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import numpy as np
+
+from domain.catalog import CATALOG, OfferRef
+from localcloud.market import figures
+from localcloud.market.noise import Keys, keys, normal, uniform
+from localcloud.market.source import Change, Floats, catalog_pools, month_of, month_start
+
+_DAY = 86400.0
+_SLOT = _DAY / figures.AWS_CHANGES_PER_DAY
+_REGION_SWINGS = ((0.085, 120.0, 260.0), (0.04, 50.0, 110.0))
+"""Amplitude in log price, shortest and longest period in days, of a region's family."""
+_POOL_SWINGS = ((0.035, 60.0, 150.0),)
+"""The same of a single pool: zones of a region differ by a few per cent."""
+_TREMBLE = 0.0012
+"""Deviation of the noise of a single change."""
+_MONTHS_BACK = 36
+_FACTORS = {"gcp": (figures.GCP_CHANGES_PER_MONTH, 0.09), "azure": (figures.AZURE_CHANGES_PER_MONTH, 0.18)}
+"""Chance of a change at a month's start, and the deviation of the log ratio that is then set."""
+_CEILING = 0.95
+"""No spot price goes above this share of the on-demand price."""
+
+
+class ModelSource:
+    """The market of one seed."""
+
+    name = "model"
+    starts_at = datetime(2026, 1, 15, tzinfo=UTC)
+    ends_at = None
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._prepare = lru_cache(maxsize=None)(self._prepared)
+        self._monthly = lru_cache(maxsize=4096)(self._month)
+
+    def pools(self, cloud: str, region: str) -> tuple[OfferRef, ...]:
+        return self._prepare(cloud, region).pools
+
+    def spot(self, cloud: str, region: str, at: float) -> Floats:
+        prepared = self._prepare(cloud, region)
+        if cloud == "aws":
+            slots = prepared.slots(at)
+            return prepared.price(slots)
+        return prepared.by_factor(self._monthly(cloud, region, month_of(at))[0])
+
+    def since(self, cloud: str, region: str, at: float) -> Floats:
+        prepared = self._prepare(cloud, region)
+        if cloud == "aws":
+            return prepared.moment(prepared.slots(at))
+        months = self._monthly(cloud, region, month_of(at))[1]
+        return np.array([month_start(int(month)) for month in months])[prepared.family]
+
+    def on_demand(self, cloud: str, region: str, at: float) -> Floats:
+        return self._prepare(cloud, region).on_demand
+
+    def changes(self, cloud: str, region: str, start: float, end: float) -> list[Change]:
+        prepared = self._prepare(cloud, region)
+        found: list[Change] = []
+        if cloud == "aws":
+            first, last = int(start // _SLOT) - 1, int(end // _SLOT) + 1
+            for slot in range(first, last + 1):
+                slots = np.full(len(prepared.pools), slot, dtype=np.int64)
+                moments, prices = prepared.moment(slots), prepared.price(slots)
+                for at in np.flatnonzero((moments > start) & (moments <= end)):
+                    found.append(Change(prepared.pools[at], float(moments[at]), float(prices[at])))
+        else:
+            for month in range(month_of(start) + 1, month_of(end) + 1):
+                began = month_start(month)
+                prices = self.spot(cloud, region, began)
+                changed = self.since(cloud, region, began) == began
+                found += [Change(prepared.pools[at], began, float(prices[at])) for at in np.flatnonzero(changed)]
+        return sorted(found, key=lambda change: (change.at, change.pool))
+
+    def gcp_rates(self, region: str, family: str, at: float) -> tuple[tuple[float, float], tuple[float, float]] | None:
+        """((core, GiB) on demand, (core, GiB) spot) in USD/h of a GCP family, None where it isn't sold."""
+        prepared = self._prepare("gcp", region)
+        if family not in prepared.families:
+            return None
+        core, gib = figures.GCP_USD_PER_CORE_AND_GIB[family]
+        here = figures.REGIONS["gcp", region].on_demand
+        factor = prepared.ratio[prepared.families.index(family)] * self._monthly("gcp", region, month_of(at))[0][prepared.families.index(family)]
+        return (_nano(core * here), _nano(gib * here)), (_nano(_nano(core * here) * factor), _nano(_nano(gib * here) * factor))
+
+    def _prepared(self, cloud: str, region: str) -> _Region:
+        return _Region(self._seed, cloud, region)
+
+    def _month(self, cloud: str, region: str, month: int) -> tuple[Floats, Floats]:
+        """Per family of a region: the factor on its usual ratio, and the month since which it holds."""
+        chance, deviation = _FACTORS[cloud]
+        family_keys = self._prepare(cloud, region).family_keys
+        months = np.arange(month - _MONTHS_BACK, month + 1)
+        changed = uniform(family_keys[np.newaxis, :], months[:, np.newaxis], 1) < chance
+        changed[0] = True
+        held = months[len(months) - 1 - np.argmax(changed[::-1], axis=0)]
+        factors = np.exp(deviation * normal(family_keys, held, 2))
+        return factors, held.astype(np.float64)
+
+
+class _Region:
+    """What doesn't depend on the moment: keys, levels, on-demand prices."""
+
+    def __init__(self, seed: int, cloud: str, region: str) -> None:
+        self.cloud = cloud
+        self.pools = catalog_pools(cloud, region)
+        machines = [CATALOG.machine(cloud, pool.instance_type) for pool in self.pools]
+        self.families: list[str] = list(dict.fromkeys(machine.family for machine in machines))
+        self.family = np.array([self.families.index(machine.family) for machine in machines], dtype=np.intp)
+        self.family_keys: Keys = keys([f"{seed}|{cloud}|{region}|{family}" for family in self.families])
+        self.keys: Keys = keys([f"{seed}|{pool.id}" for pool in self.pools])
+        self.on_demand: Floats = np.array([on_demand(pool) for pool in self.pools], dtype=np.float64)
+        usual = figures.REGIONS[cloud, region].spot if (cloud, region) in figures.REGIONS else 0.3
+        # Families of a region differ; a region's own word is the table's.
+        own = np.exp(0.09 * normal(self.family_keys, 3))
+        self.ratio: Floats = np.array([usual * figures.FAMILY_SPOT.get(family, 1.0) for family in self.families]) * own
+        sizes = keys([f"{seed}|{cloud}|{pool.instance_type}" for pool in self.pools])
+        spread = 0.04 if cloud == "aws" else 0.0
+        self.level: Floats = self.on_demand * self.ratio[self.family] * np.exp(spread * normal(sizes, 4))
+        self._ceiling = _CEILING * self.on_demand
+
+    def slots(self, at: float) -> Floats:
+        """The number of each pool's last change."""
+        number = np.full(len(self.pools), int(at // _SLOT), dtype=np.int64)
+        return np.where(self.moment(number) <= at, number, number - 1)
+
+    def moment(self, slots: Floats) -> Floats:
+        """When the change of that number comes: once in each slot of time, anywhere in it."""
+        return np.floor((slots + 0.999 * uniform(self.keys, slots, 6)) * _SLOT)
+
+    def price(self, slots: Floats) -> Floats:
+        """The price set by the change of that number, to four decimals as AWS writes it."""
+        days = self.moment(slots) / _DAY
+        drift = _swing(self.family_keys, _REGION_SWINGS, days, self.family) + _swing(self.keys, _POOL_SWINGS, days, None)
+        drift = drift + _TREMBLE * np.clip(normal(self.keys, slots, 7), -3, 3)
+        return np.maximum(np.round(np.minimum(self.level * np.exp(drift), self._ceiling), 4), 0.0005)
+
+    def by_factor(self, factors: Floats) -> Floats:
+        """The prices under a month's factors: composed of cores and memory on GCP, to six decimals on Azure."""
+        if self.cloud != "gcp":
+            return np.round(np.minimum(self.level * factors[self.family], self._ceiling), 6)
+        prices = []
+        for pool, family, listed in zip(self.pools, self.family, self.on_demand, strict=True):
+            machine = CATALOG.machine("gcp", pool.instance_type)
+            core, gib = figures.GCP_USD_PER_CORE_AND_GIB[machine.family]
+            here = figures.REGIONS["gcp", pool.region].on_demand
+            factor = float(self.ratio[family] * factors[family])
+            prices.append(min(machine.vcpu * _nano(_nano(core * here) * factor) + machine.memory_gib * _nano(_nano(gib * here) * factor), listed))
+        return np.array(prices, dtype=np.float64)
+
+
+def on_demand(pool: OfferRef) -> float:
+    """The list price of a pool's machine type on demand, USD/h."""
+    machine = CATALOG.machine(pool.cloud, pool.instance_type)
+    here = figures.REGIONS[pool.cloud, pool.region].on_demand
+    if pool.cloud == "gcp":
+        core, gib = figures.GCP_USD_PER_CORE_AND_GIB[machine.family]
+        return machine.vcpu * _nano(core * here) + machine.memory_gib * _nano(gib * here)
+    if pool.cloud == "azure":
+        return round(figures.AZURE_USD_PER_VCPU[machine.family] * machine.vcpu * here, 6)
+    home = figures.AWS_USD[machine.name] if machine.name in figures.AWS_USD else figures.AWS_USD_PER_VCPU[machine.family] * machine.vcpu
+    return round(home * here, 4)
+
+
+def _swing(of: Keys, swings: tuple[tuple[float, float, float], ...], days: Floats, spread: Floats | None) -> Floats:
+    total = np.zeros(len(days))
+    for number, (amplitude, shortest, longest) in enumerate(swings):
+        period = shortest + (longest - shortest) * uniform(of, number, 8)
+        phase = uniform(of, number, 9)
+        if spread is not None:
+            period, phase = period[spread], phase[spread]
+        total += amplitude * np.sqrt(2) * np.sin(2 * np.pi * (days / period + phase))
+    return total
+
+
+def _nano(usd: float) -> float:
+    """To a billionth, as Google writes unit prices."""
+    return round(usd, 9)
+
