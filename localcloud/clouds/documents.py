@@ -93,6 +93,14 @@ class Documents:
             ).fetchall()
         return [_document(row) for row in rows]
 
+    def keep_last(self, kind: str, count: int) -> None:
+        """Removes all but the last ``count`` documents of ``kind``."""
+        with self.lock:
+            self._database.execute(
+                "delete from documents where kind = ? and number <= (select number from documents where kind = ? order by number desc limit 1 offset ?)",
+                (kind, kind, count),
+            )
+
     def close(self) -> None:
         """Closes the database."""
         with self.lock:

@@ -53,6 +53,14 @@ def boot_plan(user_data: bytes) -> BootPlan:
     return plan
 
 
+def decoded(text: str) -> bytes:
+    """User data as an API carries it: base64; text that is none is taken as it stands."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return text.encode()
+
+
 def _unpacked(data: bytes) -> bytes:
     """``data`` without its base64 and gzip layers; clouds differ in who takes them off."""
     for _ in range(4):

@@ -51,7 +51,8 @@ class NoSuchMachine(LookupError):
 
 @dataclass(frozen=True)
 class MachineSpec:
-    """What a cloud asks for. ``id`` is unique over all clouds; ``name``, ``image`` and ``numeric_id`` are what the metadata service shows."""
+    """What a cloud asks for. ``id`` is unique over all clouds and never given twice; ``resource`` is the cloud's own name of it, ``image`` and
+    ``numeric_id`` are what the metadata service shows."""
 
     id: str
     cloud: Literal["aws", "azure", "gcp"]
@@ -64,6 +65,7 @@ class MachineSpec:
     spot: bool = True
     image: str = ""
     numeric_id: int = 0
+    resource: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Machine:
     state: State
     created_at: float
     spot: bool = True
+    resource: str = ""
     pid: int = 0
     start_time: int = 0
     deadline: float | None = None
@@ -138,13 +141,12 @@ class MachineRoom:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             facts: dict[str, Any] = asdict(spec) | {"address": address, "created_at": now, "user_data": spec.user_data.decode("utf-8", "replace")}
-            facts["uuid"] = str(uuid.uuid5(uuid.NAMESPACE_URL, spec.id))
             boot = Image(folder, self._edge).lay_out(facts, spec.user_data)
             _write(folder / "boot.json", boot)
             child = self._launch(folder)
             identity = identify(child.pid) or ProcessIdentity(child.pid, 0)
             machine = Machine(
-                spec.id, spec.cloud, spec.account, spec.region, spec.zone, spec.instance_type, spec.name, address, "running", now, spec.spot, *identity
+                spec.id, spec.cloud, spec.account, spec.region, spec.zone, spec.instance_type, spec.name, address, "running", now, spec.spot, spec.resource, *identity
             )
             self._children[spec.id] = child
             self._keep(machine)
@@ -288,7 +290,7 @@ class MachineRoom:
         return machine
 
     def _folder(self, machine_id: str) -> Path:
-        return self._directory / machine_id.strip("/").replace("/", "~")
+        return self._directory / machine_id
 
     def _keep(self, machine: Machine) -> None:
         _write(self._folder(machine.id) / "host.json", asdict(machine))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from typing import NamedTuple
 
 
@@ -52,6 +51,9 @@ _DIRECTORIES = {"RuntimeDirectory": ("RUNTIME_DIRECTORY", "/run"), "StateDirecto
     "CacheDirectory": ("CACHE_DIRECTORY", "/var/cache"),
     "LogsDirectory": ("LOGS_DIRECTORY", "/var/log"),
 }
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "s": " "}
+_VARIABLE = re.compile(r"\$\$|\$\{(\w+)\}")
+_SPECIFIER = re.compile(r"%(.)")
 _SPAN = re.compile(r"([0-9.]+)\s*(ms|min|m|s|h)?")
 _SPAN_SECONDS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
@@ -113,10 +115,38 @@ def _entries(name: str, text: str) -> dict[str, list[str]]:
 
 
 def _words(name: str, key: str, line: str) -> list[str]:
-    try:
-        return [word.replace("%n", name).replace("%N", name.rpartition(".")[0]).replace("%%", "%") for word in shlex.split(line)]
-    except ValueError as error:
-        raise UnitError(name, f"{key}={line}: {error}") from error
+    """``line`` as systemd splits it: quotes of both kinds, C escapes in double quotes and outside, specifiers %n, %N and %%."""
+    words: list[str] = []
+    word: list[str] | None = None
+    quote = ""
+    index = 0
+    while index < len(line):
+        char = line[index]
+        if char == "\\" and quote != "'":
+            index += 1
+            if index == len(line):
+                raise UnitError(name, f"{key}={line}: ends in a backslash")
+            word = [*(word or []), _ESCAPES.get(line[index], line[index])]
+        elif quote:
+            if char == quote:
+                quote = ""
+            else:
+                word = [*(word or []), char]
+        elif char in "\"'":
+            quote = char
+            word = word or []
+        elif char.isspace():
+            if word is not None:
+                words.append("".join(word))
+            word = None
+        else:
+            word = [*(word or []), char]
+        index += 1
+    if quote:
+        raise UnitError(name, f"{key}={line}: a quote is not closed")
+    if word is not None:
+        words.append("".join(word))
+    return [_SPECIFIER.sub(lambda match: {"%": "%", "n": name, "N": name.rpartition(".")[0]}.get(match[1], match[0]), word) for word in words]
 
 
 def _command(name: str, line: str, environment: dict[str, str]) -> Command:
@@ -127,7 +157,7 @@ def _command(name: str, line: str, environment: dict[str, str]) -> Command:
         if re.fullmatch(r"\$\w+", word):
             argv.extend(environment.get(word[1:], "").split())
         else:
-            argv.append(re.sub(r"(?<!\$)\$\{(\w+)\}", lambda match: environment.get(match[1], ""), word).replace("$$", "$"))
+            argv.append(_VARIABLE.sub(lambda match: "$" if match[0] == "$$" else environment.get(match[1], ""), word))
     if not argv:
         raise UnitError(name, f"{line!r}: no command")
     return Command(argv, "-" in prefix)

@@ -20,6 +20,7 @@ from localcloud.clouds.aws.emulation import Emulation, Scope, action
 from localcloud.clouds.aws.record import Ending
 from localcloud.clouds.capacity import SpotMarket, ask
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest
+from localcloud.hosts.cloudinit import decoded
 from localcloud.hosts.room import Machine, MachineRoom, MachineSpec
 
 log = logging.getLogger("localcloud.aws")
@@ -89,7 +90,7 @@ class AwsCloud:
         for instance_id in _instance_ids(answer.body):
             instance = backend.get_instance_by_id(instance_id)
             name = str(instance.private_dns_name).split(".")[0]
-            user_data = run_instances.user_data(full)
+            user_data = decoded(full.get("UserData", ""))
             self._room.start(
                 MachineSpec(
                     instance_id, "aws", scope.account, scope.region, zone, full["InstanceType"], name, user_data, bid is not None, full["ImageId"]

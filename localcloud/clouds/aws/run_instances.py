@@ -5,8 +5,6 @@ Format: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,11 +75,3 @@ def bid(form: Mapping[str, str]) -> Bid | None:
 def subnet(form: Mapping[str, str]) -> str | None:
     """The subnet asked for, by itself or by the first network interface."""
     return form.get("SubnetId") or form.get("NetworkInterface.1.SubnetId")
-
-
-def user_data(form: Mapping[str, str]) -> bytes:
-    """The decoded user data."""
-    try:
-        return base64.b64decode(form.get("UserData", ""))
-    except binascii.Error:
-        return form.get("UserData", "").encode()
