@@ -1,0 +1,341 @@
+// Generated from spotlane/wire.py by tools/wire/generate.py; do not edit.
+
+export interface Alternative {
+  offer: OfferRef;
+  usdPerHour: number | null;
+  reason: string;
+  detail: string;
+}
+
+export interface ApiKey {
+  id: string;
+  tenant: string | null;
+  scopes: string[];
+  key: string;
+}
+
+export interface Artifact {
+  digest: string;
+  sizeBytes: number;
+}
+
+export interface AuditHead {
+  point: "plan" | "place" | "api";
+  seq: number;
+  hash: string;
+  at: string;
+}
+
+export interface BoundaryCheck {
+  digest: string;
+  regions: Record<string, string[]>;
+}
+
+export interface BoundaryDocument {
+  boundary: Record<string, unknown>;
+}
+
+export interface Decision {
+  id: string;
+  workload: string;
+  kind: "deploy" | "move" | "interruption" | "unhealthy" | "requested" | "terminate";
+  offer: OfferRef | null;
+  fromPlacement: string | null;
+  boundaryDigest: string;
+  evidence: Evidence | null;
+  reason: string;
+  deadline: string | null;
+}
+
+export interface Endpoint {
+  workload: string;
+  http: string | null;
+  websocket: string | null;
+  tcpHost: string | null;
+  tcpPort: number | null;
+}
+
+export interface Evidence {
+  marketNow: string;
+  quote: Quote;
+  quoteAgeSeconds: number;
+  currentQuote: Quote | null;
+  expectedUsdPerHour: number;
+  currentUsdPerHour: number | null;
+  moveCostUsd: number;
+  horizonHours: number;
+  netSavingUsd: number | null;
+  netSavingShare: number | null;
+  offersConsidered: number;
+  alternatives: Alternative[];
+}
+
+export interface Health {
+  path: string;
+  intervalSeconds: number;
+  timeoutSeconds: number;
+  healthyCount: number;
+  unhealthyCount: number;
+}
+
+export interface Incident {
+  placement: string;
+  kind: "interruption" | "rebalance" | "unhealthy";
+  deadline: string | null;
+  detail: string;
+}
+
+export interface Ledger {
+  totals: LedgerTotals;
+  hours: LedgerHour[];
+  moves: LedgerMove[];
+}
+
+export interface LedgerHour {
+  placement: string;
+  workload: string;
+  tenant: string;
+  hour: string;
+  seconds: number;
+  paidUsd: number | string;
+  onDemandUsd: number | string;
+  stayedUsd: number | string;
+  quote: Quote;
+  stayedOffer: OfferRef;
+}
+
+export interface LedgerMove {
+  migration: string;
+  workload: string;
+  tenant: string;
+  kind: string;
+  fromOffer: OfferRef | null;
+  toOffer: OfferRef;
+  evidence: Evidence;
+  recordedAt: string;
+}
+
+export interface LedgerTotals {
+  paidUsd: number | string;
+  onDemandUsd: number | string;
+  stayedUsd: number | string;
+  hours: number;
+}
+
+export interface Migration {
+  id: string;
+  workload: string;
+  tenant: string;
+  generation: number;
+  kind: string;
+  step: MigrationStep;
+  status: "running" | "succeeded" | "failed";
+  fencingToken: number | null;
+  fromPlacement: string | null;
+  decision: Decision;
+  routeVersion: number | null;
+  error: string | null;
+  startedAt: string;
+  finishedAt: string | null;
+}
+
+export type MigrationStep = "reserve" | "provision" | "verify" | "commit" | "drain" | "decommission" | "record" | "done" | "compensated";
+
+export interface MoveRequest {
+  workload: string;
+  offer: OfferRef | null;
+}
+
+export interface OfferRef {
+  cloud: "aws" | "azure" | "gcp";
+  region: string;
+  zone: string;
+  instanceType: string;
+}
+
+export interface Placement {
+  id: string;
+  workload: string;
+  tenant: string;
+  generation: number;
+  state: PlacementState;
+  offer: OfferRef;
+  origin: string;
+  tcpOrigin: string | null;
+  quote: Quote;
+  createdAt: string;
+  marketCreatedAt: string;
+  marketServedFrom: string | null;
+  marketServedUntil: string | null;
+}
+
+export interface PlacementRules {
+  clouds: ("aws" | "azure" | "gcp")[] | null;
+  regions: string[] | null;
+  maxUsdPerHour: number | null;
+  threshold: number;
+  dwellHours: number;
+  movesPer30Days: number;
+  egressGibPerHour: number;
+  stateGib: number;
+  dataClass: string | null;
+}
+
+export type PlacementState = "PROVISIONING" | "VERIFYING" | "SERVING" | "DRAINING" | "DESTROYED" | "FAILED";
+
+export interface Plan {
+  marketNow: string;
+  items: PlanItem[];
+  savingUsdPer30Days: number;
+}
+
+export interface PlanItem {
+  workload: string;
+  verdict: "deploy" | "move" | "stay" | "no_offer";
+  reason: string;
+  decision: Decision | null;
+  evidence: Evidence | null;
+}
+
+export interface PolicyFinding {
+  rule: string;
+  severity: "low" | "medium" | "high" | "critical";
+  enforcement: "mandatory" | "advisory";
+  resource: string;
+  message: string;
+}
+
+export interface Ports {
+  http: number | null;
+  tcp: number | null;
+}
+
+export interface PriceBook {
+  marketNow: string;
+  quotes: Quote[];
+}
+
+export interface Problem {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  findings: PolicyFinding[] | null;
+  [extension: string]: unknown;
+}
+
+export interface Quote {
+  offer: OfferRef;
+  spotUsdPerHour: number | null;
+  onDemandUsdPerHour: number | null;
+  interruptionsPerHour: number | null;
+  source: string;
+  observedAt: string;
+}
+
+export interface Resources {
+  vcpu: number;
+  memoryGib: number;
+  arch: "x86_64" | "arm64";
+  gpu: number;
+  gpuType: string | null;
+}
+
+export interface Run {
+  id: string;
+  stack: string;
+  operation: string;
+  status: "queued" | "running" | "succeeded" | "failed" | "cancelled";
+  error: string | null;
+  changes: Record<string, number>;
+  findings: PolicyFinding[];
+  outputs: Record<string, unknown>;
+  acceptedAt: string;
+  startedAt: string | null;
+  finishedAt: string | null;
+}
+
+export interface RunEvent {
+  run: Run;
+  step: "provision" | "decommission";
+}
+
+export interface RunRequest {
+  idempotencyKey: string;
+  stack: StackRef;
+  operation: "preview" | "up" | "refresh" | "destroy";
+  settings: Record<string, unknown> | null;
+  migration: string | null;
+  step: "provision" | "decommission" | null;
+  priority: "interruption" | "health" | "price" | "drift";
+}
+
+export interface StackRef {
+  kind: "edge" | "tenant" | "region" | "address" | "placement" | "relay";
+  tenant: string | null;
+  cloud: "aws" | "azure" | "gcp" | null;
+  region: string | null;
+  workload: string | null;
+  generation: number | null;
+}
+
+export interface Tenant {
+  id: string;
+  displayName: string;
+  boundary: Record<string, unknown>;
+  boundaryDigest: string;
+  clouds: ("aws" | "azure" | "gcp")[];
+  budgetUsdPerMonth: number | null;
+}
+
+export interface TickReport {
+  marketNow: string;
+  quotes: number;
+  quarantined: number;
+  plan: Plan;
+  started: Migration[];
+  errors: string[];
+}
+
+export interface Token {
+  accessToken: string;
+  tokenType: "Bearer";
+  expiresIn: number;
+  scopes: string[];
+}
+
+export interface Workload {
+  id: string;
+  tenant: string;
+  name: string;
+  state: WorkloadState;
+  reason: string;
+  spec: WorkloadSpec;
+  placement: Placement | null;
+  activeMigration: string | null;
+  generation: number;
+  createdAt: string;
+  updatedAt: string;
+}
+
+export interface WorkloadEvent {
+  seq: number;
+  workload: string;
+  state: WorkloadState;
+  reason: string;
+  at: string;
+}
+
+export interface WorkloadSpec {
+  artifact: Artifact;
+  command: string[];
+  env: Record<string, string>;
+  ports: Ports;
+  health: Health;
+  resources: Resources;
+  placement: PlacementRules;
+  drainSeconds: number;
+  access: "anonymous" | "token";
+}
+
+export type WorkloadState = "PENDING" | "PROVISIONING" | "RUNNING" | "MIGRATING" | "INTERRUPTED" | "UNHEALTHY" | "STOPPING" | "TERMINATED" | "FAILED";
