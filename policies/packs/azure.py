@@ -1,0 +1,103 @@
+"""Azure resources (``azure-native:…``) as calls. Resource Manager's resources carry their location; children and subscription-wide ones have none."""
+
+from __future__ import annotations
+
+from domain.boundary.call import Named
+from domain.boundary.names import azure_subscription
+from policies.packs.reading import UNKNOWN, Inputs, equals, present
+from policies.packs.resource import Facts, Resource, known_text
+
+GLOBAL_MODULES = frozenset({"subscription", "authorization", "management", "billing", "policyinsights"})
+LOCATIONLESS_KINDS = frozenset(
+    {"Subnet", "SecurityRule", "Route", "VirtualNetworkPeering", "FederatedIdentityCredential", "RoleAssignment", "RoleDefinition", "PolicyAssignment", "Alias"}
+)
+"""Children live where their parent lives."""
+TAGGED_KINDS = frozenset(
+    {
+        "VirtualMachine",
+        "VirtualNetwork",
+        "NetworkInterface",
+        "NetworkSecurityGroup",
+        "PublicIPAddress",
+        "NatGateway",
+        "Disk",
+        "UserAssignedIdentity",
+        "ResourceGroup",
+    }
+)
+_ANYWHERE = frozenset({"*", "internet", "0.0.0.0/0", "::/0", "any"})
+
+
+def facts(resource: Resource) -> Facts:
+    """What the boundary's rules need to know of the resource."""
+    inputs = resource.inputs
+    whole = resource.module in GLOBAL_MODULES or resource.kind in LOCATIONLESS_KINDS
+    found = Facts(scope="global" if whole else "regional", account=_account(inputs, resource.provider))
+    if not whole and not found.place(inputs.get("location"), "location"):
+        found.place(resource.provider.get("location"), "provider.location")
+    for path, text in inputs.strings():
+        if subscription := azure_subscription(text):
+            found.accounts.append(Named(subscription, path))
+    if resource.kind in TAGGED_KINDS:
+        found.tagged(inputs, "tags")
+    if judge := _BY_KIND.get(resource.kind):
+        judge(inputs, found)
+    return found
+
+
+def _account(inputs: Inputs, provider: Inputs) -> str | None:
+    subscription = known_text(provider.get("subscriptionId"))
+    return subscription.lower() if subscription else None
+
+
+def _virtual_machine(inputs: Inputs, found: Facts) -> None:
+    found.trait("spot", equals(inputs.get("priority"), "Spot"), "priority")
+    storage = inputs.within("storageProfile")
+    for disk in [storage.within("osDisk"), *storage.each("dataDisks")]:
+        # Azure encrypts every managed disk with its own key unless a disk encryption set names another.
+        managed = disk.within("managedDisk")
+        found.trait("disk-encrypted", True, managed.path)
+        found.trait("customer-key", present(managed.within("diskEncryptionSet").get("id")), managed.at("diskEncryptionSet.id"))
+    for interface in inputs.within("networkProfile").each("networkInterfaceConfigurations"):
+        _interface(interface, found)
+
+
+def _scale_set(inputs: Inputs, found: Facts) -> None:
+    profile = inputs.within("virtualMachineProfile")
+    found.trait("spot", equals(profile.get("priority"), "Spot"), profile.at("priority"))
+
+
+def _interface(inputs: Inputs, found: Facts) -> None:
+    for configuration in inputs.each("ipConfigurations"):
+        for key in ("publicIPAddress", "publicIPAddressConfiguration"):
+            value = configuration.get(key)
+            if value is not None:
+                found.trait("public-address", present(value), configuration.at(key))
+
+
+def _security_group(inputs: Inputs, found: Facts) -> None:
+    for rule in inputs.each("securityRules"):
+        _security_rule(rule, found)
+
+
+def _security_rule(rule: Inputs, found: Facts) -> None:
+    if equals(rule.get("direction"), "Inbound") is False or equals(rule.get("access"), "Allow") is False:
+        return
+    value = rule.get("sourceAddressPrefix")
+    if value is not None:
+        found.trait("open-ingress", _open(value), rule.at("sourceAddressPrefix"))
+    for path, item in rule.texts("sourceAddressPrefixes"):
+        found.trait("open-ingress", _open(item), path)
+
+
+def _open(value: object) -> bool | None:
+    return None if value is UNKNOWN else isinstance(value, str) and value.lower() in _ANYWHERE
+
+
+_BY_KIND = {
+    "VirtualMachine": _virtual_machine,
+    "VirtualMachineScaleSet": _scale_set,
+    "NetworkInterface": _interface,
+    "NetworkSecurityGroup": _security_group,
+    "SecurityRule": _security_rule,
+}

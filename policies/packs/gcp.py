@@ -1,0 +1,63 @@
+"""Google Cloud resources (``gcp:…``) as calls."""
+
+from __future__ import annotations
+
+from domain.boundary.call import Named
+from domain.boundary.names import gcp_place, gcp_project
+from domain.boundary.regions import of_zone
+from policies.packs.reading import UNKNOWN, Inputs, equals, present, truth
+from policies.packs.resource import Facts, Resource, known_text
+
+GLOBAL_MODULES = frozenset({"organizations", "projects", "orgpolicy", "serviceaccount", "serviceAccount", "iam", "billing", "folder", "tags"})
+GLOBAL_KINDS = frozenset({"Network", "Firewall", "Route", "NetworkPeering", "GlobalAddress", "HealthCheck", "InstanceTemplate", "ProjectMetadata"})
+"""Compute's global resources hold rules and names, no data."""
+LABELLED_KINDS = frozenset({"Instance", "Project", "Disk"})
+_ANYWHERE = frozenset({"0.0.0.0/0", "::/0"})
+
+
+def facts(resource: Resource) -> Facts:
+    """What the boundary's rules need to know of the resource."""
+    inputs = resource.inputs
+    found = Facts(scope="global" if resource.module in GLOBAL_MODULES or resource.kind in GLOBAL_KINDS else "regional")
+    found.account = known_text(inputs.get("project")) or known_text(resource.provider.get("project")) if resource.kind != "Project" else None
+    if found.scope == "regional":
+        places = [found.place(inputs.get(key), key, lambda zone: of_zone("gcp", gcp_place(zone) or zone)) for key in ("region", "zone", "location")]
+        if not any(places) and not found.place(resource.provider.get("region"), "provider.region"):
+            found.place(resource.provider.get("zone"), "provider.zone", lambda zone: of_zone("gcp", zone))
+    for path, text in inputs.strings():
+        # Boot images are read from projects of their vendors; what they make belongs to the tenant.
+        project = gcp_project(text) if "projects/" in text and "/images/" not in text else None
+        if project:
+            found.accounts.append(Named(project, path))
+    if resource.kind in LABELLED_KINDS and resource.module in {"compute", "organizations"}:
+        found.tagged(inputs, "labels", Inputs(resource.provider.get("defaultLabels")).keys())
+    if resource.module == "compute" and (judge := _BY_KIND.get(resource.kind)):
+        judge(inputs, found)
+    return found
+
+
+def _instance(inputs: Inputs, found: Facts) -> None:
+    scheduling = inputs.within("scheduling")
+    spot = equals(scheduling.get("provisioningModel"), "SPOT")
+    preemptible = truth(scheduling.get("preemptible"))
+    found.trait("spot", True if True in (spot, preemptible) else None if None in (spot, preemptible) else False, scheduling.at("provisioningModel"))
+    for disk in [inputs.within("bootDisk"), *inputs.each("attachedDisks"), *inputs.each("disks")]:
+        if disk.unknown or disk.keys():
+            # Google encrypts every disk; a key of the customer is named by its self link.
+            key = "kmsKeySelfLink"
+            found.trait("disk-encrypted", True, disk.path)
+            found.trait("customer-key", present(disk.get(key)) or present(disk.within("diskEncryptionKey").get(key)), disk.at(key))
+    for interface in inputs.each("networkInterfaces"):
+        for key in ("accessConfigs", "ipv6AccessConfigs"):
+            value = interface.get(key)
+            found.trait("public-address", None if value is UNKNOWN else bool(value is not None and len(value)), interface.at(key))
+
+
+def _firewall(inputs: Inputs, found: Facts) -> None:
+    if equals(inputs.get("direction"), "EGRESS") or inputs.get("allows") is None:
+        return
+    for path, value in inputs.texts("sourceRanges"):
+        found.trait("open-ingress", None if value is UNKNOWN else value in _ANYWHERE, path)
+
+
+_BY_KIND = {"Instance": _instance, "InstanceTemplate": _instance, "RegionInstanceTemplate": _instance, "Firewall": _firewall}

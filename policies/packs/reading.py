@@ -1,0 +1,108 @@
+"""Reads a resource's inputs without tripping over what is unknown until apply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pulumi_policy.proxy import UnknownValueError
+
+
+class _Unknown:
+    def __repr__(self) -> str:
+        return "unknown until apply"
+
+
+UNKNOWN: Final = _Unknown()
+"""Stands for a value that exists only at apply."""
+
+
+class Inputs:
+    """A mapping of inputs with the path at which it stands. ``get`` never raises: it answers a value, None or :data:`UNKNOWN`."""
+
+    def __init__(self, values: Any, path: str = "") -> None:
+        self._values: Mapping[str, Any] = values if isinstance(values, Mapping) else {}
+        self.path = path
+        self.unknown = values is UNKNOWN
+
+    def get(self, key: str) -> Any:
+        """The value of ``key``, None where it is absent."""
+        if self.unknown:
+            return UNKNOWN
+        try:
+            return self._values.get(key)
+        except UnknownValueError:
+            return UNKNOWN
+
+    def at(self, key: str) -> str:
+        """The path of ``key``."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def within(self, key: str) -> Inputs:
+        """The nested mapping at ``key``: empty where it is absent, all unknown where it is unknown."""
+        return Inputs(self.get(key), self.at(key))
+
+    def each(self, key: str) -> Iterator[Inputs]:
+        """The mappings of the list at ``key``; one that is all unknown where the list is."""
+        values = self.get(key)
+        if values is UNKNOWN:
+            yield Inputs(UNKNOWN, self.at(key))
+        elif isinstance(values, Sequence) and not isinstance(values, str):
+            for index in range(len(values)):
+                yield Inputs(_item(values, index), f"{self.at(key)}[{index}]")
+
+    def texts(self, key: str) -> Iterator[tuple[str, Any]]:
+        """The items of the list at ``key`` with their paths, unknown ones as :data:`UNKNOWN`."""
+        values = self.get(key)
+        if values is UNKNOWN:
+            yield self.at(key), UNKNOWN
+        elif isinstance(values, Sequence) and not isinstance(values, str):
+            for index in range(len(values)):
+                yield f"{self.at(key)}[{index}]", _item(values, index)
+
+    def keys(self) -> frozenset[str]:
+        """The keys present."""
+        return frozenset(self._values)
+
+    def strings(self) -> Iterator[tuple[str, str]]:
+        """Every known string, with its path."""
+        for key in self._values:
+            yield from _strings(self.get(key), self.at(key))
+
+
+def _item(values: Sequence[Any], index: int) -> Any:
+    try:
+        return values[index]
+    except UnknownValueError:
+        return UNKNOWN
+
+
+def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        yield from Inputs(value, path).strings()
+    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+        for index in range(len(value)):
+            yield from _strings(_item(value, index), f"{path}[{index}]")
+
+
+def truth(value: Any) -> bool | None:
+    """A yes/no input: None where it is unknown; "true" and True alike; absent is no."""
+    if value is UNKNOWN:
+        return None
+    return value is True or (isinstance(value, str) and value.lower() == "true")
+
+
+def equals(value: Any, word: str) -> bool | None:
+    """Whether a text input is ``word`` in any letter case; None where it is unknown."""
+    if value is UNKNOWN:
+        return None
+    return isinstance(value, str) and value.lower() == word.lower()
+
+
+def present(value: Any) -> bool | None:
+    """Whether an input is given; None where it is unknown: it may turn out empty."""
+    if value is UNKNOWN:
+        return None
+    return bool(value)
