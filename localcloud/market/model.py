@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.catalog import CATALOG, OfferRef
 from localcloud.market import figures
-from localcloud.market.noise import Keys, keys, normal, uniform
+from localcloud.market.noise import Keys, Numbers, keys, normal, uniform
 from localcloud.market.source import Change, Floats, catalog_pools, month_of, month_start
+
+Index = NDArray[np.intp]
 
 _DAY = 86400.0
 _SLOT = _DAY / figures.AWS_CHANGES_PER_DAY
@@ -115,7 +118,7 @@ class _Region:
         self.pools = catalog_pools(cloud, region)
         machines = [CATALOG.machine(cloud, pool.instance_type) for pool in self.pools]
         self.families: list[str] = list(dict.fromkeys(machine.family for machine in machines))
-        self.family = np.array([self.families.index(machine.family) for machine in machines], dtype=np.intp)
+        self.family: Index = np.array([self.families.index(machine.family) for machine in machines], dtype=np.intp)
         self.family_keys: Keys = keys([f"{seed}|{cloud}|{region}|{family}" for family in self.families])
         self.keys: Keys = keys([f"{seed}|{pool.id}" for pool in self.pools])
         self.on_demand: Floats = np.array([on_demand(pool) for pool in self.pools], dtype=np.float64)
@@ -128,26 +131,26 @@ class _Region:
         self.level: Floats = self.on_demand * self.ratio[self.family] * np.exp(spread * normal(sizes, 4))
         self._ceiling = _CEILING * self.on_demand
 
-    def slots(self, at: float) -> Floats:
+    def slots(self, at: float) -> Numbers:
         """The number of each pool's last change."""
         number = np.full(len(self.pools), int(at // _SLOT), dtype=np.int64)
-        return np.where(self.moment(number) <= at, number, number - 1)
+        return np.asarray(np.where(self.moment(number) <= at, number, number - 1), dtype=np.int64)
 
-    def moment(self, slots: Floats) -> Floats:
+    def moment(self, slots: Numbers) -> Floats:
         """When the change of that number comes: once in each slot of time, anywhere in it."""
-        return np.floor((slots + 0.999 * uniform(self.keys, slots, 6)) * _SLOT)
+        return np.asarray(np.floor((slots + 0.999 * uniform(self.keys, slots, 6)) * _SLOT), dtype=np.float64)
 
-    def price(self, slots: Floats) -> Floats:
+    def price(self, slots: Numbers) -> Floats:
         """The price set by the change of that number, to four decimals as AWS writes it."""
         days = self.moment(slots) / _DAY
         drift = _swing(self.family_keys, _REGION_SWINGS, days, self.family) + _swing(self.keys, _POOL_SWINGS, days, None)
         drift = drift + _TREMBLE * np.clip(normal(self.keys, slots, 7), -3, 3)
-        return np.maximum(np.round(np.minimum(self.level * np.exp(drift), self._ceiling), 4), 0.0005)
+        return np.asarray(np.maximum(np.round(np.minimum(self.level * np.exp(drift), self._ceiling), 4), 0.0005), dtype=np.float64)
 
     def by_factor(self, factors: Floats) -> Floats:
         """The prices under a month's factors: composed of cores and memory on GCP, to six decimals on Azure."""
         if self.cloud != "gcp":
-            return np.round(np.minimum(self.level * factors[self.family], self._ceiling), 6)
+            return np.asarray(np.round(np.minimum(self.level * factors[self.family], self._ceiling), 6), dtype=np.float64)
         prices = []
         for pool, family, listed in zip(self.pools, self.family, self.on_demand, strict=True):
             machine = CATALOG.machine("gcp", pool.instance_type)
@@ -171,7 +174,7 @@ def on_demand(pool: OfferRef) -> float:
     return round(home * here, 4)
 
 
-def _swing(of: Keys, swings: tuple[tuple[float, float, float], ...], days: Floats, spread: Floats | None) -> Floats:
+def _swing(of: Keys, swings: tuple[tuple[float, float, float], ...], days: Floats, spread: Index | None) -> Floats:
     total = np.zeros(len(days))
     for number, (amplitude, shortest, longest) in enumerate(swings):
         period = shortest + (longest - shortest) * uniform(of, number, 8)

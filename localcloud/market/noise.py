@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
 Floats = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -23,19 +24,19 @@ def keys(texts: list[str]) -> Keys:
     return np.array([key(text) for text in texts], dtype=np.uint64)
 
 
-def uniform(keys: Keys, *more: Keys | int) -> Floats:
+def uniform(keys: Keys, *more: Numbers | int) -> Floats:
     """A number in [0, 1) for each of ``keys``, stirred with ``more`` (integers, or arrays that broadcast with them). SplitMix64's finaliser (Steele 2014)."""
     with np.errstate(over="ignore"):
         state = np.array(keys, dtype=np.uint64)
         for other in more:
-            state = _stir(state) ^ np.asarray(other, dtype=np.int64).astype(np.uint64)
-        return _stir(state).astype(np.float64) / 2.0**64
+            state = np.asarray(_stir(state) ^ np.asarray(other, dtype=np.int64).astype(np.uint64))
+        return np.asarray(_stir(state).astype(np.float64) / 2.0**64)
 
 
-def normal(keys: Keys, *more: Keys | int) -> Floats:
+def normal(keys: Keys, *more: Numbers | int) -> Floats:
     """A number of mean 0 and deviation 1, within ±3.5: the sum of four uniforms, scaled."""
-    total = sum(uniform(keys, *more, draw) for draw in range(1, 5))
-    return (np.asarray(total, dtype=np.float64) - 2.0) * np.sqrt(3.0)
+    total = uniform(keys, *more, 1) + uniform(keys, *more, 2) + uniform(keys, *more, 3) + uniform(keys, *more, 4)
+    return np.asarray((total - 2.0) * 3.0**0.5, dtype=np.float64)
 
 
 def _stir(state: Keys) -> Keys:
