@@ -137,7 +137,7 @@ class MachineRoom:
                 return known
             address = known.address if known else self._free_address(spec.cloud)
             now = time.time()
-            folder = self._folder(spec.id)
+            folder = self.folder(spec.id)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             facts: dict[str, Any] = asdict(spec) | {"address": address, "created_at": now, "user_data": spec.user_data.decode("utf-8", "replace")}
@@ -162,7 +162,7 @@ class MachineRoom:
             now = time.time()
             deadline = now + (NOTICE_SECONDS[machine.cloud] if notice_seconds is None else notice_seconds)
             notice = {"id": str(uuid.uuid4()).upper(), "kind": "interruption", "issued_at": now, "deadline": deadline}
-            _write(self._folder(machine_id) / "notice.json", notice)
+            _write(self.folder(machine_id) / "notice.json", notice)
             machine = replace(machine, state="interrupting", deadline=deadline, reason=reason)
             self._keep(machine)
             log.info("machine %s interrupted, %.0f s left: %s", machine_id, deadline - now, reason)
@@ -174,7 +174,7 @@ class MachineRoom:
             machine = self._known(machine_id)
             if machine.state == "running":
                 notice = {"id": str(uuid.uuid4()).upper(), "kind": "rebalance", "issued_at": time.time(), "deadline": None}
-                _write(self._folder(machine_id) / "notice.json", notice)
+                _write(self.folder(machine_id) / "notice.json", notice)
 
     def stop(self, machine_id: str, seconds: float = STOP_SECONDS) -> None:
         """Shuts the machine down and forgets it: services get SIGTERM, after ``seconds`` the power is cut. Unknown machines are gone already."""
@@ -211,7 +211,7 @@ class MachineRoom:
                 return
             child = self._children.get(machine_id)
             lives = (child is None or child.poll() is None) and alive(machine.process)
-            approved = machine.state == "interrupting" and (self._folder(machine_id) / "approved").exists()
+            approved = machine.state == "interrupting" and (self.folder(machine_id) / "approved").exists()
             due = approved or (machine.deadline is not None and time.time() >= machine.deadline)
             if lives and not due:
                 return
@@ -227,7 +227,7 @@ class MachineRoom:
 
     def _cut_power(self, machine: Machine) -> None:
         """SIGKILL to everything that the machine started, in whatever session, until nothing is left."""
-        marker = str(self._folder(machine.id))
+        marker = str(self.folder(machine.id))
         for _ in range(50):
             session = machine.pid if machine.pid and (alive(machine.process) or machine.id in self._children) else None
             pids = processes_of(marker, session)
@@ -289,16 +289,17 @@ class MachineRoom:
             raise NoSuchMachine(machine_id)
         return machine
 
-    def _folder(self, machine_id: str) -> Path:
+    def folder(self, machine_id: str) -> Path:
+        """The directory of a machine."""
         return self._directory / machine_id
 
     def _keep(self, machine: Machine) -> None:
-        _write(self._folder(machine.id) / "host.json", asdict(machine))
+        _write(self.folder(machine.id) / "host.json", asdict(machine))
         self._machines[machine.id] = machine
 
     def _forget(self, machine: Machine) -> None:
         self._machines.pop(machine.id, None)
-        shutil.rmtree(self._folder(machine.id), ignore_errors=True)
+        shutil.rmtree(self.folder(machine.id), ignore_errors=True)
         log.info("machine %s is gone", machine.id)
 
 

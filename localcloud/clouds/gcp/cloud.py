@@ -1,0 +1,71 @@
+"""Google Cloud's HTTP APIs, told apart by host: each to its service, tokens to whoever asks."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from localcloud.clouds.capacity import SpotMarket
+from localcloud.clouds.documents import Documents
+from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
+from localcloud.clouds.gcp.compute import Compute
+from localcloud.clouds.gcp.errors import GoogleError
+from localcloud.clouds.gcp.iam import Iam
+from localcloud.clouds.gcp.instances import Instances
+from localcloud.clouds.gcp.projects import Projects
+from localcloud.hosts.room import MachineRoom
+
+
+class GcpCloud:
+    """Answers Google's calls. Machines run in ``room``; spot capacity comes from ``market``."""
+
+    def __init__(self, store: Path, room: MachineRoom, market: SpotMarket) -> None:
+        self.documents = Documents(store)
+        self._room = room
+        self._instances = Instances(self.documents, room, market)
+        projects = Projects(self.documents, lambda project: self._compute.empty(project))
+        self._compute = Compute(self.documents, projects, self._instances)
+        self._services = {
+            "compute.googleapis.com": self._compute.handle,
+            "www.googleapis.com": self._compute.handle,
+            "cloudresourcemanager.googleapis.com": projects.resource_manager,
+            "serviceusage.googleapis.com": projects.service_usage,
+            "cloudbilling.googleapis.com": projects.billing,
+            "orgpolicy.googleapis.com": projects.organization_policies,
+            "iam.googleapis.com": Iam(self.documents, projects).handle,
+            "oauth2.googleapis.com": _token,
+            "sts.googleapis.com": _token,
+            "accounts.google.com": _token,
+            "iamcredentials.googleapis.com": _impersonation,
+        }
+        room.on_gone(lambda machine: self._instances.machine_gone(machine) if machine.cloud == "gcp" else None)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that are answered for."""
+        return tuple(self._services)
+
+    def handle(self, request: HttpRequest) -> HttpAnswer:
+        """The answer to one call. Blocks; to be run in a thread."""
+        with self.documents.lock:
+            try:
+                return self._services[request.host](request)
+            except GoogleError as error:
+                return error.answer()
+            except ValueError as error:
+                return GoogleError(400, f"Invalid JSON payload received. {error}").answer()
+
+    def reconcile(self) -> None:
+        """Brings the machines that ended while the local cloud was away into the record. To be called once at start."""
+        for machine in self._room.machines():
+            if machine.cloud == "gcp" and not machine.living:
+                self._instances.machine_gone(machine)
+
+
+def _token(request: HttpRequest) -> HttpAnswer:
+    return json_answer(200, {"access_token": "ya29.local", "expires_in": 3599, "token_type": "Bearer", "scope": "https://www.googleapis.com/auth/cloud-platform"})
+
+
+def _impersonation(request: HttpRequest) -> HttpAnswer:
+    expires = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return json_answer(200, {"accessToken": "ya29.local", "expireTime": expires})
