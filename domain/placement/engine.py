@@ -226,7 +226,7 @@ class _Case:
                 seen.add(place)
                 rows.append(row)
         told = {self.codes[row] for row in rows}
-        for code in range(1, int(USABLE)):
+        for code in range(1, int(USABLE) + 1):
             sample = _least(ranked, self.codes == code) if code not in told else None
             if sample is not None:
                 rows.append(sample)

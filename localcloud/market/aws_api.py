@@ -70,8 +70,12 @@ def products(market: Market, request: Mapping[str, Any]) -> dict[str, Any]:
     """The answer to GetProducts: on-demand prices of EC2, each product as a JSON text. Raises :class:`BadRequest`, :class:`FeedOut`."""
     if request.get("ServiceCode") != "AmazonEC2":
         raise BadRequest("InvalidParameterException", f"service code {request.get('ServiceCode')!r} is not known here; use AmazonEC2")
-    asked = {entry["Field"]: entry["Value"] for entry in request.get("Filters", []) if entry.get("Type") == "TERM_MATCH"}
-    regions = [region.name for region in CATALOG.regions("aws") if asked.get("regionCode") in (None, region.name)]
+    asked: dict[str, set[str]] = {}
+    for entry in request.get("Filters", []):
+        if entry.get("Type") not in ("TERM_MATCH", "EQUALS", "ANY_OF"):
+            raise BadRequest("InvalidParameterException", f"filter type {entry.get('Type')!r} is not answered here; use TERM_MATCH, EQUALS or ANY_OF")
+        asked[entry["Field"]] = set(entry["Value"].split(",")) if entry["Type"] == "ANY_OF" else {entry["Value"]}
+    regions = [region.name for region in CATALOG.regions("aws") if region.name in asked.get("regionCode", {region.name})]
     found = []
     for region in regions:
         at = market.feed_time("aws", region)
@@ -83,7 +87,7 @@ def products(market: Market, request: Mapping[str, Any]) -> dict[str, Any]:
                 prices.setdefault(ref.instance_type, float(price))
         for name, price in prices.items():
             attributes = _attributes(region, name)
-            if all(attributes.get(field) == value for field, value in asked.items()):
+            if all(attributes.get(field) in values for field, values in asked.items()):
                 found.append(json.dumps(_product(region, name, price, attributes)))
     size = min(int(request.get("MaxResults") or _LARGEST_PRODUCTS), _LARGEST_PRODUCTS)
     first = _token(request.get("NextToken"))

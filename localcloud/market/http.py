@@ -42,7 +42,7 @@ def app(market: Market) -> Starlette:
         return _json(200, page, market, "azure")
 
     async def gcp(request: Request) -> Response:
-        if not request.query_params.get("key") and "authorization" not in request.headers:
+        if not request.query_params.get("key") and not {"x-goog-api-key", "authorization"}.intersection(request.headers.keys()):
             message = "The request is missing a valid API key."
             return _json(403, {"error": {"code": 403, "message": message, "status": "PERMISSION_DENIED"}}, market, "gcp")
         if request.query_params.get("currencyCode", "USD") != "USD":

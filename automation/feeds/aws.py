@@ -1,0 +1,222 @@
+"""AWS's prices: spot from EC2 DescribeSpotPriceHistory of each region, on demand from the Price List API, interruption rates from the Spot Advisor.
+
+Requests are signed by botocore with the credentials of its own chain and sent by our HTTP stack: the wire format of the EC2 query protocol (2016-11-15)
+without the megabytes of its client model. On-demand prices and the Advisor change rarely and are asked for once a day of the market's clock.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from automation.feeds.fetch import Answer, FeedFault, Fetcher
+from automation.feeds.quarantine import price_or_fault
+from domain.catalog import CATALOG, CloudName, OfferRef
+from domain.ports import FeedError, FeedReport, Quarantined, Scope
+from domain.prices import Price, Quote, Rate, Unknown
+
+SPOT_SOURCE = "ec2:DescribeSpotPriceHistory"
+PRICING_URL = "https://api.pricing.us-east-1.amazonaws.com/"
+ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
+_LINUX = "Linux/UNIX"
+_AT_ONCE = 6
+_PAGES = 200
+_RARELY = timedelta(hours=24)
+_HOURS_A_MONTH = 720.0
+_BUCKETS = (0.025, 0.075, 0.125, 0.175, 0.25)
+"""Chance of an interruption within a month that each of the Advisor's ranges stands for: its middle, a quarter for the open one."""
+
+
+class AwsFeed:
+    """Keeps :class:`domain.ports.PriceFeed`. ``credentials`` is asked before every collection, so that short-lived ones are renewed."""
+
+    cloud: CloudName = "aws"
+
+    def __init__(self, fetcher: Fetcher, credentials: Callable[[], Credentials | None], scope: Scope = Scope()) -> None:  # noqa: B008  # a frozen value
+        self._fetcher = fetcher
+        self._credentials = credentials
+        self.scope = scope
+        self._on_demand: dict[str, tuple[datetime, dict[str, float]]] = {}
+        self._advisor: tuple[datetime, dict[tuple[str, str], float]] | None = None
+        self._clock: datetime | None = None
+        self._lock = threading.Lock()
+
+    def collect(self, now: datetime) -> FeedReport:
+        regions = [one.name for one in CATALOG.regions("aws") if self.scope.regions is None or one.name in self.scope.regions]
+        types = [one.name for one in CATALOG.machines("aws") if self.scope.instance_types is None or one.name in self.scope.instance_types]
+        if not regions or not types:
+            return FeedReport("aws", None)
+        credentials = self._credentials()
+        if credentials is None:
+            return FeedReport("aws", None, errors=(FeedError("aws", "*", "denied", "no AWS credentials; set AWS_ACCESS_KEY_ID or a profile"),))
+        with ThreadPoolExecutor(min(_AT_ONCE, len(regions)), thread_name_prefix="aws-feed") as pool:
+            found = list(pool.map(lambda region: self._region(credentials, region, types, now), regions))
+        quotes = [quote for part, _, _, _ in found for quote in part]
+        moments = [at for _, _, _, at in found if at is not None]
+        if moments:
+            self._clock = max(moments)
+        return FeedReport(
+            "aws",
+            max(moments, default=None),
+            tuple(quotes),
+            tuple(one for _, part, _, _ in found for one in part),
+            tuple(one for _, _, part, _ in found for one in part),
+        )
+
+    def _region(
+        self, credentials: Credentials, region: str, types: list[str], now: datetime
+    ) -> tuple[list[Quote], list[Quarantined], list[FeedError], datetime | None]:
+        """One region's quotes; its failure is its own."""
+        errors: list[FeedError] = []
+        try:
+            spot, faults, at = self._spot(credentials, region, types, now)
+        except FeedFault as fault:
+            return [], [], [FeedError("aws", region, fault.reason, fault.detail)], None
+        listed: dict[str, float] = {}
+        rates: dict[tuple[str, str], float] = {}
+        try:
+            listed = self._listed(credentials, region, at)
+            rates = self._rates(at)
+        except FeedFault as fault:
+            errors.append(FeedError("aws", region, fault.reason, fault.detail))
+        quotes = []
+        for offer, price in sorted(spot.items()):
+            on_demand: Price = listed.get(offer.instance_type, Unknown("not listed"))
+            rate: Rate = rates.get((region, offer.instance_type), Unknown("not in the Spot Advisor"))
+            quotes.append(Quote(offer, price, on_demand, SPOT_SOURCE, at, rate))
+        return quotes, faults, errors, at
+
+    def _spot(self, credentials: Credentials, region: str, types: list[str], now: datetime) -> tuple[dict[OfferRef, float], list[Quarantined], datetime]:
+        """The prices in force: of each pool the latest change, whatever the order of the pages."""
+        since = self._clock or now
+        form = {
+            "Action": "DescribeSpotPriceHistory",
+            "Version": "2016-11-15",
+            "ProductDescription.1": _LINUX,
+            "StartTime": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            "MaxResults": "1000",
+            **{f"InstanceType.{number}": name for number, name in enumerate(types, 1)},
+        }
+        latest: dict[OfferRef, tuple[str, str]] = {}
+        first: datetime | None = None
+        for _ in range(_PAGES):
+            answer = self._signed(credentials, "ec2", region, f"https://ec2.{region}.amazonaws.com/", urlencode(form), "application/x-www-form-urlencoded")
+            first = answer.at if first is None else min(first, answer.at)
+            token = _read_page(answer.body, region, latest)
+            if not token:
+                break
+            form = {**form, "NextToken": token}
+        else:
+            raise FeedFault("malformed", f"EC2 of {region} goes on naming next pages")
+        prices: dict[OfferRef, float] = {}
+        faults: list[Quarantined] = []
+        wanted = set(types)
+        for offer, (_, text) in latest.items():
+            if offer.instance_type in wanted:
+                price = price_or_fault(text, offer, first)
+                if isinstance(price, Quarantined):
+                    faults.append(price)
+                else:
+                    prices[offer] = price
+        return prices, faults, first
+
+    def _listed(self, credentials: Credentials, region: str, at: datetime) -> dict[str, float]:
+        """On-demand prices of the catalogue's types in a region."""
+        kept = self._on_demand.get(region)
+        if kept is not None and at - kept[0] < _RARELY:
+            return kept[1]
+        asked = {"regionCode": region, "operatingSystem": "Linux", "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used"}
+        filters = [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in asked.items()]
+        names = ",".join(machine.name for machine in CATALOG.machines("aws"))
+        request: dict[str, Any] = {"ServiceCode": "AmazonEC2", "Filters": [*filters, {"Type": "ANY_OF", "Field": "instanceType", "Value": names}]}
+        prices: dict[str, float] = {}
+        for _ in range(_PAGES):
+            answer = self._signed(
+                credentials, "pricing", "us-east-1", PRICING_URL, json.dumps(request), "application/x-amz-json-1.1", "AWSPriceListService.GetProducts"
+            )
+            page = answer.json()
+            for text in page.get("PriceList", []):
+                name, price = _product(text)
+                if name is not None and price is not None:
+                    prices[name] = price
+            if not page.get("NextToken"):
+                break
+            request = {**request, "NextToken": page["NextToken"]}
+        self._on_demand[region] = (at, prices)
+        return prices
+
+    def _rates(self, at: datetime) -> dict[tuple[str, str], float]:
+        """Interruptions per hour by region and type."""
+        with self._lock:
+            return self._advised(at)
+
+    def _advised(self, at: datetime) -> dict[tuple[str, str], float]:
+        if self._advisor is None or at - self._advisor[0] >= _RARELY:
+            document = self._fetcher.get(ADVISOR_URL).json().get("spot_advisor", {})
+            rates = {}
+            for region, systems in document.items():
+                for name, entry in systems.get("Linux", {}).items():
+                    if entry.get("r") in range(len(_BUCKETS)):
+                        rates[region, name] = -math.log(1.0 - _BUCKETS[entry["r"]]) / _HOURS_A_MONTH
+            self._advisor = (at, rates)
+        return self._advisor[1]
+
+    def _signed(self, credentials: Credentials, service: str, region: str, url: str, body: str, content_type: str, target: str | None = None) -> Answer:
+        def request() -> httpx.Request:
+            headers = {"Content-Type": f"{content_type}; charset=utf-8" if service == "ec2" else content_type}
+            if target is not None:
+                headers["X-Amz-Target"] = target
+            signed = AWSRequest("POST", url, data=body, headers=headers)
+            SigV4Auth(credentials, service, region).add_auth(signed)
+            return httpx.Request("POST", url, content=body.encode(), headers=dict(signed.headers.items()))
+
+        return self._fetcher.send(request)
+
+
+def _read_page(body: bytes, region: str, latest: dict[OfferRef, tuple[str, str]]) -> str:
+    """Takes a page's items into ``latest`` (offer to timestamp and price, as text) and returns the token of the next page. Raises :class:`FeedFault`."""
+    try:
+        root = ElementTree.fromstring(body)
+    except ElementTree.ParseError as error:
+        raise FeedFault("malformed", f"EC2 of {region} sent no XML") from error
+    token = ""
+    for child in root:
+        name = child.tag.rpartition("}")[2]
+        if name == "nextToken":
+            token = (child.text or "").strip()
+        elif name == "spotPriceHistorySet":
+            for item in child:
+                parts = {part.tag.rpartition("}")[2]: (part.text or "").strip() for part in item}
+                if parts.get("productDescription") not in (_LINUX, f"{_LINUX} (Amazon VPC)"):
+                    continue
+                offer = OfferRef("aws", region, parts.get("availabilityZone", ""), parts.get("instanceType", ""))
+                change = (parts.get("timestamp", ""), parts.get("spotPrice", ""))
+                if offer.zone and offer.instance_type and change > latest.get(offer, ("", "")):
+                    latest[offer] = change
+    return token
+
+
+def _product(text: str) -> tuple[str | None, float | None]:
+    """Type and on-demand price of one product of the price list; None where it isn't a plain hourly price in USD."""
+    try:
+        document = json.loads(text)
+        name = str(document["product"]["attributes"]["instanceType"])
+        dimensions: Iterable[dict[str, Any]] = (
+            one for term in document["terms"]["OnDemand"].values() for one in term["priceDimensions"].values() if one["unit"] == "Hrs"
+        )
+        price = max(float(one["pricePerUnit"]["USD"]) for one in dimensions)
+    except (KeyError, TypeError, ValueError):
+        return None, None
+    return (name, price) if price > 0 else (None, None)

@@ -1,0 +1,104 @@
+"""One HTTP stack for the three feeds: the environment's proxy and CA, a bounded number of tries, and vendors' failures turned into ours in one place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+TRIES = 3
+_FIRST_PAUSE = 0.2
+_LONGEST_PAUSE = 5.0
+_AGAIN = frozenset({429, 500, 502, 503, 504})
+_THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown")
+
+
+class FeedFault(Exception):
+    """A source gave no usable answer; ``reason`` is one of unavailable, throttled, denied, malformed, timeout."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of 200 with the time of the source's own clock."""
+
+    body: bytes
+    at: datetime
+    response: httpx.Response
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object. Raises :class:`FeedFault`."""
+        try:
+            document = self.response.json()
+        except ValueError as error:
+            raise FeedFault("malformed", f"{self.response.url.host} sent no JSON") from error
+        if not isinstance(document, dict):
+            raise FeedFault("malformed", f"{self.response.url.host} sent no JSON object")
+        return document
+
+
+class Fetcher:
+    """Sends requests through one client, which takes proxy and CA from the environment unless one is given. ``sleep`` waits between tries."""
+
+    def __init__(self, client: httpx.Client | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._client = client or httpx.Client(timeout=httpx.Timeout(20.0, connect=5.0), trust_env=True, follow_redirects=False)
+        self._sleep = sleep
+
+    def get(self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer to a GET. Raises :class:`FeedFault`."""
+        return self.send(lambda: self._client.build_request("GET", url, params=dict(params) if params else None, headers=dict(headers or {})))
+
+    def send(self, request: Callable[[], httpx.Request]) -> Answer:
+        """The answer to what ``request`` makes, anew for each try (a signature is good for once). Raises :class:`FeedFault`."""
+        pause = _FIRST_PAUSE
+        for attempt in range(1, TRIES + 1):
+            fault, wait = self._try(request())
+            if isinstance(fault, Answer):
+                return fault
+            if wait is None or attempt == TRIES:
+                raise fault
+            self._sleep(min(max(wait, pause), _LONGEST_PAUSE))
+            pause *= 2
+        raise AssertionError("the last try returns or raises")
+
+    def _try(self, request: httpx.Request) -> tuple[Answer | FeedFault, float | None]:
+        """An answer, or a fault with the least pause before another try (None: another try is of no use)."""
+        host = request.url.host
+        try:
+            response = self._client.send(request)
+        except httpx.TimeoutException:
+            return FeedFault("timeout", f"{host} did not answer in time"), 0.0
+        except httpx.HTTPError as error:
+            return FeedFault("unavailable", f"{host} can't be reached ({type(error).__name__})"), 0.0
+        if response.status_code == 200:
+            return Answer(response.content, _date(response), response), None
+        text = response.text[:500]
+        if response.status_code == 429 or any(word in text for word in _THROTTLED):
+            return FeedFault("throttled", f"{host} asks for fewer requests"), _retry_after(response)
+        if response.status_code in (401, 403, 407):
+            return FeedFault("denied", f"{host} or the proxy refused the call ({response.status_code}): {text[:200]}"), None
+        if response.status_code in _AGAIN:
+            return FeedFault("unavailable", f"{host} answered {response.status_code}"), _retry_after(response)
+        return FeedFault("malformed", f"{host} answered {response.status_code}: {text[:200]}"), None
+
+
+def _retry_after(response: httpx.Response) -> float:
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isdigit() else 0.0
+
+
+def _date(response: httpx.Response) -> datetime:
+    """The source's clock; without a readable ``Date`` the answer's age can't be known, and the epoch makes it as old as can be."""
+    try:
+        return parsedate_to_datetime(response.headers.get("date", "")).astimezone(UTC)
+    except (TypeError, ValueError):
+        return datetime.fromtimestamp(0, UTC)

@@ -1,0 +1,139 @@
+"""Google's prices, from the Cloud Billing Catalog (cloudbilling.googleapis.com v1, services.skus.list); an API key or an access token is enough.
+
+Machine types aren't priced: a machine costs its cores times the family's core rate plus its GiB times the memory rate; spot is usageType "Preemptible".
+Prices are by region and hold in every zone of it; the API tells no preemption rates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from automation.feeds.fetch import FeedFault, Fetcher
+from automation.feeds.quarantine import price_or_fault
+from domain.catalog import CATALOG, CloudName, OfferRef
+from domain.ports import FeedError, FeedReport, Quarantined, Scope
+from domain.prices import Price, Quote, Unknown
+
+URL = "https://cloudbilling.googleapis.com/v1/services/6F81-5844-456A/skus"
+"""6F81-5844-456A is Compute Engine."""
+_PAGES = 100
+_PREFIXES = {"N2 Instance": "n2", "N2D AMD Instance": "n2d", "E2 Instance": "e2", "C3 Instance": "c3", "T2A Arm Instance": "t2a"}
+"""Beginning of a SKU's description to the family; "Custom", "Sole Tenancy" and the like stand between or before, and so don't match."""
+_UNITS = {"Core": "h", "Ram": "GiBy.h"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    family: str
+    part: str
+    spot: bool
+
+
+class GcpFeed:
+    """Keeps :class:`domain.ports.PriceFeed`. ``environment`` may hold GOOGLE_API_KEY or GOOGLE_OAUTH_ACCESS_TOKEN."""
+
+    cloud: CloudName = "gcp"
+
+    def __init__(self, fetcher: Fetcher, environment: Mapping[str, str], scope: Scope = Scope()) -> None:  # noqa: B008  # a frozen value
+        self._fetcher = fetcher
+        self._environment = environment
+        self.scope = scope
+
+    def collect(self, now: datetime) -> FeedReport:
+        regions = [one for one in CATALOG.regions("gcp") if self.scope.regions is None or one.name in self.scope.regions]
+        machines = [one for one in CATALOG.machines("gcp") if self.scope.instance_types is None or one.name in self.scope.instance_types]
+        if not regions or not machines:
+            return FeedReport("gcp", None)
+        rates: dict[tuple[str, _Rate], Decimal | str] = {}
+        observed: datetime | None = None
+        errors: tuple[FeedError, ...] = ()
+        wanted = {one.name for one in regions}
+        try:
+            for sku, at in self._skus():
+                observed = at if observed is None else min(observed, at)
+                if (rate := _rate_of(sku)) is not None:
+                    price = _unit_price(sku, _UNITS[rate.part])
+                    for region in wanted.intersection(sku.get("serviceRegions") or ()):
+                        rates[region, rate] = price
+        except FeedFault as fault:
+            errors = (FeedError("gcp", "*", fault.reason, fault.detail),)
+        if observed is None:
+            return FeedReport("gcp", None, errors=errors)
+        quotes: list[Quote] = []
+        faults: list[Quarantined] = []
+        for place in regions:
+            for machine in machines:
+                if machine.only is not None and place.name not in machine.only:
+                    continue
+                prices: list[Price | Quarantined] = []
+                for is_spot in (True, False):
+                    core, gib = (rates.get((place.name, _Rate(machine.family, part, is_spot))) for part in _UNITS)
+                    prices.append(_composed(OfferRef("gcp", place.name, "-", machine.name), machine.vcpu, machine.memory_gib, core, gib, observed))
+                faults += [price for price in prices if isinstance(price, Quarantined)]
+                spot, listed = (Unknown("quarantined") if isinstance(price, Quarantined) else price for price in prices)
+                if not isinstance(spot, Unknown):
+                    quotes += [Quote(OfferRef("gcp", place.name, zone, machine.name), spot, listed, URL, observed) for zone in place.zones]
+        return FeedReport("gcp", observed, tuple(quotes), tuple(faults), errors)
+
+    def _skus(self) -> Iterator[tuple[dict[str, Any], datetime]]:
+        params = {"currencyCode": "USD", "pageSize": "5000"}
+        headers: dict[str, str] = {}
+        if key := self._environment.get("GOOGLE_API_KEY"):
+            headers["x-goog-api-key"] = key
+        elif token := self._environment.get("GOOGLE_OAUTH_ACCESS_TOKEN"):
+            headers["authorization"] = f"Bearer {token}"
+        else:
+            raise FeedFault("denied", "neither GOOGLE_API_KEY nor GOOGLE_OAUTH_ACCESS_TOKEN is set")
+        for _ in range(_PAGES):
+            answer = self._fetcher.get(URL, params, headers)
+            page = answer.json()
+            yield from ((sku, answer.at) for sku in page.get("skus", []) if isinstance(sku, dict))
+            token = page.get("nextPageToken")
+            if not token:
+                return
+            params = {**params, "pageToken": str(token)}
+        raise FeedFault("malformed", "the catalogue goes on naming next pages")
+
+
+def _rate_of(sku: dict[str, Any]) -> _Rate | None:
+    """Which rate a SKU states; None for all that no machine of the catalogue is made of."""
+    usage = sku.get("category", {}).get("usageType")
+    if usage not in ("OnDemand", "Preemptible"):
+        return None
+    head, _, _ = str(sku.get("description", "")).removeprefix("Spot Preemptible ").partition(" running in ")
+    words, _, part = head.rpartition(" ")
+    family = _PREFIXES.get(words)
+    return None if family is None or part not in _UNITS else _Rate(family, part, usage == "Preemptible")
+
+
+def _unit_price(sku: dict[str, Any], unit: str) -> Decimal | str:
+    """USD per unit, or what is wrong with it. The last ``pricingInfo`` is in force; ``units`` is text, ``nanos`` a number, either may be absent."""
+    try:
+        expression = sku["pricingInfo"][-1]["pricingExpression"]
+        if expression["usageUnit"] != unit:
+            return f"unit {expression['usageUnit']!r} where {unit!r} was expected"
+        first = next(tier for tier in expression["tieredRates"] if not tier.get("startUsageAmount"))
+        price = first["unitPrice"]
+        if price.get("currencyCode", "USD") != "USD":
+            return f"currency {price['currencyCode']!r}"
+        return Decimal(price.get("units") or 0) + Decimal(price.get("nanos") or 0) / Decimal(10**9)
+    except (KeyError, IndexError, TypeError, StopIteration, InvalidOperation):
+        return "no readable price"
+
+
+def _composed(
+    offer: OfferRef, vcpu: int, memory_gib: float, core: Decimal | str | None, gib: Decimal | str | None, at: datetime
+) -> float | Unknown | Quarantined:
+    if core is None or gib is None:
+        return Unknown("not sold")
+    for rate in (core, gib):
+        if isinstance(rate, str):
+            return Quarantined(offer, "currency" if rate.startswith("currency") else "malformed", rate, at)
+        if rate <= 0:
+            return Quarantined(offer, "zero" if rate == 0 else "negative", f"a rate of {rate} USD", at)
+    total = vcpu * Decimal(core) + Decimal(str(memory_gib)) * Decimal(gib)
+    return price_or_fault(total, offer, at)
