@@ -1,0 +1,78 @@
+/** A decision becomes a migration: lease first, then its rows, then its saga. */
+import { originOf, placementId, tcpOriginOf } from "../shared/ids";
+import { ProblemError } from "../shared/problem";
+import { type MigrationRow, migrationOf, migrationRow, type WorkloadRow } from "../shared/records";
+import type { Decision, Migration, Placement, WorkloadSpec } from "../shared/wire";
+import { type ApiEnv, prices } from "./env";
+
+const TITLES = { "lease-held": "The workload is moving already", "stale-decision": "The decision is out of date", "price-moved": "The price has moved" };
+
+/** Authorises the decision and starts its saga. The same decision twice is one migration. Throws 409 problems. */
+export async function propose(env: ApiEnv, row: WorkloadRow, decision: Decision): Promise<Migration> {
+  const twin = await env.DB.prepare("select * from migrations where workload = ? and json_extract(decision, '$.id') = ?").bind(row.id, decision.id).first<MigrationRow>();
+  if (twin) return migrationOf(twin);
+  if (decision.kind !== "terminate" && (row.state === "STOPPING" || row.state === "TERMINATED")) throw new ProblemError(409, "stopping", "The workload is being removed", row.id);
+  if (decision.kind === "deploy" ? row.placement !== null : decision.fromPlacement !== row.placement)
+    throw new ProblemError(409, "stale-decision", TITLES["stale-decision"], `${row.id} now runs as ${row.placement ?? "nothing"}, not as ${decision.fromPlacement ?? "nothing"}`);
+  const generation = await nextGeneration(env.DB, row.id);
+  const id = placementId(row.id, generation);
+  const reserved = await prices(env).reserve(decision, id);
+  if (!reserved.ok) throw new ProblemError(409, reserved.word, TITLES[reserved.word], reserved.detail);
+  try {
+    await store(env, row, decision, id, generation, reserved.token);
+    await env.MIGRATIONS.create({ id, params: { id } });
+  } catch (error) {
+    await prices(env).release(row.id, id);
+    await env.DB.batch([
+      env.DB.prepare("update migrations set status = 'failed', step = 'compensated', error = ?, finished_at = ? where id = ?").bind(String(error), new Date().toISOString(), id),
+      env.DB.prepare("update workloads set active_migration = null where id = ? and active_migration = ?").bind(row.id, id),
+    ]);
+    throw error;
+  }
+  return migrationOf((await migrationRow(env.DB, id)) as MigrationRow);
+}
+
+/** The next generation's number; it is used up even if its migration never starts. */
+async function nextGeneration(db: D1Database, workload: string): Promise<number> {
+  const row = await db.prepare("update workloads set generation = generation + 1 where id = ? returning generation").bind(workload).first<{ generation: number }>();
+  if (!row) throw new ProblemError(404, "not-found", "No such workload", workload);
+  return row.generation;
+}
+
+async function store(env: ApiEnv, row: WorkloadRow, decision: Decision, id: string, generation: number, token: number): Promise<void> {
+  const now = new Date().toISOString();
+  const statements = [
+    env.DB.prepare("insert into migrations values (?, ?, ?, ?, ?, 'reserve', 'running', ?, ?, ?, null, null, ?, null)").bind(
+      id,
+      row.id,
+      row.tenant,
+      generation,
+      decision.kind,
+      token,
+      decision.fromPlacement,
+      JSON.stringify(decision),
+      now,
+    ),
+    env.DB.prepare("update workloads set active_migration = ?, updated_at = ? where id = ?").bind(id, now, row.id),
+  ];
+  if (decision.offer && decision.evidence) {
+    const spec = JSON.parse(row.spec) as WorkloadSpec;
+    const placement: Placement = {
+      id,
+      workload: row.id,
+      tenant: row.tenant,
+      generation,
+      state: "PROVISIONING",
+      offer: decision.offer,
+      origin: originOf(row.id, generation, env.ZONE),
+      tcpOrigin: spec.ports.tcp === null ? null : tcpOriginOf(row.id, generation, env.ZONE),
+      quote: decision.evidence.quote,
+      createdAt: now,
+      marketCreatedAt: await prices(env).marketNow(),
+      marketServedFrom: null,
+      marketServedUntil: null,
+    };
+    statements.push(env.DB.prepare("insert into placements values (?, ?, ?, ?, ?, ?)").bind(id, row.id, row.tenant, generation, placement.state, JSON.stringify(placement)));
+  }
+  await env.DB.batch(statements);
+}

@@ -1,0 +1,23 @@
+import type { PriceEngine } from "../control/prices";
+import type { Claims } from "../shared/jwt";
+import type { Auth } from "../shared/services";
+
+export interface ApiEnv {
+  PRICES: DurableObjectNamespace;
+  AUTH: Auth;
+  MIGRATIONS: Workflow<{ id: string }>;
+  DB: D1Database;
+  ARTIFACTS: R2Bucket;
+  ASSETS: Fetcher;
+  ZONE: string;
+  AUTOMATION_URL: string;
+}
+
+export interface App {
+  Bindings: ApiEnv;
+  Variables: { claims: Claims };
+}
+
+export function prices(env: ApiEnv): PriceEngine {
+  return env.PRICES.get(env.PRICES.idFromName("market")) as unknown as PriceEngine;
+}

@@ -1,0 +1,78 @@
+/** Routes as they travel between RouteAuthority, its replicas and the routers. */
+
+export interface Target {
+  placement: string;
+  /** `https://<label>-<n>.origins.<zone>`. */
+  origin: string;
+  /** `tcp-<label>-<n>.origins.<zone>`, or null where no TCP is served. */
+  tcpOrigin: string | null;
+  weight: number;
+}
+
+export interface Route {
+  label: string;
+  tenant: string;
+  /** Only grows, per label; a lower one never wins. */
+  version: number;
+  /** Empty while no machine serves. */
+  targets: Target[];
+  access: "anonymous" | "token";
+  drainSeconds: number;
+  updatedAt: string;
+}
+
+/** Seconds for which a replica may answer without having heard from its authority: H of the drain gate. */
+export const LEASE_SECONDS = 10;
+/** Ages, ms, at which a router's isolate refreshes a route beside a request, and before one. */
+export const SOFT_MS = 200;
+export const HARD_MS = 400;
+
+export const HINTS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
+export type Hint = (typeof HINTS)[number];
+
+export interface Grant {
+  routes: Route[];
+  leaseSeconds: number;
+}
+
+export interface AuthorityStub {
+  commit(change: Change): Promise<Committed>;
+  grant(replica: string): Promise<Grant>;
+  lookup(label: string): Promise<Route | null>;
+}
+
+export interface ReplicaStub {
+  lookup(label: string, fresh: boolean): Promise<Route | null>;
+  apply(tenant: string, route: Route): Promise<number>;
+}
+
+export interface Change {
+  label: string;
+  targets: Target[];
+  access: "anonymous" | "token";
+  drainSeconds: number;
+  /** Compare-and-set: the version that this change follows; null takes whatever stands. */
+  ifVersion: number | null;
+  /** Of the migration's lease; a lower one than seen before is refused. */
+  fencingToken: number;
+}
+
+export type Committed = { ok: true; version: number } | { ok: false; reason: "version" | "fencing"; version: number };
+
+/** The region hint nearest to where a request came in. */
+export function hintOf(cf: { continent?: string; country?: string } | undefined): Hint {
+  switch (cf?.continent) {
+    case "NA":
+      return "enam";
+    case "SA":
+      return "sam";
+    case "AS":
+      return "apac";
+    case "OC":
+      return "oc";
+    case "AF":
+      return "afr";
+    default:
+      return "weur";
+  }
+}

@@ -1,0 +1,49 @@
+/** D1's schema, step by step. A step is never changed once it has landed; a new one is added. */
+
+const STEPS: string[][] = [
+  [
+    "create table tenants (id text primary key, document text not null, created_at text not null)",
+    `create table workloads (id text primary key, tenant text not null, name text not null, state text not null, reason text not null, spec text not null,
+      generation integer not null default 0, placement text, active_migration text, created_at text not null, updated_at text not null)`,
+    "create index workloads_by_tenant on workloads (tenant)",
+    `create table placements (id text primary key, workload text not null, tenant text not null, generation integer not null, state text not null, document text not null)`,
+    "create index placements_by_workload on placements (workload, generation)",
+    `create table migrations (id text primary key, workload text not null, tenant text not null, generation integer not null, kind text not null, step text not null,
+      status text not null, fencing_token integer, from_placement text, decision text not null, route_version integer, error text, started_at text not null, finished_at text)`,
+    "create index migrations_by_workload on migrations (workload, generation)",
+    "create index migrations_by_status on migrations (status)",
+    "create table events (seq integer primary key autoincrement, workload text not null, state text not null, reason text not null, at text not null)",
+    "create index events_by_workload on events (workload, seq)",
+    "create table run_events (run text primary key, migration text not null, step text not null, document text not null, at text not null)",
+    `create table ledger_hours (placement text not null, hour text not null, workload text not null, tenant text not null, seconds real not null, paid_micro integer not null,
+      on_demand_micro integer not null, stayed_micro integer not null, document text not null, primary key (placement, hour)) without rowid`,
+    "create index ledger_hours_by_workload on ledger_hours (workload, hour)",
+    "create table ledger_moves (migration text primary key, workload text not null, tenant text not null, document text not null)",
+    "create table audit_heads (point text not null, seq integer not null, hash text not null, at text not null, primary key (point, seq)) without rowid",
+  ],
+];
+
+let migrated: Promise<void> | null = null;
+
+/** Applies the steps that are missing; once an isolate, and safe when two isolates begin together. */
+export function migrate(db: D1Database): Promise<void> {
+  migrated ??= apply(db).catch((error) => {
+    migrated = null;
+    throw error;
+  });
+  return migrated;
+}
+
+async function apply(db: D1Database): Promise<void> {
+  await db.prepare("create table if not exists schema_steps (step integer primary key, applied_at text not null)").run();
+  for (const [index, statements] of STEPS.entries()) {
+    const step = index + 1;
+    if (await db.prepare("select step from schema_steps where step = ?").bind(step).first()) continue;
+    try {
+      // The entry comes first: of two isolates the second fails on it, and with it its whole batch.
+      await db.batch([db.prepare("insert into schema_steps values (?, ?)").bind(step, new Date().toISOString()), ...statements.map((sql) => db.prepare(sql))]);
+    } catch (error) {
+      if (!(await db.prepare("select step from schema_steps where step = ?").bind(step).first())) throw error;
+    }
+  }
+}

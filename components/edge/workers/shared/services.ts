@@ -1,0 +1,41 @@
+/** What Workers call of each other by RPC, and how they reach the automation service. */
+import type { Grant, Issued } from "../auth/keys";
+import type { Jwks } from "./jwt";
+import type { Health } from "./wire";
+
+export interface Auth {
+  jwks(): Promise<Jwks>;
+  exchange(key: string): Promise<Issued | null>;
+  issue(grant: Grant): Promise<Issued>;
+  createKey(tenant: string, scopes: string[]): Promise<{ id: string; tenant: string; scopes: string[]; key: string }>;
+  revokeTenant(tenant: string): Promise<void>;
+}
+
+export interface Watch {
+  placement: string;
+  tenant: string;
+  origin: string;
+  health: Health;
+}
+
+export interface Monitor {
+  /** How many healthy answers in a row were seen by the end: `healthy_count` of them, or fewer when the time was up. */
+  verify(watch: Watch, timeoutMs: number): Promise<number>;
+  watch(watch: Watch): Promise<void>;
+  unwatch(tenant: string, placement: string): Promise<void>;
+}
+
+let token: { value: string; until: number } | null = null;
+
+/** A call of the automation service with a service token. */
+export async function automation(auth: Auth, base: string, method: string, path: string, body?: unknown): Promise<Response> {
+  if (!token || Date.now() > token.until) {
+    const issued = await auth.issue({ subject: "edge", scopes: ["service:edge"], audience: "automation" });
+    token = { value: issued.accessToken, until: Date.now() + (issued.expiresIn - 60) * 1000 };
+  }
+  const headers: Record<string, string> = { authorization: `Bearer ${token.value}` };
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const answer = await fetch(`${base}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
+  if (answer.status === 401) token = null;
+  return answer;
+}
