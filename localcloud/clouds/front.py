@@ -91,7 +91,8 @@ async def _body(receive: Receive) -> bytes:
 async def _send(send: Send, answer: HttpAnswer) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
     headers.append((b"content-length", str(len(answer.body)).encode()))
-    headers.append((b"date", format_datetime(datetime.now(UTC), usegmt=True).encode()))
+    if "date" not in answer.headers:
+        headers.append((b"date", format_datetime(datetime.now(UTC), usegmt=True).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 

@@ -25,7 +25,7 @@ from localcloud.hosts.room import Machine, MachineRoom, MachineSpec
 
 log = logging.getLogger("localcloud.aws")
 
-PriceHistory = Callable[[str, dict[str, str]], bytes]
+PriceHistory = Callable[[str, dict[str, str]], HttpAnswer]
 """``(region, request's form) → DescribeSpotPriceHistory's answer``."""
 
 _NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
@@ -112,7 +112,7 @@ class AwsCloud:
 
     def _price_history_call(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True)) | request.parameters
-        return HttpAnswer(200, self._price_history(scope.region, form), {"content-type": "text/xml;charset=UTF-8"})
+        return self._price_history(scope.region, form)
 
     def _describe_spot_requests(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))

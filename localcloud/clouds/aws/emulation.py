@@ -72,6 +72,11 @@ class Emulation:
         """Whether calls are answered at once."""
         return self._ready.is_set() and self._failure is None
 
+    @property
+    def health(self) -> str:
+        """``ok``, ``starting`` or what is wrong."""
+        return "starting" if not self._ready.is_set() else "ok" if self._failure is None else str(self._failure)
+
     def call(self, request: HttpRequest) -> HttpAnswer:
         """moto's answer; a change that succeeded is recorded before it is answered."""
         self.wait_ready()

@@ -23,6 +23,7 @@ from localcloud.clouds.azure.resource_id import Target, parse
 from localcloud.clouds.azure.types import TENANT, TYPES, ArmType, references
 from localcloud.clouds.capacity import SpotMarket
 from localcloud.clouds.documents import Document, Documents, Json, made_up_uuid
+from localcloud.clouds.inventory import Account, Resource
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
 from localcloud.hosts.room import MachineRoom
 
@@ -57,6 +58,15 @@ class AzureCloud:
         for machine in self._room.machines():
             if machine.cloud == "azure" and not machine.living:
                 self._machines.machine_gone(machine)
+
+    def accounts(self) -> list[Account]:
+        """The subscriptions; a cancelled one is gone."""
+        return [Account("azure", one.account, one.body["displayName"], True) for one in self.documents.of(subscriptions.KIND)]
+
+    def resources(self) -> list[Resource]:
+        """Everything in them, resource groups included."""
+        left_out = (OPERATION, subscriptions.KIND, subscriptions.ALIAS)
+        return [Resource("azure", one.account, one.body.get("location", "global"), one.kind, one.key) for one in self.documents.of() if one.kind not in left_out]
 
     def _arm(self, request: HttpRequest) -> HttpAnswer:
         if "api-version" not in request.parameters:

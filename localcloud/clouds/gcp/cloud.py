@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from localcloud.clouds.capacity import SpotMarket
-from localcloud.clouds.documents import Documents
+from localcloud.clouds.documents import Document, Documents
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
-from localcloud.clouds.gcp.compute import Compute
+from localcloud.clouds.gcp.compute import OPERATION, Compute
 from localcloud.clouds.gcp.errors import GoogleError
 from localcloud.clouds.gcp.iam import Iam
 from localcloud.clouds.gcp.instances import Instances
-from localcloud.clouds.gcp.projects import Projects
+from localcloud.clouds.gcp.projects import PROJECT, Projects
+from localcloud.clouds.inventory import Account, Resource
 from localcloud.hosts.room import MachineRoom
 
 
@@ -55,11 +56,29 @@ class GcpCloud:
             except ValueError as error:
                 return GoogleError(400, f"Invalid JSON payload received. {error}").answer()
 
+    def accounts(self) -> list[Account]:
+        """The projects."""
+        return [Account("gcp", one.account, one.body["displayName"], one.body["state"] == "ACTIVE") for one in self.documents.of(PROJECT)]
+
+    def resources(self) -> list[Resource]:
+        """Everything in open projects; a deleted custom role, which Google keeps for a week, isn't counted."""
+        opened = {one.id for one in self.accounts() if one.open}
+        return [
+            Resource("gcp", one.account, _region(one), one.kind, one.key)
+            for one in self.documents.of()
+            if one.account in opened and one.kind not in (PROJECT, OPERATION) and not one.body.get("deleted")
+        ]
+
     def reconcile(self) -> None:
         """Brings the machines that ended while the local cloud was away into the record. To be called once at start."""
         for machine in self._room.machines():
             if machine.cloud == "gcp" and not machine.living:
                 self._instances.machine_gone(machine)
+
+
+def _region(document: Document) -> str:
+    scope, _, rest = "/".join(document.key.split("/")[2:]).partition("/")
+    return rest.split("/")[0] if scope in ("regions", "zones") else "global"
 
 
 def _token(request: HttpRequest) -> HttpAnswer:
