@@ -1,0 +1,81 @@
+# Spotlane: every target sets up first; `make demo` runs the main job, `make test` the tests.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/.stamps
+SOURCES := automation benchmarks components demo domain languagehost localcloud policies spotlane stacks tests tools
+
+.PHONY: help setup demo test check bench soak clean prerequisites engine format
+
+help: ## What there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+prerequisites:
+	@$(PYTHON) tools/prerequisites.py
+
+# The three long parts have nothing to do with each other: side by side.
+setup: prerequisites ## Everything that the other targets need; idempotent
+	@$(MAKE) -j3 $(STAMPS)/python $(STAMPS)/node $(STAMPS)/engine
+	@$(MAKE) $(STAMPS)/edge
+
+$(BIN)/python:
+	@echo "setup: Python environment"
+	@$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/python: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "setup: Python packages"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/node: package-lock.json package.json
+	@echo "setup: Node packages"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/engine: tools/engine/go.mod tools/engine/resolve.py
+	@echo "setup: Pulumi engine"
+	@$(PYTHON) tools/engine/resolve.py
+	@mkdir -p $(STAMPS) && touch $@
+
+EDGE := $(shell find components/edge -type f -not -path '*/dist/*' -not -path '*/__pycache__/*' 2>/dev/null)
+$(STAMPS)/edge: $(EDGE) $(STAMPS)/node
+	@echo "setup: the edge's Workers"
+	@npm run --silent build
+	@mkdir -p $(STAMPS) && touch $@
+
+demo: setup ## The main job: moves under live traffic, with a report
+	@$(BIN)/spotlane demo
+
+test: setup ## All tests
+	@$(BIN)/python -m pytest
+	@npx --no-install vitest run
+
+check: setup ## Lint, types, import directions, locks
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@npx --no-install biome check components/edge localcloud/edge
+	@npm run --silent typecheck
+	@$(BIN)/python tools/wire/generate.py --check
+	@$(BIN)/python tools/locks.py
+
+bench: setup ## Every benchmark, as tables
+	@$(BIN)/python -m benchmarks all
+
+soak: setup ## Long campaigns
+	@$(BIN)/python -m pytest -m soak
+
+format: setup ## Formats the sources
+	@$(BIN)/ruff format $(SOURCES)
+	@npx --no-install biome check --write components/edge localcloud/edge
+
+clean: ## Stops the local cloud and removes what was built
+	@test ! -x $(BIN)/python || $(BIN)/python -m localcloud down --purge 2>/dev/null || true
+	@rm -rf $(VENV) node_modules components/edge/workers/dist components/edge/console/dist .spotlane .mypy_cache .ruff_cache .pytest_cache .hypothesis
