@@ -1,0 +1,180 @@
+"""The placement engine: against brute force, and each reason on its own."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain import network
+from domain.catalog import CATALOG, OfferRef
+from domain.offers import Offers
+from domain.placement import Current, Demand, Deploy, Move, NoOffer, Problem, Reason, Settings, Stay, Trigger, plan
+from domain.prices import Quote, Unknown
+from domain.workload import PlacementRules, Requirements
+from tests.domain import strategies
+from tests.domain.strategies import NOW, anywhere, european
+
+SETTINGS = Settings()
+LIMIT = SETTINGS.price_limit
+DEAR = OfferRef("aws", "eu-west-1", "eu-west-1a", "m5.large")
+CHEAP = OfferRef("gcp", "europe-west4", "europe-west4-a", "e2-standard-2")
+AMERICAN = OfferRef("gcp", "us-west4", "us-west4-a", "e2-standard-2")
+
+
+def quote(ref: OfferRef, spot: float, **fields: object) -> Quote:
+    return replace(Quote(ref, spot, 0.1, "test", NOW, 0.0), **fields)  # type: ignore[arg-type]  # the fields of Quote, by name
+
+
+def verdict(demand: Demand, *quotes: Quote) -> object:
+    return plan(Problem(NOW, Offers.quoted(quotes), (demand,))).verdicts[0]
+
+
+def running(**fields: object) -> Demand:
+    demand = Demand("w-t", Requirements(2, 4), PlacementRules(), european, Current("t_w_1", DEAR, NOW - timedelta(days=3)))
+    return replace(demand, **fields)  # type: ignore[arg-type]  # the fields of Demand, by name
+
+
+def brute(demand: Demand, quotes: list[Quote]) -> tuple[float, set[OfferRef]]:
+    """Least total and the offers that reach it, computed one by one in plain Python; (inf, {}) if there is none."""
+    rules, current = demand.rules, demand.current
+    held = {one.offer: one for one in quotes}
+
+    def rate(one: Quote) -> float:
+        return SETTINGS.interruptions_when_unknown if isinstance(one.interruptions_per_hour, Unknown) else one.interruptions_per_hour
+
+    def expected(one: Quote) -> float:
+        assert not isinstance(one.spot, Unknown)
+        internet = network.tariff(one.offer.cloud, one.offer.region).internet
+        return one.spot + rules.egress_gib_per_hour * internet + rate(one) * (rules.state_gib * internet + SETTINGS.overlap_hours * one.spot)
+
+    present = held.get(current.offer) if current is not None else None
+    priced = present is not None and not isinstance(present.spot, Unknown)
+    horizon = SETTINGS.reign_hours
+    if priced and demand.trigger not in (Trigger.INTERRUPTION, Trigger.UNHEALTHY) and present is not None and rate(present) > 0:
+        horizon = min(horizon, 1 / rate(present))
+    totals: dict[OfferRef, float] = {}
+    stale: dict[OfferRef, float] = {}
+    for one in quotes:
+        place = one.offer
+        if (
+            isinstance(one.spot, Unknown)
+            or not demand.needs.fits(CATALOG.machine(place.cloud, place.instance_type))
+            or demand.boundary(place.cloud, place.region) is not None
+            or not rules.asks_for(place.cloud, place.region)
+            or place in demand.excluded
+            or (rules.max_usd_per_hour is not None and one.spot > rules.max_usd_per_hour)
+            or (current is not None and place == current.offer and demand.trigger is not Trigger.UNHEALTHY)
+        ):
+            continue
+        total = horizon * expected(one)
+        if current is not None:
+            total += rules.state_gib * network.transfer(current.offer[:3], place[:3])
+            total += SETTINGS.overlap_hours * (expected(present) if priced and present is not None else 0.0)
+        (totals if one.is_fresh(NOW, LIMIT) else stale)[place] = total
+    pool = totals or (stale if demand.trigger in (Trigger.INTERRUPTION, Trigger.UNHEALTHY) and current is not None else {})
+    least = min(pool.values(), default=float("inf"))
+    return least, {ref for ref, total in pool.items() if total <= least + 1e-9}
+
+
+@settings(max_examples=300, deadline=None)
+@given(strategies.quotes(), strategies.demands())
+def test_the_choice_is_the_least_total_of_what_may_be_used(quotes: list[Quote], demand: Demand) -> None:
+    if demand.current is not None and (
+        demand.boundary(*demand.current.offer[:2]) is not None
+        or not demand.rules.asks_for(*demand.current.offer[:2])
+        or not demand.needs.fits(CATALOG.machine(demand.current.offer.cloud, demand.current.offer.instance_type))
+    ):
+        return  # a forced move, tested on its own
+    found = verdict(demand, *quotes)
+    _, best = brute(demand, quotes)
+    if isinstance(found, Deploy | Move):
+        assert found.offer in best
+    elif isinstance(found, NoOffer):
+        assert best == set()
+    elif found.reason in (Reason.BELOW_THRESHOLD, Reason.DWELL, Reason.MOVE_BUDGET):  # type: ignore[attr-defined]  # a Stay
+        assert found.evidence.alternatives[0].offer in best  # type: ignore[attr-defined]  # a Stay
+        assert demand.trigger is Trigger.PRICE
+
+
+@settings(max_examples=60, deadline=None)
+@given(strategies.quotes(), strategies.demands(), st.integers(0, 1000))
+def test_the_order_of_the_offers_changes_nothing(quotes: list[Quote], demand: Demand, seed: int) -> None:
+    shuffled = random.Random(seed).sample(quotes, len(quotes))
+    assert verdict(demand, *quotes) == verdict(demand, *shuffled)
+
+
+@settings(max_examples=100, deadline=None)
+@given(strategies.quotes(), strategies.demands())
+def test_nothing_is_ever_placed_outside_its_boundary_or_moved_by_price_on_a_stale_quote(quotes: list[Quote], demand: Demand) -> None:
+    found = verdict(demand, *quotes)
+    if isinstance(found, Deploy | Move):
+        assert demand.boundary(found.offer.cloud, found.offer.region) is None
+        if demand.trigger is Trigger.PRICE and found.reason is Reason.CHEAPEST:
+            assert found.evidence.quote.is_fresh(NOW, LIMIT)
+            assert found.evidence.current_quote is not None and found.evidence.current_quote.is_fresh(NOW, LIMIT)
+
+
+def test_a_move_states_its_net_saving_after_egress_and_overlap() -> None:
+    found = verdict(running(rules=PlacementRules(state_gib=10)), quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    assert isinstance(found, Move)
+    evidence = found.evidence
+    present, target = 0.05, 0.02  # no interruptions, no egress of the service
+    move = 10 * 0.09 + 0.25 * present
+    assert (found.offer, evidence.horizon_hours) == (CHEAP, 720.0)
+    assert evidence.move_cost_usd == move
+    assert abs((evidence.net_saving_usd or 0) - (720 * (present - target) - move)) < 1e-9
+
+
+def test_data_gravity_keeps_a_heavy_workload_where_it_is() -> None:
+    found = verdict(running(rules=PlacementRules(state_gib=1000)), quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    assert isinstance(found, Stay) and found.reason is Reason.CHEAPEST
+
+
+def test_a_saving_below_the_threshold_is_no_move() -> None:
+    found = verdict(running(), quote(DEAR, 0.021), quote(CHEAP, 0.020))
+    assert isinstance(found, Stay) and found.reason is Reason.BELOW_THRESHOLD
+    assert found.evidence is not None and found.evidence.alternatives[0].reason is Reason.BELOW_THRESHOLD
+
+
+def test_dwell_and_budget_hold_a_price_move_back_but_no_interruption() -> None:
+    young = running(current=Current("t_w_1", DEAR, NOW - timedelta(hours=2)))
+    spent = running(moves_in_30_days=12)
+    prices = (quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    assert [verdict(one, *prices).reason for one in (young, spent)] == [Reason.DWELL, Reason.MOVE_BUDGET]  # type: ignore[attr-defined]  # both stay
+    forced = verdict(replace(young, moves_in_30_days=12, trigger=Trigger.INTERRUPTION), *prices)
+    assert isinstance(forced, Move) and forced.reason is Reason.INTERRUPTED
+
+
+def test_an_interruption_moves_on_stale_quotes_and_marks_it() -> None:
+    old = NOW - timedelta(days=2)
+    found = verdict(running(trigger=Trigger.INTERRUPTION), quote(DEAR, 0.05, observed_at=old), quote(CHEAP, 0.02, observed_at=old))
+    assert isinstance(found, Move) and found.evidence.stale
+    assert found.evidence.quote_age_seconds == 2 * 86400
+
+
+def test_a_cheaper_offer_outside_the_boundary_is_shown_with_its_reason() -> None:
+    found = verdict(running(), quote(DEAR, 0.05), quote(CHEAP, 0.02), quote(AMERICAN, 0.001))
+    assert isinstance(found, Move) and found.offer == CHEAP
+    [american] = [one for one in found.evidence.alternatives if one.offer == AMERICAN]
+    assert (american.reason, american.detail) == (Reason.OUTSIDE_BOUNDARY, "us-west4 is outside the EU")
+
+
+def test_a_boundary_that_changed_moves_what_runs_outside_at_once() -> None:
+    demand = running(current=Current("t_w_1", AMERICAN, NOW), moves_in_30_days=99)
+    found = verdict(demand, quote(AMERICAN, 0.001), quote(CHEAP, 0.02))
+    assert isinstance(found, Move) and (found.offer, found.reason) == (CHEAP, Reason.OUTSIDE_BOUNDARY)
+
+
+def test_a_requested_offer_outside_the_boundary_is_refused_by_name() -> None:
+    found = verdict(running(trigger=Trigger.REQUESTED, requested=AMERICAN), quote(DEAR, 0.05), quote(AMERICAN, 0.001))
+    assert isinstance(found, NoOffer) and found.reason is Reason.OUTSIDE_BOUNDARY
+
+
+def test_equal_offers_break_ties_by_id() -> None:
+    zones = [OfferRef("aws", "eu-west-1", f"eu-west-1{letter}", "m5.large") for letter in "cab"]
+    found = verdict(Demand("w-t", Requirements(2, 4), PlacementRules(), anywhere), *(quote(ref, 0.02) for ref in zones))
+    assert isinstance(found, Deploy) and found.offer.zone == "eu-west-1a"
