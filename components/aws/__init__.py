@@ -1,0 +1,1 @@
+"""AWS: network, identity and spot machine of one region."""

@@ -1,0 +1,1 @@
+"""Azure: network, identity and spot machine of one region."""

@@ -1,0 +1,104 @@
+"""A region's network on Azure: one subnet for all zones, one way out, no way in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+from pulumi_azure_native import network, resources
+
+from components import cidr
+
+
+@dataclass(frozen=True)
+class NetworkArgs:
+    """Arguments of :class:`Network`."""
+
+    location: str
+    cidr: str
+    """Address range, /16 to /24; a subnet spans all zones of a region, so that one takes it whole."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Network(pulumi.ComponentResource):
+    """A resource group with a virtual network, closed from outside, that goes out through a NAT gateway.
+
+    Example::
+
+        network = Network("network", NetworkArgs(location="westeurope", cidr="10.32.0.0/16"))
+    """
+
+    resource_group_name: pulumi.Output[str]
+    subnet_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("spotlane:azure:Network", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        tags, block = dict(args.tags), cidr.plan(args.cidr, []).whole
+        group = resources.ResourceGroup(f"{name}-group", resource_group_name=f"spotlane-{args.location}", location=args.location, tags=tags, opts=child)
+        firewall = network.NetworkSecurityGroup(
+            f"{name}-firewall",
+            resource_group_name=group.name,
+            network_security_group_name=f"{name}-firewall",
+            location=args.location,
+            security_rules=[
+                network.SecurityRuleArgs(
+                    name="deny-all-in",
+                    priority=4096,
+                    direction="Inbound",
+                    access="Deny",
+                    protocol="*",
+                    source_address_prefix="*",
+                    source_port_range="*",
+                    destination_address_prefix="*",
+                    destination_port_range="*",
+                )
+            ],
+            tags=tags,
+            opts=child,
+        )
+        address = network.PublicIPAddress(
+            f"{name}-nat-address",
+            resource_group_name=group.name,
+            public_ip_address_name=f"{name}-nat",
+            location=args.location,
+            sku=network.PublicIPAddressSkuArgs(name="Standard"),
+            public_ip_allocation_method="Static",
+            public_ip_address_version="IPv4",
+            tags=tags,
+            opts=child,
+        )
+        nat = network.NatGateway(
+            f"{name}-nat",
+            resource_group_name=group.name,
+            nat_gateway_name=f"{name}-nat",
+            location=args.location,
+            sku=network.NatGatewaySkuArgs(name="Standard"),
+            public_ip_addresses=[network.SubResourceArgs(id=address.id)],
+            tags=tags,
+            opts=child,
+        )
+        whole = network.VirtualNetwork(
+            f"{name}-vnet",
+            resource_group_name=group.name,
+            virtual_network_name=name,
+            location=args.location,
+            address_space=network.AddressSpaceArgs(address_prefixes=[block]),
+            tags=tags,
+            opts=child,
+        )
+        subnet = network.Subnet(
+            f"{name}-subnet",
+            resource_group_name=group.name,
+            virtual_network_name=whole.name,
+            subnet_name="machines",
+            address_prefix=block,
+            default_outbound_access=False,
+            nat_gateway=network.SubResourceArgs(id=nat.id),
+            network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
+            opts=child,
+        )
+        self.resource_group_name = group.name
+        self.subnet_id = subnet.id
+        self.register_outputs({"resource_group_name": self.resource_group_name, "subnet_id": self.subnet_id})

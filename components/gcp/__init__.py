@@ -1,0 +1,1 @@
+"""GCP: network, identity and spot machine of one region."""
