@@ -44,7 +44,7 @@ class AwsFeed:
 
     cloud: CloudName = "aws"
 
-    def __init__(self, fetcher: Fetcher, credentials: Callable[[], Credentials | None], scope: Scope = Scope()) -> None:  # noqa: B008  # a frozen value
+    def __init__(self, fetcher: Fetcher, credentials: Callable[[], Credentials | None], scope: Scope = Scope()) -> None:  # a frozen value
         self._fetcher = fetcher
         self._credentials = credentials
         self.scope = scope

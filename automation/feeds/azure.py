@@ -28,7 +28,7 @@ class AzureFeed:
 
     cloud: CloudName = "azure"
 
-    def __init__(self, fetcher: Fetcher, scope: Scope = Scope()) -> None:  # noqa: B008  # a frozen value
+    def __init__(self, fetcher: Fetcher, scope: Scope = Scope()) -> None:  # a frozen value
         self._fetcher = fetcher
         self.scope = scope
 

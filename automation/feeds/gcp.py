@@ -38,7 +38,7 @@ class GcpFeed:
 
     cloud: CloudName = "gcp"
 
-    def __init__(self, fetcher: Fetcher, environment: Mapping[str, str], scope: Scope = Scope()) -> None:  # noqa: B008  # a frozen value
+    def __init__(self, fetcher: Fetcher, environment: Mapping[str, str], scope: Scope = Scope()) -> None:  # a frozen value
         self._fetcher = fetcher
         self._environment = environment
         self.scope = scope

@@ -106,7 +106,10 @@ def advisor(market: Market) -> dict[str, Any]:
         prices = zip(market.pools("aws", region.name), market.spot("aws", region.name, at), market.on_demand("aws", region.name, at), strict=True)
         for ref, spot, listed in prices:
             if ref.instance_type not in linux and not np.isnan(spot) and not np.isnan(listed):
-                linux[ref.instance_type] = {"s": round(100 * (1 - float(spot) / float(listed))), "r": market.interruption_bucket(region.name, ref.instance_type)}
+                linux[ref.instance_type] = {
+                    "s": round(100 * (1 - float(spot) / float(listed))),
+                    "r": market.interruption_bucket(region.name, ref.instance_type),
+                }
         regions[region.name] = {"Linux": linux}
     return {
         "instance_types": {one.name: {"emr": True, "cores": one.vcpu, "ram_gb": float(one.memory_gib)} for one in CATALOG.machines("aws")},

@@ -1,13 +1,13 @@
 """What real markets measured, and the model is calibrated to.
 
-Prices are the providers' public list prices on demand (USD/h, Linux, home region: us-east-1, eastus, us-central1). Region tables give
-``name on-demand/spot``: the on-demand price relative to the home region, and the median over general-purpose types of spot to on-demand; one asterisk
-marks what nobody measured and is taken from its neighbours. AWS and GCP as of December 2023, Azure in the United States as of December 2023; elsewhere
+Prices are the providers' public list prices on demand (USD/h, Linux, home region: us-east-1, eastus, us-central1). Region tables give ``name
+on-demand/spot``: the on-demand price relative to the home region, and the median over general-purpose types of spot to on-demand; one asterisk marks
+what nobody measured and is taken from its neighbours. AWS and GCP as of December 2023, Azure in the United States as of December 2023; elsewhere
 Azure's D-series stood near 0.26 of on demand in September 2025.
 
-Movements. AWS, 22 regions in 2023: 1.8 changes a day and pool, steps of 0.25 % in the median and 5 % at most; dearest to cheapest region 1.81 over the
-year; the cheapest region of a type changes 0.033 times a day. GCP, 39 regions in 2023: 0.01 changes a day, at month starts; spread 3.3. Azure: a step function at
-month starts; spread over nine regions of the United States between 1.3 and 3.6, by date.
+Movements. AWS, 22 regions in 2023: 1.8 changes a day and pool, steps of 0.25 % in the median and 5 % at most; dearest to cheapest region 1.81 over
+the year; the cheapest region of a type changes 0.033 times a day. GCP, 39 regions in 2023: 0.01 changes a day, at month starts; spread 3.3. Azure: a
+step function at month starts; spread over nine regions of the United States between 1.3 and 3.6, by date.
 """
 
 from __future__ import annotations

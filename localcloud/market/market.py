@@ -1,7 +1,7 @@
 """The market of the local cloud: prices, capacity and interruptions at any moment of its clock, with what was done to it on purpose.
 
-Capacity comes and goes by pool: in each half day a pool may be without, with the chance that the pool's monthly interruption bucket stands for; a pool that loses its capacity takes its running machines
-back. All of it is a function of seed and moment.
+Capacity comes and goes by pool: in each half day a pool may be without, with the chance that the pool's monthly interruption bucket stands for; a pool
+that loses its capacity takes its running machines back. All of it is a function of seed and moment.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Market:
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
         self._polled = clock.seconds()
-        self._zones = [ref for ref in CATALOG.offers()]
+        self._zones = list(CATALOG.offers())
         self._zone_keys = keys([f"{seed}|capacity|{ref.id}" for ref in self._zones])
         self._at = {ref: number for number, ref in enumerate(self._zones)}
         self._lack = 1.0 - (1.0 - np.array([self._monthly(ref) for ref in self._zones])) ** (1.0 / _SPELLS_A_MONTH)

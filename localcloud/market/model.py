@@ -1,8 +1,8 @@
 """The seeded market: prices as a pure function of seed and moment, calibrated to :mod:`localcloud.market.figures`.
 
-AWS. A pool's level drifts: its region and family, and the pool itself, each swing slowly (periods of 50 to 260 days). The price is the level as it was
-at the pool's last change; changes come at 1.8 a day, at irregular moments. GCP and Azure. A region's family keeps its ratio for whole months; at a month's start it may
-be set anew.
+AWS. A pool's level drifts: its region and family, and the pool itself, each swing slowly (periods of 50 to 260 days). The price is the level as it
+was at the pool's last change; changes come at 1.8 a day, at irregular moments. GCP and Azure. A region's family keeps its ratio for whole months; at
+a month's start it may be set anew.
 """
 
 from __future__ import annotations
@@ -188,4 +188,3 @@ def _swing(of: Keys, swings: tuple[tuple[float, float, float], ...], days: Float
 def _nano(usd: float) -> float:
     """To a billionth, as Google writes unit prices."""
     return round(usd, 9)
-

@@ -1,7 +1,7 @@
 """The part of OData's ``$filter`` that the Azure Retail Prices API takes: comparisons and functions of text, joined by and, or, not and parentheses.
 
-Grammar: ``or := and ("or" and)*``, ``and := term ("and" term)*``, ``term := "not" term | "(" or ")" | comparison | function``. Values are compared case by case, as the
-API does since version 2023-01-01-preview.
+Grammar: ``or := and ("or" and)*``, ``and := term ("and" term)*``, ``term := "not" term | "(" or ")" | comparison | function``. Values are compared
+case by case, as the API does since version 2023-01-01-preview.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Recorded series replayed: a parquet file of change-only step functions.
 
 Columns: cloud, region, zone, instance_type, timestamp (UTC), spot_usd_h, on_demand_usd_h; a row holds until the next of the same pool, a null spot
-price means not sold. Only types and regions of the catalogue are kept. A recording names AWS zones by id (use1-az1): id n is shown as the n-th zone letter of the region, the
-account's own mapping as far as anybody may know it. A cloud that the recording lacks isn't priced.
+price means not sold. Only types and regions of the catalogue are kept. A recording names AWS zones by id (use1-az1): id n is shown as the n-th zone
+letter of the region, this account's mapping. A cloud that the recording lacks isn't priced.
 """
 
 from __future__ import annotations
@@ -135,17 +135,15 @@ def _ref(code: int, words: list[list[Any]]) -> OfferRef | None:
     return None if shown is None else OfferRef(cloud, region, shown, instance_type)
 
 
+_ODD_ZONES = {"apne1-az2": "c", "usw1-az3": "b"}
+"""Ids without a letter of their own number: regions of which an account sees some zones only."""
+
+
 def zone_name(region: str, zone: str | None) -> str | None:
-    """The zone's name in this account: a name stays, id n is the n-th letter, or, where the region lacks that letter, the first letter left over."""
+    """The zone's name in this account: a name stays, id n is the n-th letter; None where the region has no such zone."""
     zones = CATALOG.region("aws", region).zones
     if zone is None or zone in zones:
         return zone
     number = zone.rpartition("-az")[2]
-    if not number.isdigit():
-        return None
-    direct = {n: f"{region}{chr(96 + n)}" for n in range(1, 9)}
-    wanted = direct.get(int(number))
-    if wanted in zones:
-        return wanted
-    spare = [name for name in zones if name not in {direct[n] for n in range(1, len(zones) + 1)}]
-    return spare[0] if spare else None
+    letter = _ODD_ZONES.get(zone) or (chr(96 + int(number)) if number.isdigit() else "")
+    return f"{region}{letter}" if f"{region}{letter}" in zones else None

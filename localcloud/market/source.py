@@ -76,10 +76,7 @@ def catalog_pools(cloud: str, region: str) -> tuple[OfferRef, ...]:
         return ()
     zones = CATALOG.region(cloud, region).zones if cloud == "aws" else ("-",)
     return tuple(
-        OfferRef(cloud, region, zone, machine.name)
-        for machine in CATALOG.machines(cloud)
-        if machine.only is None or region in machine.only
-        for zone in zones
+        OfferRef(cloud, region, zone, machine.name) for machine in CATALOG.machines(cloud) if machine.only is None or region in machine.only for zone in zones
     )
 
 

@@ -71,6 +71,6 @@ def demands(draw: st.DrawFn) -> Demand:
         boundary=draw(st.sampled_from([european, anywhere])),
         current=current,
         moves_in_30_days=draw(st.sampled_from([0, 3])),
-        excluded={ref: "refused" for ref in draw(st.lists(st.sampled_from(REFS), max_size=2))},
+        excluded=dict.fromkeys(draw(st.lists(st.sampled_from(REFS), max_size=2)), "refused"),
         trigger=draw(st.sampled_from(list(Trigger))),
     )

@@ -1,23 +1,21 @@
-"""An HTTP transport that answers in process from the market's application, for feeds that call the real hosts."""
+"""A synchronous HTTP transport that answers in process from an ASGI application."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import httpx
-
-from localcloud.market.http import app
-from localcloud.market.market import Market
 
 Tamper = Callable[[httpx.Request, httpx.Response], httpx.Response]
 
 
-class MarketTransport(httpx.BaseTransport):
+class AppTransport(httpx.BaseTransport):
     """Keeps the requests that it saw; ``tamper`` may change an answer on its way."""
 
-    def __init__(self, market: Market, tamper: Tamper = lambda _, response: response) -> None:
-        self._app = httpx.ASGITransport(app=app(market))
+    def __init__(self, app: Any, tamper: Tamper = lambda _, response: response) -> None:
+        self._app = httpx.ASGITransport(app=app)
         self._tamper = tamper
         self.seen: list[httpx.Request] = []
 
@@ -29,3 +27,8 @@ class MarketTransport(httpx.BaseTransport):
             return httpx.Response(response.status_code, headers=response.headers, content=await response.aread())
 
         return self._tamper(request, asyncio.run(answer()))
+
+
+def client(app: Any, base_url: str = "http://local") -> httpx.Client:
+    """A client of ``app``."""
+    return httpx.Client(transport=AppTransport(app), base_url=base_url)

@@ -1,0 +1,160 @@
+"""One contract for the three feeds (``domain.ports.PriceFeed``), over the market's answers in the clouds' own wire formats."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+import pytest
+from botocore.credentials import Credentials
+
+from automation.feeds.aws import AwsFeed
+from automation.feeds.azure import AzureFeed
+from automation.feeds.book import Book
+from automation.feeds.collection import Collection, ScopedFeed
+from automation.feeds.fetch import Fetcher
+from automation.feeds.gcp import GcpFeed
+from domain.catalog import CATALOG
+from domain.ports import Scope
+from localcloud.market import Market, MarketSettings
+from localcloud.market.http import app
+from tests.localcloud.market.transport import AppTransport, Tamper
+
+START = datetime(2026, 3, 10, 8, tzinfo=UTC)
+REGIONS = {"aws": frozenset({"eu-west-1", "us-east-2"}), "azure": frozenset({"westeurope", "eastus"}), "gcp": frozenset({"europe-west4", "us-west4"})}
+TYPES = {"aws": frozenset({"m5.large", "m7g.large"}), "azure": frozenset({"Standard_D2s_v5"}), "gcp": frozenset({"n2-standard-4", "e2-standard-2"})}
+Made = tuple[ScopedFeed, Market, AppTransport]
+
+
+@pytest.fixture(params=["aws", "azure", "gcp"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Made]:
+    def made(tamper: Tamper = lambda _, response: response) -> Made:
+        market = Market.open(tmp_path, MarketSettings(seed=3, start=START, running=False))
+        transport = AppTransport(app(market), tamper)
+        fetcher = Fetcher(httpx.Client(transport=transport), sleep=lambda _: None)
+        scope = Scope(REGIONS[request.param], TYPES[request.param])
+        feeds: dict[str, ScopedFeed] = {
+            "aws": AwsFeed(fetcher, lambda: Credentials("key", "secret"), scope),
+            "azure": AzureFeed(fetcher, scope),
+            "gcp": GcpFeed(fetcher, {"GOOGLE_API_KEY": "key"}, scope),
+        }
+        return feeds[request.param], market, transport
+
+    return made
+
+
+def test_every_quote_is_the_markets_price_at_the_markets_time_and_in_scope(make: Callable[..., Made]) -> None:
+    feed, market, _ = make()
+    report = feed.collect(datetime.now(UTC))
+    assert (report.errors, report.quarantined) == ((), ())
+    expected = {ref for ref in CATALOG.offers([feed.cloud]) if ref.region in REGIONS[feed.cloud] and ref.instance_type in TYPES[feed.cloud]}
+    assert {quote.offer for quote in report.quotes} == expected
+    for quote in report.quotes:
+        assert quote.spot == pytest.approx(market.spot_price(*quote.offer), abs=2e-6)
+        assert quote.on_demand == pytest.approx(market.on_demand_price(*quote.offer), abs=2e-6)
+        assert quote.observed_at == START == report.observed_at
+
+
+def test_a_repricing_is_seen_by_the_next_collection(make: Callable[..., Made]) -> None:
+    feed, market, _ = make()
+    before = {quote.offer: quote.spot for quote in feed.collect(datetime.now(UTC)).quotes}
+    region = min(REGIONS[feed.cloud])
+    market.inject({"kind": "repricing", "cloud": feed.cloud, "region": region, "factor": 2.0})
+    for quote in feed.collect(datetime.now(UTC)).quotes:
+        assert quote.spot == pytest.approx(before[quote.offer] * (2.0 if quote.offer.region == region else 1.0), abs=2e-6)
+
+
+def test_an_outage_of_the_api_is_an_error_and_never_an_exception(make: Callable[..., Made]) -> None:
+    feed, market, transport = make()
+    market.inject({"kind": "feed_outage", "cloud": feed.cloud})
+    report = feed.collect(datetime.now(UTC))
+    assert (report.quotes, report.observed_at) == ((), None)
+    assert {error.reason for error in report.errors} == {"unavailable"}
+    assert len(transport.seen) >= 3
+
+
+def test_a_lagging_api_gives_old_quotes_their_old_time(make: Callable[..., Made]) -> None:
+    feed, market, _ = make()
+    market.inject({"kind": "feed_delay", "cloud": feed.cloud})
+    market.advance(7200)
+    assert {quote.observed_at for quote in feed.collect(datetime.now(UTC)).quotes} == {START}
+
+
+def test_throttling_is_tried_again(make: Callable[..., Made]) -> None:
+    refused: list[str] = []
+
+    def first_refused(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if str(request.url) in refused:
+            return response
+        refused.append(str(request.url))
+        return httpx.Response(429, headers=response.headers)
+
+    feed, _, _ = make(first_refused)
+    report = feed.collect(datetime.now(UTC))
+    assert report.errors == () and len(report.quotes) > 0
+
+
+def test_an_answer_that_is_no_document_is_malformed(make: Callable[..., Made]) -> None:
+    feed, _, _ = make(lambda _, response: httpx.Response(200, headers={"date": response.headers["date"]}, content=b"<html>"))
+    report = feed.collect(datetime.now(UTC))
+    assert report.quotes == () and {error.reason for error in report.errors} == {"malformed"}
+
+
+def test_a_zero_price_is_quarantined_with_its_reason(make: Callable[..., Made]) -> None:
+    def zeroed(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        if request.url.host.startswith("ec2."):
+            content = re.sub(rb"<spotPrice>[^<]*", b"<spotPrice>0.000000", response.content)
+        elif request.url.host == "prices.azure.com":
+            document = response.json()
+            content = json.dumps({**document, "Items": [{**item, "retailPrice": 0} for item in document["Items"]]}).encode()
+        elif request.url.host == "cloudbilling.googleapis.com":
+            document = response.json()
+            for sku in document["skus"]:
+                sku["pricingInfo"][-1]["pricingExpression"]["tieredRates"][0]["unitPrice"] = {"currencyCode": "USD"}
+            content = json.dumps(document).encode()
+        else:
+            return response
+        return httpx.Response(response.status_code, headers={"date": response.headers["date"]}, content=content)
+
+    feed, _, _ = make(zeroed)
+    report = feed.collect(datetime.now(UTC))
+    assert report.quotes == ()
+    assert {one.reason for one in report.quarantined} == {"zero"}
+
+
+def test_one_regions_failure_leaves_the_other_regions_quotes(tmp_path: Path) -> None:
+    market = Market.open(tmp_path, MarketSettings(start=START, running=False))
+    market.inject({"kind": "feed_outage", "cloud": "aws", "region": "us-east-2"})
+    fetcher = Fetcher(httpx.Client(transport=AppTransport(app(market))), sleep=lambda _: None)
+    report = AwsFeed(fetcher, lambda: Credentials("key", "secret"), Scope(REGIONS["aws"], TYPES["aws"])).collect(datetime.now(UTC))
+    assert {quote.offer.region for quote in report.quotes} == {"eu-west-1"}
+    assert [(error.region, error.reason) for error in report.errors] == [("us-east-2", "unavailable")]
+
+
+def test_a_calls_signature_names_its_region_and_a_missing_credential_is_an_error(tmp_path: Path) -> None:
+    transport = AppTransport(app(Market.open(tmp_path, MarketSettings(start=START, running=False))))
+    fetcher = Fetcher(httpx.Client(transport=transport), sleep=lambda _: None)
+    scope = Scope(frozenset({"eu-west-1"}), TYPES["aws"])
+    AwsFeed(fetcher, lambda: Credentials("AKID", "secret"), scope).collect(datetime.now(UTC))
+    assert "/eu-west-1/ec2/aws4_request" in transport.seen[0].headers["authorization"]
+    [error] = AwsFeed(fetcher, lambda: None, scope).collect(datetime.now(UTC)).errors
+    assert (error.region, error.reason) == ("*", "denied")
+
+
+def test_only_news_is_passed_on_and_a_jump_starts_in_doubt(tmp_path: Path) -> None:
+    market = Market.open(tmp_path, MarketSettings(start=START, running=False))
+    feed = AzureFeed(Fetcher(httpx.Client(transport=AppTransport(app(market)))))
+    collection = Collection([feed], Book())
+    first, second = collection.collect(), collection.collect()
+    assert (len(first.quotes), len(second.quotes), second.confirmed) == (first.confirmed, 0, first.confirmed)
+    market.inject({"kind": "repricing", "cloud": "azure", "region": "eastus", "instance_type": "Standard_D2s_v5", "factor": 0.05})
+    held = collection.collect()
+    [doubted] = [quote for quote in held.quotes if quote.doubtful]
+    assert (held.quarantined, doubted.offer.id) == (1, "azure/eastus/-/Standard_D2s_v5")
+    collection.collect()
+    [confirmed] = collection.collect().quotes
+    assert confirmed.doubtful is None and confirmed.spot == pytest.approx(market.spot_price(*confirmed.offer), abs=2e-6)
