@@ -83,9 +83,9 @@ class ReplaySource:
 
 def _read(path: Path) -> tuple[list[OfferRef], NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
     # Imported here because only a replay needs it, and it takes half a second to load.
-    import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
-    import pyarrow.compute as pc  # type: ignore[import-untyped]  # ships no types
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]  # ships no types
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
 
     if not path.is_file():
         raise RecordingError(f"{path}: there is no such file; name a parquet file of recorded prices, or leave it out for the seeded market")
