@@ -22,10 +22,11 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 from domain.boundary.call import Call
 from domain.boundary.decide import decide
 from domain.boundary.model import BoundaryDocumentError
-from policies.packs import aws, azure, cloudflare, gcp
-from policies.packs.reading import Inputs
-from policies.packs.resource import Facts, Resource
+from policies.facts import aws, azure, cloudflare, gcp
+from policies.facts.reading import Inputs
+from policies.facts.resource import Facts, Resource
 from policies.packs.subject import NoBoundary, Rulebook, rulebook, stack_of, subject
+from policies.packs.thaw import thaw
 
 # Package → cloud and translator. A package that isn't here has no rules, so it is refused.
 _TRANSLATORS: Mapping[str, tuple[str, Callable[[Resource], Facts]]] = {
@@ -47,7 +48,7 @@ def translate(resource: Resource, tenant: str) -> Call | None:
 
 
 def _judge_resource(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    resource = Resource(args.resource_type, args.name, Inputs(args.props), Inputs(args.provider.props if args.provider else {}, "provider"))
+    resource = Resource(args.resource_type, args.name, Inputs(thaw(args.props)), Inputs(thaw(args.provider.props if args.provider else {}), "provider"))
     if resource.package in _NO_CLOUD:
         return
     stack = stack_of(args.urn)
@@ -83,7 +84,7 @@ def _judge_stack(args: StackValidationArgs, report: ReportViolation) -> None:
     for item in args.resources:
         if subject(stack_of(item.urn)).kind != "placement":
             return
-        resource = Resource(item.resource_type, item.name, Inputs(item.props), Inputs(item.provider.props if item.provider else {}, "provider"))
+        resource = Resource(item.resource_type, item.name, Inputs(thaw(item.props)), Inputs(thaw(item.provider.props if item.provider else {}), "provider"))
         call = translate(resource, "") if resource.package not in _NO_CLOUD else None
         for trait in call.traits if call else ():
             if trait.name == "spot" and trait.holds is False:

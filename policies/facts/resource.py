@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.boundary.call import Call, Named, Scope, Trait, TraitName
-from policies.packs.reading import UNKNOWN, Inputs
+from policies.facts.reading import UNKNOWN, Inputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from domain.boundary.call import Named
 from domain.boundary.names import gcp_place, gcp_project
 from domain.boundary.regions import of_zone
-from policies.packs.reading import UNKNOWN, Inputs, equals, present, truth
-from policies.packs.resource import Facts, Resource, known_text
+from policies.facts.reading import UNKNOWN, Inputs, equals, present, truth
+from policies.facts.resource import Facts, Resource, known_text
 
 GLOBAL_MODULES = frozenset({"organizations", "projects", "orgpolicy", "serviceaccount", "serviceAccount", "iam", "billing", "folder", "tags"})
 GLOBAL_KINDS = frozenset({"Network", "Firewall", "Route", "NetworkPeering", "GlobalAddress", "HealthCheck", "InstanceTemplate", "ProjectMetadata"})
@@ -46,7 +46,11 @@ def _instance(inputs: Inputs, found: Facts) -> None:
             # Google encrypts every disk; a key of the customer is named by its self link.
             key = "kmsKeySelfLink"
             found.trait("disk-encrypted", True, disk.path)
-            found.trait("customer-key", present(disk.get(key)) or present(disk.within("diskEncryptionKey").get(key)), disk.at(key))
+            found.trait(
+                "customer-key",
+                present(disk.get(key)) or present(disk.within("diskEncryptionKey").get(key)) or present(disk.within("diskEncryptionKey").get("kmsKeyName")),
+                disk.at(key),
+            )
     for interface in inputs.each("networkInterfaces"):
         for key in ("accessConfigs", "ipv6AccessConfigs"):
             value = interface.get(key)
@@ -54,7 +58,7 @@ def _instance(inputs: Inputs, found: Facts) -> None:
 
 
 def _firewall(inputs: Inputs, found: Facts) -> None:
-    if equals(inputs.get("direction"), "EGRESS") or inputs.get("allows") is None:
+    if equals(inputs.get("direction"), "EGRESS") or (inputs.get("allows") is None and inputs.get("allowed") is None):
         return
     for path, value in inputs.texts("sourceRanges"):
         found.trait("open-ingress", None if value is UNKNOWN else value in _ANYWHERE, path)

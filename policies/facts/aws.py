@@ -8,8 +8,8 @@ from typing import Any
 
 from domain.boundary.names import arn_names, parse_arn
 from domain.boundary.regions import of_zone
-from policies.packs.reading import UNKNOWN, Inputs, equals, present, truth
-from policies.packs.resource import Facts, Resource, known_text
+from policies.facts.reading import UNKNOWN, Inputs, equals, present, truth
+from policies.facts.resource import Facts, Resource, known_text
 
 GLOBAL_MODULES = frozenset({"organizations", "iam", "route53", "cloudfront", "account", "budgets", "costexplorer", "ssoadmin", "identitystore"})
 """Modules whose resources have no region (IAM, Organizations and the like are served from one place for the whole partition)."""

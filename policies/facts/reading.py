@@ -1,11 +1,9 @@
-"""Reads a resource's inputs without tripping over what is unknown until apply."""
+"""Reads a resource's inputs: values, :data:`UNKNOWN` for what exists only at apply, and the path of each."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
-
-from pulumi_policy.proxy import UnknownValueError
 
 
 class _Unknown:
@@ -29,10 +27,7 @@ class Inputs:
         """The value of ``key``, None where it is absent."""
         if self.unknown:
             return UNKNOWN
-        try:
-            return self._values.get(key)
-        except UnknownValueError:
-            return UNKNOWN
+        return self._values.get(key)
 
     def at(self, key: str) -> str:
         """The path of ``key``."""
@@ -49,7 +44,7 @@ class Inputs:
             yield Inputs(UNKNOWN, self.at(key))
         elif isinstance(values, Sequence) and not isinstance(values, str):
             for index in range(len(values)):
-                yield Inputs(_item(values, index), f"{self.at(key)}[{index}]")
+                yield Inputs(values[index], f"{self.at(key)}[{index}]")
 
     def texts(self, key: str) -> Iterator[tuple[str, Any]]:
         """The items of the list at ``key`` with their paths, unknown ones as :data:`UNKNOWN`."""
@@ -58,7 +53,7 @@ class Inputs:
             yield self.at(key), UNKNOWN
         elif isinstance(values, Sequence) and not isinstance(values, str):
             for index in range(len(values)):
-                yield f"{self.at(key)}[{index}]", _item(values, index)
+                yield f"{self.at(key)}[{index}]", values[index]
 
     def keys(self) -> frozenset[str]:
         """The keys present."""
@@ -70,13 +65,6 @@ class Inputs:
             yield from _strings(self.get(key), self.at(key))
 
 
-def _item(values: Sequence[Any], index: int) -> Any:
-    try:
-        return values[index]
-    except UnknownValueError:
-        return UNKNOWN
-
-
 def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield path, value
@@ -84,7 +72,7 @@ def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield from Inputs(value, path).strings()
     elif isinstance(value, Sequence) and not isinstance(value, bytes):
         for index in range(len(value)):
-            yield from _strings(_item(value, index), f"{path}[{index}]")
+            yield from _strings(value[index], f"{path}[{index}]")
 
 
 def truth(value: Any) -> bool | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from domain.boundary.call import Named
 from domain.boundary.names import azure_subscription
-from policies.packs.reading import UNKNOWN, Inputs, equals, present
-from policies.packs.resource import Facts, Resource, known_text
+from policies.facts.reading import UNKNOWN, Inputs, equals, present
+from policies.facts.resource import Facts, Resource, known_text
 
 GLOBAL_MODULES = frozenset({"subscription", "authorization", "management", "billing", "policyinsights"})
 LOCATIONLESS_KINDS = frozenset(

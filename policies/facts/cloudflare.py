@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policies.packs.resource import Facts, Resource, known_text
+from policies.facts.resource import Facts, Resource, known_text
 
 
 def facts(resource: Resource) -> Facts:
