@@ -44,6 +44,8 @@ class EdgeSettings(Settings):
     """Where the Workflow reaches the automation service (a Cloudflare Tunnel's host in production)."""
     platform_key_sha256: str
     """SHA-256 (hex) of the platform's first API key; the key itself never reaches the edge's settings."""
+    protect_data: bool = False
+    """Whether a destroy refuses to delete D1 and R2; true in production."""
 
 
 class AwsTenant(Settings):

@@ -1,0 +1,65 @@
+"""The TCP address of a workload for life: a Spectrum application in front of the relay that follows the workload's route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_cloudflare as cloudflare
+
+
+@dataclass
+class TcpAddressArgs:
+    """Whose address, and where it leads."""
+
+    zone: str
+    """Zone of the public addresses."""
+    zone_id: pulumi.Input[str]
+    """Its id."""
+    label: str
+    """The workload's label, ``<workload>-<tenant>``."""
+    port: int
+    """Public TCP port, and the relay's."""
+
+
+def public_host(label: str, zone: str) -> str:
+    """The host on which clients reach the TCP service of ``label``."""
+    return f"tcp-{label}.workloads.{zone}"
+
+
+def relay_host(zone: str) -> str:
+    """The L4 relay of mode B: stable, one for all TCP workloads; it asks ``tcp.<zone>`` where a label's machine is."""
+    return f"relay.{zone}"
+
+
+class TcpAddress(pulumi.ComponentResource):
+    """A workload's TCP address.
+
+    Spectrum makes the DNS record of ``dns.name`` itself (type CNAME), as for any application::
+
+        TcpAddress("echo-acme", TcpAddressArgs(zone="example.com", zone_id=..., label="echo-acme", port=9000))
+    """
+
+    host: pulumi.Output[str]
+    """Public host."""
+    port: pulumi.Output[int]
+    """Public port."""
+
+    def __init__(self, name: str, args: TcpAddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("spotlane:edge:TcpAddress", name, None, opts)
+        host = public_host(args.label, args.zone)
+        application = cloudflare.SpectrumApplication(
+            f"{name}-spectrum",
+            zone_id=args.zone_id,
+            protocol=f"tcp/{args.port}",
+            dns=cloudflare.SpectrumApplicationDnsArgs(type="CNAME", name=host),
+            origin_dns=cloudflare.SpectrumApplicationOriginDnsArgs(name=relay_host(args.zone), type="", ttl=600),
+            origin_port=args.port,
+            proxy_protocol="off",
+            tls="off",
+            traffic_type="direct",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.host = application.dns.apply(lambda dns: dns.name or host)
+        self.port = pulumi.Output.from_input(args.port)
+        self.register_outputs({"host": self.host, "port": self.port})

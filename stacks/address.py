@@ -1,0 +1,16 @@
+"""Stack ``address.<tenant>.<workload>``: a workload's TCP address for life."""
+
+from __future__ import annotations
+
+import pulumi
+
+from components.edge.address import TcpAddress, TcpAddressArgs
+from stacks.settings import AddressSettings, StackName
+
+
+def declare(name: StackName, settings: AddressSettings) -> None:
+    """Declares the address and exports ``host`` and ``port``."""
+    label = f"{name.workload}-{name.tenant}"
+    address = TcpAddress(label, TcpAddressArgs(zone=settings.zone, zone_id=settings.zone_id, label=label, port=settings.tcp_port))
+    pulumi.export("host", address.host)
+    pulumi.export("port", address.port)
