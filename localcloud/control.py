@@ -35,7 +35,7 @@ def app(room: MachineRoom, health: Callable[[], dict[str, str]], resources: Call
             if notice is not None and not 0 <= notice <= 3600:
                 raise ValueError("notice_seconds: must be from 0 to 3600")
         except (ValueError, TypeError, AttributeError) as error:
-            return _problem(400, "bad-request", f"{error}; send {{}} or {{\"notice_seconds\": number}}")
+            return _problem(400, "bad-request", f'{error}; send {{}} or {{"notice_seconds": number}}')
         try:
             machine = await run_in_threadpool(room.interrupt, request.path_params["id"], notice, "asked for over the control API")
         except NoSuchMachine as error:

@@ -88,11 +88,11 @@ class LocalCloud:
         prices = market_http.app(self.market)
         paid_by_google = "cloudbilling.googleapis.com"
         return [
-            Site((paid_by_google,), prices, asgi=True, paths=market_http.GCP_PATHS),
-            Site(tuple(host for host in market_http.HOSTS if host != paid_by_google), prices, asgi=True),
+            Site((paid_by_google,), application=prices, paths=market_http.GCP_PATHS),
+            Site(tuple(host for host in market_http.HOSTS if host != paid_by_google), application=prices),
             Site(("management.azure.com", "login.microsoftonline.com", "login.windows.net"), self.azure.handle),
             Site(self.gcp.hosts, self.gcp.handle),
-            Site((".amazonaws.com",), self.aws.handle),
+            Site((".amazonaws.com", LOOPBACK, "localhost"), self.aws.handle),  # loopback: SDKs with AWS_ENDPOINT_URL; moto reads the service from the signature
         ]
 
     def _price_history(self, region: str, form: dict[str, str]) -> HttpAnswer:
@@ -154,7 +154,7 @@ def main(argv: list[str]) -> int:
 
 def _start_providers(state: LocalState) -> Callable[[], None]:
     """Starts the Pulumi providers; returns what stops them."""
-    from localcloud.providers.server import ProviderSettings, start  # noqa: PLC0415  # gRPC and the provider SDKs' sources, left out by --without-providers
+    from localcloud.providers.server import ProviderSettings, start  # gRPC and the provider SDKs' sources, left out by --without-providers
 
     settings = ProviderSettings(home=state.home, proxy_url=state.environment.get("HTTPS_PROXY", state.url("proxy")), ca_file=state.proxy / "ca.pem")
     running = start({package: state.port(endpoint) for package, endpoint in PROVIDERS.items()}, settings)

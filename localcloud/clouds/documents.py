@@ -39,7 +39,8 @@ class Documents:
         self._database.execute("pragma journal_mode = wal")
         self._database.execute("pragma synchronous = normal")
         self._database.execute(
-            "create table if not exists documents (key text primary key collate nocase, kind text, account text collate nocase, body text, hidden text, number integer)"
+            "create table if not exists documents (key text primary key collate nocase, kind text,"
+            " account text collate nocase, body text, hidden text, number integer)"
         )
         self._database.execute("create index if not exists documents_kind on documents (kind, account)")
         self._database.execute("create table if not exists counter (value integer)")
@@ -65,7 +66,8 @@ class Documents:
             number = known.number if known else self.next_number()
             kept = hidden if hidden is not None else known.hidden if known else {}
             self._database.execute(
-                "insert into documents values (?, ?, ?, ?, ?, ?) on conflict (key) do update set body = excluded.body, hidden = excluded.hidden, kind = excluded.kind",
+                "insert into documents values (?, ?, ?, ?, ?, ?)"
+                " on conflict (key) do update set body = excluded.body, hidden = excluded.hidden, kind = excluded.kind",
                 (key, kind, account, json.dumps(body), json.dumps(kept), number),
             )
             return Document(known.key if known else key, kind, account, body, kept, number)

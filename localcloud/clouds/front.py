@@ -23,11 +23,11 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Site:
-    """What answers for hosts equal to ``hosts`` or, beginning with a dot, ending in them; ``paths`` restricts it to these prefixes."""
+    """What answers for hosts equal to ``hosts`` or, beginning with a dot, ending in them: a handler or an ASGI application. ``paths`` are its prefixes."""
 
     hosts: tuple[str, ...]
-    handler: Callable[[HttpRequest], HttpAnswer] | AsgiApp
-    asgi: bool = False
+    handler: Callable[[HttpRequest], HttpAnswer] | None = None
+    application: AsgiApp | None = None
     paths: tuple[str, ...] = ("/",)
 
     def serves(self, host: str, path: str) -> bool:
@@ -54,8 +54,8 @@ class Front:
         if site is None:
             message = f"no cloud here answers for host {name!r}; the local cloud serves " + ", ".join(one for site in self._sites for one in site.hosts)
             await _send(send, json_answer(421, {"error": {"code": "UnknownHost", "message": message}}))
-        elif site.asgi:
-            await site.handler(scope, receive, send)  # type: ignore[call-arg,misc]  # `asgi` says which of the two kinds it is
+        elif site.application is not None:
+            await site.application(scope, receive, send)
         else:
             body = await _body(receive)
             headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}

@@ -1,8 +1,8 @@
 """A machine's directory, laid out before its first process starts: root, boot files, boot script, programs that stand in for a system's.
 
-    hosts/<id>/host.json     what the machine room knows      hosts/<id>/boot.json  what the machine knows of itself
-    hosts/<id>/root/         plays the machine's /            hosts/<id>/bin/       systemctl, cloudflared, …
-    hosts/<id>/boot.sh       runcmd and scripts               hosts/<id>/console.log
+hosts/<id>/host.json     what the machine room knows      hosts/<id>/boot.json  what the machine knows of itself
+hosts/<id>/root/         plays the machine's /            hosts/<id>/bin/       systemctl, cloudflared, …
+hosts/<id>/boot.sh       runcmd and scripts               hosts/<id>/console.log
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 MODULES = ("systemctl", "cloudflared")
 """Programs played by a module of this package."""
 
-HARMLESS = ("useradd", "adduser", "groupadd", "addgroup", "usermod", "chown", "chgrp", "apt-get", "apt", "dnf", "yum", "apk", "loginctl")
+HARMLESS: tuple[str, ...] = ("useradd", "adduser", "groupadd", "addgroup", "usermod", "chown", "chgrp", "apt-get", "apt", "dnf", "yum", "apk", "loginctl")
 HARMLESS += ("hostnamectl", "timedatectl", "sysctl", "modprobe", "iptables", "nft", "swapoff", "setcap", "restorecon", "semanage", "growpart", "resize2fs")
 """Programs that need root and whose effect a machine here doesn't need: they succeed and do nothing."""
 

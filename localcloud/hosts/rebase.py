@@ -11,7 +11,17 @@ from pathlib import Path
 PREFIXES = ("/etc", "/opt", "/var", "/run", "/srv", "/home", "/root", "/usr/local", "/usr/lib/systemd", "/lib/systemd")
 """Places that a boot script writes to. The laptop's own programs and libraries (/usr/bin, /lib, …) stay where they are."""
 
-KEPT = ("/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/passwd", "/etc/os-release", "/etc/localtime")
+KEPT = (
+    "/etc/ssl",
+    "/etc/ca-certificates",
+    "/etc/pki",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/os-release",
+    "/etc/localtime",
+)
 """Read-only facts of the system, the same on every machine."""
 
 

@@ -146,7 +146,19 @@ class MachineRoom:
             child = self._launch(folder)
             identity = identify(child.pid) or ProcessIdentity(child.pid, 0)
             machine = Machine(
-                spec.id, spec.cloud, spec.account, spec.region, spec.zone, spec.instance_type, spec.name, address, "running", now, spec.spot, spec.resource, *identity
+                spec.id,
+                spec.cloud,
+                spec.account,
+                spec.region,
+                spec.zone,
+                spec.instance_type,
+                spec.name,
+                address,
+                "running",
+                now,
+                spec.spot,
+                spec.resource,
+                *identity,
             )
             self._children[spec.id] = child
             self._keep(machine)

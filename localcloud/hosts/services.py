@@ -5,6 +5,7 @@ Imported by the machine's first process, so only the standard library. Times are
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -259,7 +260,5 @@ class _Gathered:
 
 def _signal_group(group: int, number: int) -> None:
     if group:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
-        except (ProcessLookupError, PermissionError):
-            pass

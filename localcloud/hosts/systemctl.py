@@ -1,6 +1,6 @@
 """``systemctl`` on a machine: hands the call to the machine's first process over its socket.
 
-    python -S -m localcloud.hosts.systemctl --machine DIR verb [--now] unit…
+python -S -m localcloud.hosts.systemctl --machine DIR verb [--now] unit…
 """
 
 from __future__ import annotations

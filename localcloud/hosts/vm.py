@@ -8,6 +8,7 @@ library, and little of it. It goes on without the local cloud: a notice is a fil
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -65,10 +66,8 @@ class Init:
             except OSError as error:
                 print(f"{argv[0]}: {error}", file=sys.stderr, flush=True)
             os._exit(203)
-        try:
+        with contextlib.suppress(OSError):  # the child was quicker
             os.setpgid(pid, pid)
-        except OSError:
-            pass  # the child was quicker
         return pid
 
     def run(self) -> None:

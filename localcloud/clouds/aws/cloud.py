@@ -92,9 +92,7 @@ class AwsCloud:
             name = str(instance.private_dns_name).split(".")[0]
             user_data = decoded(full.get("UserData", ""))
             self._room.start(
-                MachineSpec(
-                    instance_id, "aws", scope.account, scope.region, zone, full["InstanceType"], name, user_data, bid is not None, full["ImageId"]
-                )
+                MachineSpec(instance_id, "aws", scope.account, scope.region, zone, full["InstanceType"], name, user_data, bid is not None, full["ImageId"])
             )
         return replace(answer, body=_with_spot_fields(answer.body)) if bid is not None else answer
 
@@ -179,7 +177,9 @@ class AwsCloud:
         return str(parameter.value) if parameter is not None else f"ami-{zlib.crc32(f'{scope.region}{image}'.encode()):017x}"
 
     def _zone(self, backend: Any, form: dict[str, str], scope: Scope) -> str:
-        found = backend.subnets and next((zones[subnet] for zones in backend.subnets.values() for subnet in zones if subnet == run_instances.subnet(form)), None)
+        found = backend.subnets and next(
+            (zones[subnet] for zones in backend.subnets.values() for subnet in zones if subnet == run_instances.subnet(form)), None
+        )
         return str(found.availability_zone) if found else form.get("Placement.AvailabilityZone") or scope.region + "a"
 
 

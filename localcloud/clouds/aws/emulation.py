@@ -100,7 +100,7 @@ class Emulation:
 
     def scope(self, request: HttpRequest) -> Scope:
         """Whom ``request`` is for; unknown keys belong to the management account, as in moto."""
-        from moto.iam.models import get_account_id_from  # noqa: PLC0415  # moto's import takes seconds; it is loaded in the replay's thread
+        from moto.iam.models import get_account_id_from  # moto's import takes seconds; it is loaded in the replay's thread
 
         try:
             key, _, region, service, _ = request.headers.get("authorization", "").split("Credential=")[1].split(",")[0].split("/")
@@ -110,7 +110,7 @@ class Emulation:
 
     def backends(self, service: str) -> Any:
         """moto's backends of ``service``: account → region → backend. To be used under :attr:`lock`."""
-        from moto.backends import get_backend  # noqa: PLC0415  # as above
+        from moto.backends import get_backend  # as above
 
         return get_backend(service)  # type: ignore[call-overload]  # its overloads list the services as literals
 
@@ -138,12 +138,12 @@ class Emulation:
             self._ready.set()
 
     def _load(self) -> None:
-        import moto.core.utils  # noqa: PLC0415  # as above
+        import moto.core.utils  # as above
 
         # Before any other module of moto takes it from there.
         moto.core.utils.utcnow = _clock.utcnow
-        from moto.moto_api._internal import mock_random  # noqa: PLC0415  # as above
-        from moto.server import DomainDispatcherApplication, create_backend_app  # noqa: PLC0415  # as above
+        from moto.moto_api._internal import mock_random  # as above
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # as above
 
         self._random = mock_random
         self._application = DomainDispatcherApplication(create_backend_app)
@@ -203,7 +203,7 @@ class Emulation:
         return answer
 
     def _end(self, ending: Ending) -> bool:
-        from moto.ec2.models.instances import StateReason  # noqa: PLC0415  # as above
+        from moto.ec2.models.instances import StateReason  # as above
 
         backend = self.backends("ec2")[ending.account][ending.region]
         instance = backend.get_instance_by_id(ending.instance)

@@ -18,7 +18,7 @@ _EC2: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], bool]], ...] = (
     ("security-group", lambda backend: (group for groups in backend.groups.values() for group in groups.values()), lambda one: one.name != "default"),
     ("internet-gateway", lambda backend: backend.internet_gateways.values(), lambda one: True),
     ("nat-gateway", lambda backend: backend.nat_gateways.values(), lambda one: one.state != "deleted"),
-    ("elastic-ip", lambda backend: (one for ones in backend.addresses.values() for one in (ones if isinstance(ones, list) else [ones])), lambda one: True),
+    ("elastic-ip", lambda backend: backend.addresses, lambda one: True),
     ("launch-template", lambda backend: backend.launch_templates.values(), lambda one: True),
     ("vpc-endpoint", lambda backend: backend.vpc_end_points.values(), lambda one: one.state != "deleted"),
     ("flow-log", lambda backend: backend.flow_logs.values(), lambda one: True),

@@ -45,7 +45,9 @@ class Record:
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._database.execute("pragma journal_mode = wal")
         self._database.execute("pragma synchronous = normal")
-        self._database.execute("create table if not exists calls (seq integer primary key autoincrement, seed integer, at real, kind text, document text, body blob)")
+        self._database.execute(
+            "create table if not exists calls (seq integer primary key autoincrement, seed integer, at real, kind text, document text, body blob)"
+        )
         (last,) = self._database.execute("select coalesce(max(seq), 0) from calls").fetchone()
         self._next_seed = int(last) * 1000 + 1
 

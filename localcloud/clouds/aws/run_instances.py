@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-TEMPLATE_FIELDS = ("ImageId", "InstanceType", "UserData", "KeyName", "EbsOptimized", "SecurityGroupIds", "SecurityGroups", "IamInstanceProfile")
+TEMPLATE_FIELDS: tuple[str, ...] = (
+    "ImageId",
+    "InstanceType",
+    "UserData",
+    "KeyName",
+    "EbsOptimized",
+    "SecurityGroupIds",
+    "SecurityGroups",
+    "IamInstanceProfile",
+)
 TEMPLATE_FIELDS += ("NetworkInterfaces", "InstanceMarketOptions", "MetadataOptions", "Monitoring", "Placement", "BlockDeviceMappings", "TagSpecifications")
 
 _SINGULAR = {

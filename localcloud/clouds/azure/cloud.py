@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ from localcloud.clouds.azure.resource_id import Target, parse
 from localcloud.clouds.azure.types import TENANT, TYPES, ArmType, references
 from localcloud.clouds.capacity import SpotMarket
 from localcloud.clouds.documents import Document, Documents, Json, made_up_uuid
-from localcloud.clouds.inventory import Account, Resource
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
+from localcloud.clouds.inventory import Account, Resource
 from localcloud.hosts.room import MachineRoom
 
 GROUP = "Microsoft.Resources/resourceGroups"
@@ -66,7 +65,9 @@ class AzureCloud:
     def resources(self) -> list[Resource]:
         """Everything in them, resource groups included."""
         left_out = (OPERATION, subscriptions.KIND, subscriptions.ALIAS)
-        return [Resource("azure", one.account, one.body.get("location", "global"), one.kind, one.key) for one in self.documents.of() if one.kind not in left_out]
+        return [
+            Resource("azure", one.account, one.body.get("location", "global"), one.kind, one.key) for one in self.documents.of() if one.kind not in left_out
+        ]
 
     def _arm(self, request: HttpRequest) -> HttpAnswer:
         if "api-version" not in request.parameters:
@@ -158,7 +159,11 @@ class AzureCloud:
         if target.parent:
             parent = self.documents.get(target.parent)
             if parent is None:
-                raise ArmError(404, "ParentResourceNotFound", f"Failed to perform '{request.method}' on resource '{target.name}', because the parent resource '{target.parent}' could not be found.")
+                raise ArmError(
+                    404,
+                    "ParentResourceNotFound",
+                    f"Failed to perform '{request.method}' on resource '{target.name}', because the parent resource '{target.parent}' could not be found.",
+                )
             embedded = TYPES[parent.kind.lower()].embedded
             if embedded is not None and embedded[1].lower() == kind.name.lower():
                 return self._child(request, target, parent, kind, embedded[0])
@@ -188,7 +193,8 @@ class AzureCloud:
         if kind.located:
             self._check_location(body)
             if found is not None and found.body["location"] != body["location"]:
-                message = f"The resource '{target.name}' already exists in location '{found.body['location']}' in resource group '{target.group}'. A resource with the same name cannot be created in location '{body['location']}'."
+                message = f"The resource '{target.name}' already exists in location '{found.body['location']}' in resource group '{target.group}'."
+                message += f" A resource with the same name cannot be created in location '{body['location']}'."
                 raise ArmError(409, "InvalidResourceLocation", message + " Please select a new resource name.")
             body.setdefault("tags", {})
         self._check_references(target.id, body)
@@ -257,7 +263,8 @@ class AzureCloud:
             inside = reference.lower().startswith(resource_id.lower() + "/")
             if inside or not reference.lower().startswith("/subscriptions/") or self._exists(reference):
                 continue
-            message = f"Resource {reference} referenced by resource {resource_id} was not found. Please make sure that the referenced resource exists, and that both resources are in the same region."
+            message = f"Resource {reference} referenced by resource {resource_id} was not found."
+            message += " Please make sure that the referenced resource exists, and that both resources are in the same region."
             raise ArmError(400, "InvalidResourceReference", message)
 
     def _exists(self, reference: str) -> bool:
@@ -292,7 +299,9 @@ class AzureCloud:
         body["location"] = location.replace(" ", "").lower()
         if not CATALOG.has_region("azure", body["location"]):
             names = ", ".join(region.name for region in CATALOG.regions("azure"))
-            raise ArmError(400, "LocationNotAvailableForResourceType", f"The provided location '{location}' is not available. List of available regions is '{names}'.")
+            raise ArmError(
+                400, "LocationNotAvailableForResourceType", f"The provided location '{location}' is not available. List of available regions is '{names}'."
+            )
 
     def _action(self, request: HttpRequest, target: Target) -> HttpAnswer:
         found = self.documents.get(target.id)
@@ -308,7 +317,9 @@ class AzureCloud:
             self._room.interrupt(found.body["properties"]["vmId"], reason="simulateEviction")
             return HttpAnswer(204)
         else:
-            raise ArmError(400, "InvalidOperation", f"'{target.verb}' is no operation of virtual machines here; use start, deallocate, powerOff or simulateEviction.")
+            raise ArmError(
+                400, "InvalidOperation", f"'{target.verb}' is no operation of virtual machines here; use start, deallocate, powerOff or simulateEviction."
+            )
         return self._accepted(target, 202, None, failure)
 
     def _collection(self, target: Target) -> HttpAnswer:
@@ -373,16 +384,29 @@ def _login(request: HttpRequest) -> HttpAnswer:
             | {"jwks_uri": f"{base}/discovery/v2.0/keys"},
         )
     if request.path.startswith("/common/discovery/instance"):
-        return json_answer(200, {"tenant_discovery_endpoint": f"https://login.microsoftonline.com/{TENANT}/v2.0/.well-known/openid-configuration", "metadata": []})
+        return json_answer(
+            200, {"tenant_discovery_endpoint": f"https://login.microsoftonline.com/{TENANT}/v2.0/.well-known/openid-configuration", "metadata": []}
+        )
     if not request.path.endswith("/token"):
         return json_answer(404, {"error": "invalid_request", "error_description": f"{request.path}: only the token endpoint is served"})
     form = parse_qs(request.body.decode())
     now = int(time.time())
     client = form.get("client_id", ["local"])[0]
-    claims: dict[str, Any] = {"aud": _BASE, "iss": f"https://sts.windows.net/{TENANT}/", "tid": TENANT, "appid": client, "iat": now, "nbf": now, "exp": now + 3599}
-    encode: Callable[[Any], str] = lambda part: base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")  # noqa: E731  # used twice, here
-    token = f"{encode({'typ': 'JWT', 'alg': 'none'})}.{encode(claims)}."
+    claims: dict[str, Any] = {
+        "aud": _BASE,
+        "iss": f"https://sts.windows.net/{TENANT}/",
+        "tid": TENANT,
+        "appid": client,
+        "iat": now,
+        "nbf": now,
+        "exp": now + 3599,
+    }
+    token = f"{_base64url({'typ': 'JWT', 'alg': 'none'})}.{_base64url(claims)}."
     answer: Json = {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": token}
     if "/v2.0/" not in request.path:
         answer |= {"expires_on": str(now + 3599), "resource": _BASE + "/"}
     return json_answer(200, answer)
+
+
+def _base64url(part: Json) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")

@@ -28,7 +28,9 @@ def resource_not_found(resource_id: str, group: str) -> ArmError:
     parts = resource_id.split("/providers/")[-1].split("/")
     label = parts[0] + "/" + "/".join(parts[1::2]) + "/" + "/".join(parts[2::2])
     where = f" under resource group '{group}'" if group else ""
-    return ArmError(404, "ResourceNotFound", f"The Resource '{label}'{where} was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix")
+    return ArmError(
+        404, "ResourceNotFound", f"The Resource '{label}'{where} was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
+    )
 
 
 def group_not_found(group: str) -> ArmError:

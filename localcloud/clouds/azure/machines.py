@@ -14,7 +14,13 @@ from localcloud.hosts.room import Machine, MachineRoom, MachineSpec
 VM = "Microsoft.Compute/virtualMachines"
 DISK = "Microsoft.Compute/disks"
 
-_FIXED = (("priority",), ("osProfile", "computerName"), ("osProfile", "adminUsername"), ("storageProfile", "imageReference"), ("storageProfile", "osDisk", "name"))
+_FIXED = (
+    ("priority",),
+    ("osProfile", "computerName"),
+    ("osProfile", "adminUsername"),
+    ("storageProfile", "imageReference"),
+    ("storageProfile", "osDisk", "name"),
+)
 """Properties that a virtual machine keeps for life."""
 
 
@@ -34,7 +40,11 @@ class VirtualMachines:
         if not size:
             raise ArmError(400, "InvalidParameter", "Required parameter 'hardwareProfile.vmSize' is missing (null).")
         if not CATALOG.has_machine("azure", size):
-            raise ArmError(400, "InvalidParameter", f"The value {size} provided for the VM size is not valid. The valid sizes in the current region are those of `az vm list-sizes`.")
+            raise ArmError(
+                400,
+                "InvalidParameter",
+                f"The value {size} provided for the VM size is not valid. The valid sizes in the current region are those of `az vm list-sizes`.",
+            )
         interfaces = properties.get("networkProfile", {}).get("networkInterfaces") or []
         if not interfaces:
             raise ArmError(400, "InvalidParameter", "Required parameter 'networkProfile.networkInterfaces' is missing (null).")
@@ -62,7 +72,11 @@ class VirtualMachines:
                 raise ArmError(409, "PropertyChangeNotAllowed", f"Changing property '{'.'.join(path)}' is not allowed.")
         size = new.get("hardwareProfile", {}).get("vmSize")
         if size and size != old["hardwareProfile"]["vmSize"]:
-            raise ArmError(409, "OperationNotAllowed", f"Unable to resize the VM to {size}: the hardware cluster of the allocated VM does not support it. Deallocate the VM first.")
+            raise ArmError(
+                409,
+                "OperationNotAllowed",
+                f"Unable to resize the VM to {size}: the hardware cluster of the allocated VM does not support it. Deallocate the VM first.",
+            )
         sent = new.get("osProfile", {}).get("customData")
         if sent and sent != document.hidden.get("customData"):
             raise ArmError(409, "PropertyChangeNotAllowed", "Changing property 'osProfile.customData' is not allowed.")
@@ -120,7 +134,9 @@ class VirtualMachines:
         """Starts a deallocated machine again, if there is capacity."""
         properties = document.body["properties"]
         spot = properties.get("priority") == "Spot"
-        failure = self._allocate(document.body["location"], properties["hardwareProfile"]["vmSize"], properties, bool(document.body.get("zones"))) if spot else None
+        failure = (
+            self._allocate(document.body["location"], properties["hardwareProfile"]["vmSize"], properties, bool(document.body.get("zones"))) if spot else None
+        )
         if failure is None:
             self._start(document.key, document.account, document.body, document.hidden, spot)
         return failure
@@ -129,16 +145,24 @@ class VirtualMachines:
         bid = properties.get("billingProfile", {}).get("maxPrice")
         answer = ask(self._market, "azure", location, "-", size, bid)
         if answer.verdict == "not_offered":
-            message = f"The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: {size}' is currently not available in location '{location}'."
-            raise ArmError(409, "SkuNotAvailable", f"{message} Please try another size or deploy to a different location or different zone. See https://aka.ms/azureskunotavailable for details.")
+            message = f"The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: {size}' is"
+            message += f" currently not available in location '{location}'."
+            raise ArmError(
+                409,
+                "SkuNotAvailable",
+                f"{message} Please try another size or deploy to a different location or different zone. See https://aka.ms/azureskunotavailable for details.",
+            )
         if answer.verdict == "price_too_low":
-            message = f"Unable to perform operation 'Create VM' since the provided max price '{bid} USD' is lower than the current spot price '{answer.price} USD' for Azure Spot VM size '{size}'."
+            message = f"Unable to perform operation 'Create VM' since the provided max price '{bid} USD' is"
+            message += f" lower than the current spot price '{answer.price} USD' for Azure Spot VM size '{size}'."
             raise ArmError(409, "OperationNotAllowed", message + " For more information, see http://aka.ms/AzureSpot/errormessages")
         if answer.verdict == "no_capacity" and zonal:
-            message = f"Allocation failed. VM(s) with the following constraints cannot be allocated, because the condition is too restrictive: Low Priority VMs, VM size {size}, Availability Zone."
+            message = "Allocation failed. VM(s) with the following constraints cannot be allocated,"
+            message += f" because the condition is too restrictive: Low Priority VMs, VM size {size}, Availability Zone."
             return ArmError(409, "OverconstrainedAllocationRequest", message)
         if answer.verdict == "no_capacity":
-            message = "Allocation failed. We do not have sufficient capacity for the requested VM size in this region. Read more about improving likelihood of allocation success"
+            message = "Allocation failed. We do not have sufficient capacity for the requested VM size in this region."
+            message += " Read more about improving likelihood of allocation success"
             return ArmError(409, "AllocationFailed", message + " at http://aka.ms/allocation-guidance")
         return None
 
@@ -177,7 +201,9 @@ class VirtualMachines:
         for identity_id, identity in (body.get("identity", {}).get("userAssignedIdentities") or {}).items():
             found = self._documents.get(identity_id)
             if found is None:
-                raise ArmError(400, "FailedIdentityOperation", f"Identity operation for resource '{resource_id}' failed: the resource '{identity_id}' was not found.")
+                raise ArmError(
+                    400, "FailedIdentityOperation", f"Identity operation for resource '{resource_id}' failed: the resource '{identity_id}' was not found."
+                )
             identity |= {key: found.body["properties"][key] for key in ("principalId", "clientId")}
 
     def _make_disk(self, resource_id: str, subscription: str, body: Json) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from localcloud.clouds.documents import Json, made_up_uuid
 from localcloud.clouds.azure.errors import ArmError
+from localcloud.clouds.documents import Json, made_up_uuid
 
 TENANT = "72f988bf-0000-4000-8000-2d7cd011db47"
 """The directory that all subscriptions of the local cloud trust."""
@@ -49,10 +49,18 @@ def check_subnet(subnet: Json, space: list[ipaddress.IPv4Network | ipaddress.IPv
     """Refuses a subnet outside its network's address space, or one that overlaps another. Raises :class:`ArmError`."""
     for network in _prefixes(subnet):
         if not any(network.version == whole.version and network.subnet_of(whole) for whole in space):  # type: ignore[arg-type]  # of the same version
-            raise ArmError(400, "NetcfgInvalidSubnet", f"Subnet '{subnet['name']}' is not valid because its IP address range is outside the IP address range of virtual network.")
+            raise ArmError(
+                400,
+                "NetcfgInvalidSubnet",
+                f"Subnet '{subnet['name']}' is not valid because its IP address range is outside the IP address range of virtual network.",
+            )
         for other in others:
             if any(network.overlaps(taken) for taken in _prefixes(other)):
-                raise ArmError(400, "NetcfgSubnetRangesOverlap", f"Subnet '{subnet['name']}' is not valid because its IP address range overlaps with that of an existing subnet in virtual network.")
+                raise ArmError(
+                    400,
+                    "NetcfgSubnetRangesOverlap",
+                    f"Subnet '{subnet['name']}' is not valid because its IP address range overlaps with that of an existing subnet in virtual network.",
+                )
 
 
 def _prefixes(subnet: Json) -> Iterator[ipaddress.IPv4Network | ipaddress.IPv6Network]:
@@ -66,7 +74,9 @@ def _network(prefix: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(prefix)
     except ValueError as error:
-        raise ArmError(400, "InvalidAddressPrefixFormat", f"Address prefix {prefix} is not formatted correctly. It should follow CIDR notation, for example 10.0.0.0/24.") from error
+        raise ArmError(
+            400, "InvalidAddressPrefixFormat", f"Address prefix {prefix} is not formatted correctly. It should follow CIDR notation, for example 10.0.0.0/24."
+        ) from error
 
 
 _DEFAULT_RULES = (
@@ -88,7 +98,11 @@ def _security_group(resource_id: str, body: Json) -> None:
         rule["properties"]["provisioningState"] = "Succeeded"
         place = (rule["properties"].get("direction"), rule["properties"].get("priority"))
         if place in taken:
-            raise ArmError(400, "SecurityRuleConflict", f"Security rule {rule['name']} conflicts with rule {taken[place]}. Rules cannot have the same Priority and Direction.")
+            raise ArmError(
+                400,
+                "SecurityRuleConflict",
+                f"Security rule {rule['name']} conflicts with rule {taken[place]}. Rules cannot have the same Priority and Direction.",
+            )
         taken[place] = rule["name"]
     properties["defaultSecurityRules"] = [
         {
@@ -172,7 +186,9 @@ def _plain(resource_id: str, body: Json) -> None:
 TYPES = {
     kind.name.lower(): kind
     for kind in (
-        ArmType("Microsoft.Network/virtualNetworks", True, True, _subnets, ("subnets", "Microsoft.Network/virtualNetworks/subnets"), "InUseSubnetCannotBeDeleted"),
+        ArmType(
+            "Microsoft.Network/virtualNetworks", True, True, _subnets, ("subnets", "Microsoft.Network/virtualNetworks/subnets"), "InUseSubnetCannotBeDeleted"
+        ),
         ArmType("Microsoft.Network/virtualNetworks/subnets", False, True, _plain, None, "InUseSubnetCannotBeDeleted"),
         ArmType(
             "Microsoft.Network/networkSecurityGroups",

@@ -82,7 +82,9 @@ def _region(document: Document) -> str:
 
 
 def _token(request: HttpRequest) -> HttpAnswer:
-    return json_answer(200, {"access_token": "ya29.local", "expires_in": 3599, "token_type": "Bearer", "scope": "https://www.googleapis.com/auth/cloud-platform"})
+    return json_answer(
+        200, {"access_token": "ya29.local", "expires_in": 3599, "token_type": "Bearer", "scope": "https://www.googleapis.com/auth/cloud-platform"}
+    )
 
 
 def _impersonation(request: HttpRequest) -> HttpAnswer:

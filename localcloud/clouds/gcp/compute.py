@@ -143,9 +143,14 @@ class Compute:
             network = self._range(body)
             for other in self._documents.of("compute#subnetwork", place.project):
                 if other.body["network"] == body.get("network") and self._range(other.body).overlaps(network):
-                    message = f"Invalid IPCidrRange: {body['ipCidrRange']} conflicts with existing subnetwork '{other.body['name']}' in region '{other.key.split('/')[3]}'."
+                    message = f"Invalid IPCidrRange: {body['ipCidrRange']} conflicts with existing subnetwork"
+                    message += f" '{other.body['name']}' in region '{other.key.split('/')[3]}'."
                     raise GoogleError(400, message)
-            body |= {"gatewayAddress": str(network.network_address + 1), "purpose": body.get("purpose", "PRIVATE"), "stackType": body.get("stackType", "IPV4_ONLY")}
+            body |= {
+                "gatewayAddress": str(network.network_address + 1),
+                "purpose": body.get("purpose", "PRIVATE"),
+                "stackType": body.get("stackType", "IPV4_ONLY"),
+            }
             body.setdefault("privateIpGoogleAccess", False)
         elif place.collection == "firewalls":
             body.setdefault("direction", "INGRESS")
@@ -202,7 +207,15 @@ class Compute:
         name = f"operation-{made_up_uuid('operation', place.project, number)}"
         key = f"projects/{place.project}/{place.location}/operations/{name}"
         operation: Json = {"kind": OPERATION, "id": str(made_up_number(key)), "name": name, "operationType": kind, "targetLink": BASE + place.key}
-        operation |= {"targetId": str(target), "user": "local", "insertTime": _now(), "startTime": _now(), "progress": 0, "status": "RUNNING", "selfLink": BASE + key}
+        operation |= {
+            "targetId": str(target),
+            "user": "local",
+            "insertTime": _now(),
+            "startTime": _now(),
+            "progress": 0,
+            "status": "RUNNING",
+            "selfLink": BASE + key,
+        }
         if place.location != "global":
             scope, _, location = place.location.partition("/")
             operation[scope.rstrip("s")] = f"{BASE}projects/{place.project}/{scope}/{location}"
@@ -301,7 +314,9 @@ def _catalogue(place: _Place, parts: list[str]) -> HttpAnswer:
         return json_answer(200, shape | {"zone": place.location.rpartition("/")[2], "selfLink": BASE + place.key})
     kind = place.collection.rstrip("s")
     names = [region.name for region in CATALOG.regions("gcp")] if kind == "region" else [zone for region in CATALOG.regions("gcp") for zone in region.zones]
-    items = [{"kind": f"compute#{kind}", "name": name, "status": "UP", "selfLink": f"{BASE}projects/{place.project}/{place.collection}/{name}"} for name in names]
+    items = [
+        {"kind": f"compute#{kind}", "name": name, "status": "UP", "selfLink": f"{BASE}projects/{place.project}/{place.collection}/{name}"} for name in names
+    ]
     if place.name:
         found = next((item for item in items if item["name"] == place.name), None)
         if found is None:

@@ -6,7 +6,6 @@ Format: IAM v1 (iam.googleapis.com). A deleted custom role is kept as ``deleted`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from localcloud.clouds.documents import Document, Documents, Json, made_up_number, made_up_uuid
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
@@ -63,14 +62,16 @@ class Iam:
         if request.method in ("PATCH", "PUT"):
             sent = request.json()
             change = sent.get("serviceAccount", sent)
-            found.body |= {key: change[key] for key in ("displayName", "description") if key in change}
+            found.body.update({key: change[key] for key in ("displayName", "description") if key in change})
             self._documents.put(found.key, ACCOUNT, found.account, found.body)
         return json_answer(200, found.body)
 
     def _create_account(self, body: Json, project: str) -> HttpAnswer:
         name = str(body.get("accountId", ""))
         if not re.fullmatch(r"[a-z](?:[-a-z0-9]{4,28}[a-z0-9])", name):
-            raise GoogleError(400, f"The account ID {name!r} does not have a length between 6 and 30, or holds other than lowercase letters, digits and hyphens.")
+            raise GoogleError(
+                400, f"The account ID {name!r} does not have a length between 6 and 30, or holds other than lowercase letters, digits and hyphens."
+            )
         email = f"{name}@{project}.iam.gserviceaccount.com"
         key = f"projects/{project}/serviceAccounts/{email}"
         if self._documents.get(key) is not None:
@@ -104,7 +105,7 @@ class Iam:
         elif verb == "undelete":
             found.body.pop("deleted", None)
         elif request.method == "PATCH":
-            found.body |= {key: value for key, value in request.json().items() if key in ("title", "description", "includedPermissions", "stage")}
+            found.body.update({key: value for key, value in request.json().items() if key in ("title", "description", "includedPermissions", "stage")})
         else:
             return json_answer(200, found.body)
         return json_answer(200, self._documents.put(found.key, ROLE, project, found.body).body)
@@ -115,7 +116,6 @@ class Iam:
         path = path.replace(parts[2], project, 1)
         if "/operations/" in path:
             return json_answer(200, {"name": path, "done": True})
-        answer: Callable[[Json], HttpAnswer] = lambda body: json_answer(200, {"name": f"{path}/operations/{made_up_number(path)}", "done": True, "response": body})  # noqa: E731
         if path.endswith(("workloadIdentityPools", "providers")):
             if request.method == "GET":
                 member = "workloadIdentityPools" if path.endswith("Pools") else "workloadIdentityPoolProviders"
@@ -124,7 +124,7 @@ class Iam:
             path = f"{path}/{name}"
             if self._documents.get(path) is not None:
                 raise GoogleError(409, "Requested entity already exists")
-            return answer(self._documents.put(path, POOL, project, {"name": path, "state": "ACTIVE", **request.json()}).body)
+            return _operation(path, self._documents.put(path, POOL, project, {"name": path, "state": "ACTIVE", **request.json()}).body)
         found = self._documents.get(path)
         if found is None:
             raise GoogleError(404, f"Requested entity was not found: {path}")
@@ -133,5 +133,9 @@ class Iam:
         if request.method == "DELETE":
             for document in [found, *self._documents.below(path)]:
                 self._documents.delete(document.key)
-            return answer({**found.body, "state": "DELETED"})
-        return answer(self._documents.put(path, POOL, project, {**found.body, **request.json()}).body)
+            return _operation(path, {**found.body, "state": "DELETED"})
+        return _operation(path, self._documents.put(path, POOL, project, {**found.body, **request.json()}).body)
+
+
+def _operation(path: str, body: Json) -> HttpAnswer:
+    return json_answer(200, {"name": f"{path}/operations/{made_up_number(path)}", "done": True, "response": body})

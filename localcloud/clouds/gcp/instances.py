@@ -45,7 +45,11 @@ class Instances:
         body["machineType"] = f"{_LINK}projects/{project}/zones/{zone}/machineTypes/{machine_type}"
         number = int(hashlib.sha256(key.encode()).hexdigest()[:6], 16)
         for index, interface in enumerate(body["networkInterfaces"]):
-            interface |= {"kind": "compute#networkInterface", "name": f"nic{index}", "networkIP": interface.get("networkIP") or f"10.128.{number >> 8 & 255}.{2 + number % 250}"}
+            interface |= {
+                "kind": "compute#networkInterface",
+                "name": f"nic{index}",
+                "networkIP": interface.get("networkIP") or f"10.128.{number >> 8 & 255}.{2 + number % 250}",
+            }
             self._network_of(interface)
             for access in interface.get("accessConfigs") or []:
                 access |= {"kind": "compute#accessConfig", "natIP": access.get("natIP") or f"203.0.113.{1 + number % 254}"}
@@ -140,7 +144,10 @@ class Instances:
         if email in ("", "default"):
             return
         if not any(document.body["email"] == email for document in self._documents.of("serviceAccount")):
-            raise GoogleError(400, f"The user does not have access to service account '{email}'. Ask a project owner to grant you the iam.serviceAccountUser role, or create it.")
+            raise GoogleError(
+                400,
+                f"The user does not have access to service account '{email}'. Ask a project owner to grant you the iam.serviceAccountUser role, or create it.",
+            )
 
     def _network_of(self, interface: Json) -> None:
         subnetwork = self._documents.get(str(interface.get("subnetwork", "")).removeprefix(_LINK))

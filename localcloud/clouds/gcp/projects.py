@@ -91,7 +91,9 @@ class Projects:
         if verb == "setIamPolicy":
             wanted = request.json().get("policy", {})
             if wanted.get("etag") not in (None, "", policy["etag"]):
-                raise GoogleError(409, "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.", status="ABORTED")
+                raise GoogleError(
+                    409, "There were concurrent policy changes. Please retry the whole read-modify-write with exponential backoff.", status="ABORTED"
+                )
             etag = made_up_uuid(key, self._documents.next_number())[:8]
             policy = {"version": wanted.get("version", 1), "etag": etag, "bindings": [one for one in wanted.get("bindings", []) if one.get("members")]}
             self._documents.put(found.key, found.kind, found.account, found.body, {**found.hidden, "policy": policy})
@@ -109,7 +111,11 @@ class Projects:
         project = self.active(parts[2])
         collection, _, batch = parts[3].partition(":")
         if len(parts) == 4 and batch in ("batchEnable", "batchGet"):
-            names = request.json().get("serviceIds", []) if batch == "batchEnable" else [part.split("=")[1].rpartition("/")[2] for part in request.query.split("&") if part.startswith("names=")]
+            names = (
+                request.json().get("serviceIds", [])
+                if batch == "batchEnable"
+                else [part.split("=")[1].rpartition("/")[2] for part in request.query.split("&") if part.startswith("names=")]
+            )
             if batch == "batchEnable":
                 self._enable(project, names)
             shown = [_service(project, name) for name in names]
@@ -172,7 +178,9 @@ class Projects:
     def _create(self, body: Json, version: str) -> HttpAnswer:
         project = str(body.get("projectId", ""))
         if not _ID.fullmatch(project):
-            raise GoogleError(400, f"field [project_id] has issue [project_id {project!r} must be 6 to 30 lowercase letters, digits or hyphens, starting with a letter]")
+            raise GoogleError(
+                400, f"field [project_id] has issue [project_id {project!r} must be 6 to 30 lowercase letters, digits or hyphens, starting with a letter]"
+            )
         known = self._documents.get(f"projects/{project}")
         if known is not None and known.body["state"] == "ACTIVE":
             raise GoogleError(409, "Requested entity already exists")

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.localcloud.clouds.conftest import Served
+
+SIZE = "Standard_D2s_v5"
+
+
+class Group:
+    """A resource group with a network, in a subscription of its own."""
+
+    def __init__(self, served: Served, name: str) -> None:
+        self.served = served
+        alias = served.arm("PUT", f"/providers/Microsoft.Subscription/aliases/{name}", {"properties": {"billingScope": "/billing", "displayName": name}})
+        self.subscription = f"/subscriptions/{alias.json()['properties']['subscriptionId']}"
+        self.id = f"{self.subscription}/resourceGroups/{name}"
+        self.network = f"{self.id}/providers/Microsoft.Network"
+        served.arm("PUT", self.id, {"location": "westeurope"})
+        self.put("virtualNetworks/net", {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}})
+        served.arm("PUT", f"{self.network}/virtualNetworks/net/subnets/one", {"properties": {"addressPrefix": "10.0.1.0/24"}})
+        subnet = {"id": f"{self.network}/virtualNetworks/net/subnets/one"}
+        self.put("networkInterfaces/nic", {"ipConfigurations": [{"name": "main", "properties": {"subnet": subnet}}]})
+        self.vm = f"{self.id}/providers/Microsoft.Compute/virtualMachines/{name}"
+
+    def put(self, path: str, properties: dict[str, Any]) -> httpx.Response:
+        return self.served.arm("PUT", f"{self.network}/{path}", {"location": "westeurope", "properties": properties})
+
+    def spot_machine(self, **changed: Any) -> httpx.Response:
+        data = base64.b64encode(b"#!/bin/sh\nsleep 1000\n").decode()
+        properties = {
+            "hardwareProfile": {"vmSize": SIZE},
+            "priority": "Spot",
+            "evictionPolicy": "Delete",
+            "billingProfile": {"maxPrice": -1},
+            "osProfile": {"computerName": "vm", "adminUsername": "spotlane", "customData": data},
+            "storageProfile": {"imageReference": {"publisher": "Canonical"}, "osDisk": {"createOption": "FromImage", "deleteOption": "Delete"}},
+            "networkProfile": {"networkInterfaces": [{"id": f"{self.network}/networkInterfaces/nic"}]},
+        }
+        return self.served.arm("PUT", self.vm, {"location": "westeurope", "properties": properties | changed})
+
+    def finished(self, answer: httpx.Response) -> dict[str, Any]:
+        """How the long-running operation of ``answer`` ended."""
+        path = answer.headers["azure-asyncoperation"].removeprefix("https://management.azure.com").partition("?")[0]
+        ended: dict[str, Any] = self.served.arm("GET", path).json()
+        return ended
+
+
+@pytest.fixture
+def group(served: Served, request: pytest.FixtureRequest) -> Group:
+    return Group(served, f"g{abs(hash(request.node.name)) % 10**8}")
+
+
+def test_a_spot_machine_is_created_by_a_long_running_operation_and_never_shows_its_user_data(group: Group) -> None:
+    answer = group.spot_machine()
+
+    assert answer.status_code == 201
+    assert answer.json()["properties"]["provisioningState"] == "Creating"
+    assert group.finished(answer)["status"] == "Succeeded"
+    shown = group.served.arm("GET", group.vm).json()
+    assert shown["properties"]["provisioningState"] == "Succeeded"
+    assert "customData" not in shown["properties"]["osProfile"]
+
+
+def test_an_evicted_machine_is_deleted_with_its_disk_and_keeps_its_interface(group: Group) -> None:
+    group.spot_machine()
+    machine = group.served.machine(group.vm.rpartition("/")[2])
+
+    group.served.control("POST", f"/hosts/{machine['id']}/interrupt", {"notice_seconds": 0.1})
+    group.served.until(lambda: group.served.arm("GET", group.vm).status_code == 404)
+
+    left = [one["type"] for one in group.served.arm("GET", f"{group.id}/resources").json()["value"]]
+    assert left == ["Microsoft.Network/virtualNetworks", "Microsoft.Network/networkInterfaces"]
+
+
+def test_without_capacity_the_operation_fails_and_the_machine_stays_as_failed(group: Group) -> None:
+    outage = {"kind": "outage", "cloud": "azure", "region": "westeurope", "instance_type": SIZE, "duration_seconds": 2.0}
+    group.served.control("POST", "/market/events", outage)
+
+    answer = group.spot_machine()
+
+    assert group.finished(answer)["error"]["code"] == "AllocationFailed"
+    assert group.served.arm("GET", group.vm).json()["properties"]["provisioningState"] == "Failed"
+
+
+def test_a_ceiling_below_the_market_is_refused_at_once(group: Group) -> None:
+    answer = group.spot_machine(billingProfile={"maxPrice": 0.00001})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "OperationNotAllowed")
+
+
+def test_a_network_in_use_is_not_deleted(group: Group) -> None:
+    answer = group.served.arm("DELETE", f"{group.network}/virtualNetworks/net")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InUseSubnetCannotBeDeleted")
+
+
+def test_deleting_a_resource_group_deletes_what_is_inside(group: Group) -> None:
+    group.spot_machine()
+
+    assert group.served.arm("DELETE", group.id).status_code == 202
+
+    assert group.served.arm("GET", f"{group.subscription}/resources").json() == {"value": []}
+    group.served.until(lambda: group.vm not in [one["resource"] for one in group.served.control("GET", "/hosts")])
+
+
+def test_an_unknown_region_is_refused_in_arms_own_words(group: Group) -> None:
+    answer = group.served.arm("PUT", f"{group.subscription}/resourceGroups/far", {"location": "mars"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LocationNotAvailableForResourceType")
