@@ -1,0 +1,53 @@
+"""``python -m languagehost --port P [--preload aws,gcp]``: the warm host, for ``PULUMI_DEBUG_LANGUAGES=python:P``.
+
+``python -m languagehost ENGINE`` is what ``bin/pulumi-language-python`` runs: a host for one engine, which starts each program anew.
+Prints its port. SIGTERM and SIGINT end it and every program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+
+from languagehost.protocol import SdkMissing
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0 after a stop, 2 where it can't start."""
+    arguments = _arguments().parse_known_args(argv)[0]  # an engine may pass flags of the official host, such as --tracing
+    try:
+        from languagehost.host import LanguageHost, serve  # after the flags: --help needs no SDK
+        from languagehost.runs import Programs, SpawnedPrograms
+        from languagehost.warm import WarmPrograms
+    except SdkMissing as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stopped.set())
+    preload = [name for name in (arguments.preload or "").split(",") if name]
+    programs: Programs = SpawnedPrograms() if arguments.engine else WarmPrograms(preload)
+    try:
+        server, _ = serve(LanguageHost(programs, arguments.engine), arguments.port)
+    except OSError as error:
+        sys.stderr.write(f"error: the language host: {error}\n")
+        programs.close()
+        return 2
+    stopped.wait()
+    programs.close()
+    server.stop(1).wait(3)
+    return 0
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m languagehost", description="A Pulumi language host for Python.")
+    parser.add_argument("engine", nargs="?", help="address of the engine that spawns this host")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--preload", default="", help="comma-separated providers whose SDKs are loaded ahead: aws, azure-native, gcp, cloudflare")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

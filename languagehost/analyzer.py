@@ -1,0 +1,125 @@
+"""A policy pack in a directory: ``python -m pulumi.policy`` behind a port that is there at once.
+
+The engine wants the pack's port before it says which stack the pack will see, but the SDK reads project, stack and config from the environment at
+start. So the host answers ``Handshake`` itself, starts the pack at ``ConfigureStack`` (or at the first other call, where there is no stack), and
+hands every call on as bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+
+from languagehost import protocol
+
+_SERVICE = "/pulumirpc.Analyzer/"
+_START_SECONDS = 60.0
+
+
+class PackFailed(Exception):
+    """The pack's process ended before it had a port; its own output says why."""
+
+
+class PolicyPackProxy:
+    """One pack. ``deliver`` takes its output: stream (1 or 2) and bytes."""
+
+    def __init__(self, command: list[str], directory: str, environment: dict[str, str], deliver: Callable[[int, bytes], None]) -> None:
+        self._command = command
+        self._directory = directory
+        self._environment = environment
+        self._deliver = deliver
+        self._lock = threading.Lock()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._channel: Any = None
+        self._server = grpc.server(ThreadPoolExecutor(max_workers=8), options=protocol.CHANNEL_OPTIONS)
+        self._server.add_generic_rpc_handlers((_Forwarder(self),))
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+
+    def answer(self, method: str, request: bytes, context: Any) -> bytes:
+        """The answer to one call, as bytes."""
+        if method == "Handshake":
+            return bytes(protocol.analyzer.AnalyzerHandshakeResponse().SerializeToString())
+        try:
+            channel = self._started(request if method == "ConfigureStack" else None)
+        except PackFailed as error:
+            context.abort(grpc.StatusCode.INTERNAL, str(error))
+        try:
+            return bytes(channel.unary_unary(_SERVICE + method)(request))
+        except grpc.RpcError as error:
+            context.abort(error.code(), error.details())  # type: ignore[attr-defined]  # errors of a call carry the answer's status
+            raise
+
+    def close(self) -> int:
+        """Ends the pack; its exit code (0 if it never started)."""
+        self._server.stop(0)
+        with self._lock:
+            child = self._child
+        if child is None:
+            return 0
+        child.terminate()
+        try:
+            return child.wait(3)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return child.wait()
+
+    def _started(self, configuration: bytes | None) -> Any:
+        with self._lock:
+            if self._channel is None:
+                self._channel = grpc.insecure_channel(f"127.0.0.1:{self._start(configuration)}", options=protocol.CHANNEL_OPTIONS)
+            return self._channel
+
+    def _start(self, configuration: bytes | None) -> int:
+        environment = {**self._environment, **_stack_variables(configuration)}
+        child = subprocess.Popen(
+            self._command, cwd=self._directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+        )
+        self._child = child
+        assert child.stdout is not None and child.stderr is not None
+        threading.Thread(target=self._drain, args=(2, child.stderr), daemon=True).start()
+        line = child.stdout.readline()
+        if not line.strip().isdigit():
+            raise PackFailed(f"the policy pack in {self._directory} didn't start: exit code {child.wait(_START_SECONDS)}")
+        threading.Thread(target=self._drain, args=(1, child.stdout), daemon=True).start()
+        return int(line)
+
+    def _drain(self, stream: int, output: Any) -> None:
+        for line in output:
+            self._deliver(stream, line)
+
+
+class _Forwarder(grpc.GenericRpcHandler):
+    def __init__(self, proxy: PolicyPackProxy) -> None:
+        self._proxy = proxy
+
+    def service(self, handler_call_details: Any) -> Any:
+        method = handler_call_details.method.removeprefix(_SERVICE)
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: self._proxy.answer(method, request, context))
+
+
+def _stack_variables(configuration: bytes | None) -> dict[str, str]:
+    """The environment in which ``pulumi.policy`` expects to learn of its stack."""
+    if configuration is None:
+        return {}
+    request = protocol.analyzer.AnalyzerStackConfigureRequest.FromString(configuration)
+    return {
+        "PULUMI_PROJECT": request.project,
+        "PULUMI_STACK": request.stack,
+        "PULUMI_ORGANIZATION": request.organization,
+        "PULUMI_DRY_RUN": "true" if request.dryRun else "false",
+        "PULUMI_CONFIG": json.dumps(dict(request.config)),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
+    }
+
+
+def pack_environment(given: list[str]) -> dict[str, str]:
+    """The engine's ``NAME=value`` list, or the host's own environment where it sends none."""
+    return dict(entry.split("=", 1) for entry in given if "=" in entry) or dict(os.environ)

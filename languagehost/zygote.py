@@ -1,0 +1,225 @@
+"""The zygote: a single-threaded process that has loaded the provider SDKs and forks once per run (``python -P zygote.py --socket FD --preload …``).
+
+It never loads a package of the project, so that a run always sees the sources as they are. Frames on its socket (``SOCK_SEQPACKET``, JSON):
+
+* to it: ``{"start": id}`` with three descriptors (request, stdout, stderr), ``{"end": id}``;
+* from it: ``{"ready": modules, "seconds": s}``, ``{"started": id, "pid": pid}``, ``{"exited": id, "code": code}``.
+
+The end of the socket means that the host is gone: every program is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from typing import Any, NoReturn
+
+SDKS: dict[str, tuple[str, ...]] = {
+    "cloudflare": ("pulumi_cloudflare",),
+    "aws": ("pulumi_aws", "pulumi_aws.ebs", "pulumi_aws.ec2", "pulumi_aws.iam", "pulumi_aws.organizations", "pulumi_aws.s3", "pulumi_aws.vpc"),
+    "azure-native": (
+        "pulumi_azure_native",
+        "pulumi_azure_native.authorization",
+        "pulumi_azure_native.compute",
+        "pulumi_azure_native.managedidentity",
+        "pulumi_azure_native.network",
+        "pulumi_azure_native.resources",
+        "pulumi_azure_native.subscription",
+    ),
+    "gcp": (
+        "pulumi_gcp",
+        "pulumi_gcp.compute",
+        "pulumi_gcp.iam",
+        "pulumi_gcp.organizations",
+        "pulumi_gcp.orgpolicy",
+        "pulumi_gcp.projects",
+        "pulumi_gcp.serviceaccount",
+    ),
+}
+"""Provider → modules that are worth having before a run: those that the stacks of this project name."""
+
+_BASE = ("grpc", "pulumi", "pulumi.runtime", "pydantic", "yaml")
+_PR_SET_PDEATHSIG = 1
+_KILL_AFTER_SECONDS = 3.0
+_MAX_FRAME = 4096
+
+
+def preload(names: list[str]) -> list[str]:
+    """Loads the modules of providers ``names``; those that are loaded now."""
+    loaded = []
+    for module in (*_BASE, *(module for name in names for module in SDKS[name])):
+        try:
+            # The SDKs load their modules on first touch of an attribute.
+            dir(importlib.import_module(module))
+        except ImportError as error:
+            sys.stderr.write(f"zygote: {module} is not loaded ahead: {error}\n")
+            continue
+        loaded.append(module)
+    return loaded
+
+
+class Zygote:
+    """Forks a program per request; the loop of one thread."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._programs: dict[int, int] = {}
+        self._kill_at: dict[int, float] = {}
+        self._wake_read, self._wake_write = os.pipe()
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def serve(self) -> None:
+        """Until the host closes the socket."""
+        os.set_blocking(self._wake_write, False)
+        os.set_blocking(self._wake_read, False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        selector = selectors.DefaultSelector()
+        selector.register(self._channel, selectors.EVENT_READ)
+        selector.register(self._wake_read, selectors.EVENT_READ)
+        while True:
+            ready = {key.fd for key, _ in selector.select(timeout=0.5 if self._kill_at else None)}
+            if self._wake_read in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+            self._reap()
+            self._kill_late()
+            if self._channel.fileno() in ready and not self._serve_frame():
+                break
+        for pid in self._programs.values():
+            _kill_group(pid, signal.SIGKILL)
+
+    def _serve_frame(self) -> bool:
+        descriptors = array.array("i")
+        try:
+            data, ancillary, _flags, _address = self._channel.recvmsg(_MAX_FRAME, socket.CMSG_SPACE(3 * descriptors.itemsize))
+        except ConnectionResetError:
+            return False
+        if not data:
+            return False
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                descriptors.frombytes(payload[: len(payload) - len(payload) % descriptors.itemsize])
+        frame: dict[str, Any] = json.loads(data)
+        if "start" in frame:
+            self._start(int(frame["start"]), list(descriptors))
+        elif (pid := self._programs.get(int(frame["end"]))) is not None:
+            _kill_group(pid, signal.SIGTERM)
+            self._kill_at[pid] = time.monotonic() + _KILL_AFTER_SECONDS
+        return True
+
+    def _start(self, run: int, descriptors: list[int]) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become_program(parent, *descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self._programs[run] = pid
+        self._tell({"started": run, "pid": pid})
+
+    def _become_program(self, parent: int, request: int, stdout: int, stderr: int) -> NoReturn:
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(code)
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            self._channel.close()
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            os.dup2(stdout, 1)
+            os.dup2(stderr, 2)
+            os.close(stdout)
+            os.close(stderr)
+            sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+            sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+            with os.fdopen(request, "rb") as file:
+                file.seek(0)
+                document = json.loads(file.read())
+            code = _program().run(document)
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        for run, pid in list(self._programs.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                _kill_group(pid, signal.SIGKILL)  # what the program itself has started ends with it
+                del self._programs[run]
+                self._kill_at.pop(pid, None)
+                self._tell({"exited": run, "code": os.waitstatus_to_exitcode(status)})
+
+    def _kill_late(self) -> None:
+        for pid, at in list(self._kill_at.items()):
+            if time.monotonic() >= at:
+                _kill_group(pid, signal.SIGKILL)
+
+    def _tell(self, frame: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._channel.send(json.dumps(frame).encode())
+
+
+def _program() -> Any:
+    """``program.py``, loaded before the first fork."""
+    return sys.modules["languagehost_program"]
+
+
+def _load_program() -> None:
+    import importlib.util  # the submodule isn't loaded by importlib itself
+
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "program.py")
+    spec = importlib.util.spec_from_file_location("languagehost_program", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["languagehost_program"] = module
+    spec.loader.exec_module(module)
+
+
+def _kill_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:
+        # Before the child has made its group, or after everything in it has ended.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number) if number == signal.SIGTERM else None
+
+
+def main() -> None:
+    """The script. Its arguments come from ``languagehost.warm`` only."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--socket", type=int, required=True)
+    parser.add_argument("--preload", default="")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the host decides
+    channel = socket.socket(fileno=arguments.socket)
+    started = time.monotonic()
+    gc.disable()
+    _load_program()
+    modules = preload([name for name in arguments.preload.split(",") if name])
+    gc.collect()
+    gc.freeze()  # keeps the collector off the shared pages, which would copy them into every fork
+    gc.enable()
+    channel.send(json.dumps({"ready": len(modules), "seconds": round(time.monotonic() - started, 2)}).encode())
+    Zygote(channel).serve()
+
+
+if __name__ == "__main__":
+    main()
