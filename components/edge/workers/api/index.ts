@@ -57,7 +57,10 @@ export default {
     if (pathname.startsWith("/v1/") || pathname === "/healthz") return api.fetch(request, env, ctx);
     const answer = await env.ASSETS.fetch(request);
     const headers = new Headers(answer.headers);
-    headers.set("content-security-policy", `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ${origin.replace("//console.", "//api.")}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`);
+    headers.set(
+      "content-security-policy",
+      `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ${origin.replace("//console.", "//api.")}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+    );
     headers.set("x-content-type-options", "nosniff");
     return new Response(answer.body, { status: answer.status, headers });
   },

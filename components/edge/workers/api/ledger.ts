@@ -32,9 +32,7 @@ ledger.put("/ledger/hours", async (context) => {
   for (let at = 0; at < hours.length; at += BATCH) {
     const statements = hours
       .slice(at, at + BATCH)
-      .map((hour) =>
-        insert.bind(hour.placement, hour.hour, hour.workload, hour.tenant, hour.seconds, micro(hour.paidUsd), micro(hour.onDemandUsd), micro(hour.stayedUsd), JSON.stringify(hour)),
-      );
+      .map((hour) => insert.bind(hour.placement, hour.hour, hour.workload, hour.tenant, hour.seconds, micro(hour.paidUsd), micro(hour.onDemandUsd), micro(hour.stayedUsd), JSON.stringify(hour)));
     await context.env.DB.batch(statements);
   }
   return context.body(null, 204);

@@ -20,7 +20,9 @@ tenants.put("/:tenant", async (context) => {
   const given = await body<Tenant>(context, "Tenant");
   if (given.id !== context.req.param("tenant")) throw new ProblemError(422, "invalid-request", "The request is not valid", "id is not the tenant of the path");
   const tenant: Tenant = { ...given, displayName: given.displayName ?? "", clouds: given.clouds ?? ["aws", "azure", "gcp"], budgetUsdPerMonth: given.budgetUsdPerMonth ?? null };
-  await context.env.DB.prepare("insert into tenants values (?, ?, ?) on conflict (id) do update set document = excluded.document").bind(tenant.id, JSON.stringify(tenant), new Date().toISOString()).run();
+  await context.env.DB.prepare("insert into tenants values (?, ?, ?) on conflict (id) do update set document = excluded.document")
+    .bind(tenant.id, JSON.stringify(tenant), new Date().toISOString())
+    .run();
   return context.json(tenant);
 });
 

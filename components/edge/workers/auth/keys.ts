@@ -81,7 +81,10 @@ export class AuthKeys extends DurableObject<AuthEnv> {
   /** A new key of a tenant, shown once; only its hash is kept. */
   async createKey(tenant: string, scopes: string[]): Promise<{ id: string; tenant: string; scopes: string[]; key: string }> {
     const id = `key_${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`;
-    const secret = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32)))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    const secret = btoa(String.fromCharCode(...crypto.getRandomValues(new Uint8Array(32))))
+      .replaceAll("+", "-")
+      .replaceAll("/", "_")
+      .replaceAll("=", "");
     const key = `spk_${secret}`;
     this.ctx.storage.sql.exec("insert into api_keys values (?, ?, ?, ?, ?)", await sha256(key), id, tenant, JSON.stringify(scopes), Date.now());
     return { id, tenant, scopes, key };

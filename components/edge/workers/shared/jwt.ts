@@ -73,11 +73,7 @@ export class Verifier {
     const age = now - this.#fetchedAt;
     if (age > KEEP_MS || (!this.#keys.has(kid) && age > ASK_AGAIN_MS)) {
       const { keys } = await this.source();
-      this.#keys = new Map(
-        await Promise.all(
-          keys.map(async (jwk) => [jwk.kid, await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"])] as const),
-        ),
-      );
+      this.#keys = new Map(await Promise.all(keys.map(async (jwk) => [jwk.kid, await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"])] as const)));
       this.#fetchedAt = now;
     }
     return this.#keys.get(kid);

@@ -22,7 +22,8 @@ export class Lookup {
   async route(label: string, env: LookupEnv, request: Request, later: (work: Promise<unknown>) => void, fresh = false): Promise<Route | null> {
     const entry = this.#entries.get(label);
     const age = entry ? performance.now() - entry.at : Number.POSITIVE_INFINITY;
-    if (entry && !fresh && age < HARD_MS) {
+    // That there is no route isn't believed twice: a workload's first route counts from its commit on.
+    if (entry?.route && !fresh && age < HARD_MS) {
       if (age > SOFT_MS && !entry.refreshing) {
         entry.refreshing = true;
         later(this.#ask(label, env, request, false).catch(() => undefined));

@@ -1,0 +1,170 @@
+/** The whole edge in one workerd: every Worker as bindings.json declares it, with the local cloud's own internet before the machines. */
+import { createHash } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Miniflare, type RequestInit, type Response } from "miniflare";
+import type { Decision, Migration, OfferRef, PriceBook, Quote, Workload, WorkloadSpec } from "../shared/wire";
+import { FakeAutomation } from "./automation";
+import { INTERNET, workers } from "./bindings";
+import type { Machine } from "./machine";
+
+const KEY = "platform-key-of-a-test";
+const INTERNET_SOURCE = readFileSync(join(import.meta.dirname, "../../../../localcloud/edge/internet.worker.js"), "utf8");
+export const MARKET_NOW = "2026-03-01T12:00:00Z";
+
+export class TestEdge {
+  readonly zone = "edge.test";
+  /** Machines by their origin's host name. */
+  readonly machines = new Map<string, Machine>();
+  #miniflare: Miniflare;
+  #token = "";
+
+  private constructor(
+    readonly automation: FakeAutomation,
+    private readonly directory: string,
+  ) {
+    this.#miniflare = new Miniflare(this.#options() as never);
+  }
+
+  /** Starts the edge with the tenant `acme`, prices for {@link offer}s, and an automation service. */
+  static async start(): Promise<TestEdge> {
+    const automation = await FakeAutomation.start();
+    const edge = new TestEdge(automation, mkdtempSync(join(tmpdir(), "spotlane-edge-")));
+    automation.serves(edge);
+    await edge.#miniflare.ready;
+    await edge.#signIn();
+    await edge.call("PUT", "/tenants/acme", tenant("acme"));
+    await edge.call("PUT", "/prices", book(MARKET_NOW, [quote(offer("aws"), 0.05), quote(offer("azure"), 0.03), quote(offer("gcp"), 0.04)]));
+    return edge;
+  }
+
+  async stop(): Promise<void> {
+    await this.#miniflare.dispose();
+    await this.automation.stop();
+    for (const machine of this.machines.values()) await machine.stop();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  /** Ends workerd at once and starts it anew on the same state. */
+  async restart(): Promise<void> {
+    await this.#miniflare.dispose();
+    this.#miniflare = new Miniflare(this.#options() as never);
+    await this.#miniflare.ready;
+  }
+
+  /** A request to a host of the zone: `fetch("web-acme.workloads", "/")`. */
+  async fetch(host: string, path: string, init?: RequestInit): Promise<Response> {
+    return this.#miniflare.dispatchFetch(`http://${host}.${this.zone}${path}`, init);
+  }
+
+  /** A call of the API as the platform, or with another token. */
+  async request(method: string, path: string, body?: unknown, token = this.#token): Promise<Response> {
+    return this.fetch("api", `/v1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  }
+
+  /** A call that must succeed; its document. */
+  async call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const answer = await this.request(method, path, body);
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path} answered ${answer.status}: ${text}`);
+    return (text === "" ? null : JSON.parse(text)) as T;
+  }
+
+  /** A token for an API key. */
+  async exchange(apiKey: string): Promise<{ status: number; token: string }> {
+    const answer = await this.fetch("api", "/v1/tokens", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ apiKey }) });
+    return { status: answer.status, token: ((await answer.json()) as { accessToken: string }).accessToken };
+  }
+
+  /** Runs the cron of a script now. */
+  async cron(script: string): Promise<void> {
+    await ((await this.#miniflare.getWorker(script)) as unknown as { scheduled(options: object): Promise<unknown> }).scheduled({ cron: "* * * * *" });
+  }
+
+  /** Waits until `look` gives something, for at most `seconds`. */
+  async until<T>(what: string, look: () => Promise<T | null | undefined | false>, seconds = 15): Promise<T> {
+    const limit = Date.now() + seconds * 1000;
+    for (;;) {
+      const found = await look();
+      if (found) return found;
+      if (Date.now() > limit) throw new Error(`${what} did not come within ${seconds} s`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async ended(migration: string, seconds = 15): Promise<Migration> {
+    return this.until(
+      `the end of ${migration}`,
+      async () => {
+        const found = await this.call<Migration>("GET", `/migrations/${migration}`);
+        return found.status === "running" ? null : found;
+      },
+      seconds,
+    );
+  }
+
+  /** Declares a workload and brings its first placement up. */
+  async serving(id: string, changes: Partial<WorkloadSpec> = {}): Promise<Workload> {
+    await this.call("PUT", `/workloads/${id}`, spec(changes));
+    const { id: migration } = await this.call<Migration>("POST", `/workloads/${id}/decisions`, decision(id, "deploy", offer("aws"), 0.05));
+    const ended = await this.ended(migration);
+    if (ended.status !== "succeeded") throw new Error(`${id} was not placed: ${ended.error}`);
+    return this.call<Workload>("GET", `/workloads/${id}`);
+  }
+
+  /** Proposes a move to another cloud; the migration as accepted. */
+  async move(workload: Workload, cloud: OfferRef["cloud"], changes: Partial<Decision> = {}): Promise<Migration> {
+    const price = { aws: 0.05, azure: 0.03, gcp: 0.04 }[cloud];
+    return this.call<Migration>("POST", `/workloads/${workload.id}/decisions`, {
+      ...decision(workload.id, "move", offer(cloud), price),
+      fromPlacement: workload.placement?.id ?? null,
+      ...changes,
+    });
+  }
+
+  machine(placement: string): Machine {
+    const [owner, name, generation] = placement.split("_");
+    const found = this.machines.get(`${name}-${owner}-${generation}.origins.${this.zone}`);
+    if (!found) throw new Error(`${placement} has no machine`);
+    return found;
+  }
+
+  async #signIn(): Promise<void> {
+    this.#token = (await this.exchange(KEY)).token;
+  }
+
+  #options(): object {
+    const console = join(this.directory, "console");
+    mkdtempSync(`${this.directory}/`);
+    rmSync(console, { recursive: true, force: true });
+    writeConsole(console);
+    const values = { ZONE: this.zone, AUTOMATION_URL: this.automation.url, PLATFORM_KEY_SHA256: createHash("sha256").update(KEY).digest("hex") };
+    const resolver = (request: Request): globalThis.Response => {
+      const machine = this.machines.get(new URL(request.url).searchParams.get("host") ?? "");
+      return machine ? Response_json({ address: "127.0.0.1", port: machine.port }) : Response_json({ code: 1033 }, 404);
+    };
+    return {
+      host: "127.0.0.1",
+      port: 0,
+      cf: false,
+      telemetry: { enabled: false },
+      defaultPersistRoot: join(this.directory, "state"),
+      workers: [
+        ...workers(this.zone, values, console),
+        {
+          name: INTERNET,
+          modules: [{ type: "ESModule", path: "/internet.js", contents: INTERNET_SOURCE }],
+          modulesRoot: "/",
+          compatibilityDate: "2026-04-01",
+          bindings: { ZONES: [this.zone] },
+          serviceBindings: { RESOLVER: resolver, EDGE: "api" },
+        },
+      ],
+    };
+  }
+}

@@ -1,0 +1,62 @@
+/** A machine of a test: a small service on loopback with HTTP and an echo over WebSocket, known to the edge by its origin's name. */
+import http, { type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { WebSocketServer } from "ws";
+
+export class Machine {
+  healthy = true;
+  readonly requests: { method: string; path: string; headers: IncomingMessage["headers"] }[] = [];
+  /** What came over WebSocket, in order. */
+  readonly messages: string[] = [];
+  /** Answers for paths other than those that every machine has. */
+  readonly pages = new Map<string, (request: IncomingMessage, response: ServerResponse) => void>();
+  /** Milliseconds before a message is echoed. */
+  echoDelayMs = 0;
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(
+    readonly name: string,
+    private readonly server: http.Server,
+  ) {}
+
+  static async start(name: string): Promise<Machine> {
+    const server = http.createServer();
+    const machine = new Machine(name, server);
+    server.on("request", (request, response) => machine.#serve(request, response));
+    server.on("connection", (socket) => {
+      machine.#sockets.add(socket);
+      socket.on("close", () => machine.#sockets.delete(socket));
+    });
+    const echo = new WebSocketServer({ server });
+    echo.on("connection", (socket) => {
+      // Echoes in order; a close waits for what is still to be echoed, as a service that stops cleanly does.
+      let last = Promise.resolve();
+      socket.on("message", (data) => {
+        machine.messages.push(String(data));
+        const waited = new Promise((resolve) => setTimeout(resolve, machine.echoDelayMs));
+        last = last.then(() => waited).then(() => socket.send(`${machine.name}:${data}`));
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return machine;
+  }
+
+  get port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  #serve(request: IncomingMessage, response: ServerResponse): void {
+    const path = new URL(request.url ?? "/", "http://machine").pathname;
+    if (path === "/healthz") return void response.writeHead(this.healthy ? 200 : 503).end();
+    this.requests.push({ method: request.method ?? "", path, headers: request.headers });
+    const page = this.pages.get(path);
+    if (page) return page(request, response);
+    if (path === "/echo") return void request.pipe(response.writeHead(200));
+    response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ machine: this.name }));
+  }
+}

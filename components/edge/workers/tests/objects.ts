@@ -1,0 +1,11 @@
+/** The durable objects that are tested one by one. */
+export { AuthKeys } from "../auth/keys";
+export { PriceEngine } from "../control/prices";
+export { RouteAuthority } from "../routes/authority";
+export { RouteReplica } from "../routes/replica";
+
+export default {
+  fetch(): Response {
+    return new Response("not found", { status: 404 });
+  },
+} satisfies ExportedHandler;

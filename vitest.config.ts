@@ -1,0 +1,43 @@
+/** Two projects: durable objects inside workerd, one by one; and the whole edge in workerd, driven from Node. */
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+
+const objects = (name: string) => ({ className: name, useSQLite: true });
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        plugins: [
+          cloudflareTest({
+            main: "./components/edge/workers/tests/objects.ts",
+            miniflare: {
+              compatibilityDate: "2026-04-01",
+              durableObjects: {
+                AUTHORITIES: objects("RouteAuthority"),
+                REPLICAS: objects("RouteReplica"),
+                KEYS: objects("AuthKeys"),
+                PRICES: objects("PriceEngine"),
+              },
+              kvNamespaces: ["ROUTES"],
+              d1Databases: ["DB"],
+              bindings: { ZONE: "edge.test", PLATFORM_KEY_SHA256: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" },
+            },
+          }),
+        ],
+        test: { name: "objects", include: ["components/edge/workers/{auth,control,routes,router,shared}/*.test.ts"] },
+      },
+      {
+        test: {
+          name: "edge",
+          environment: "node",
+          include: ["components/edge/workers/tests/*.test.ts", "localcloud/edge/**/*.test.ts"],
+          globalSetup: ["components/edge/workers/build.mjs"],
+          testTimeout: 30_000,
+          hookTimeout: 30_000,
+          maxWorkers: 2,
+        },
+      },
+    ],
+  },
+});
