@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+
+from components import cidr
 
 CloudName = Literal["aws", "azure", "gcp"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z](?:-?[a-z0-9]){1,30}$")]
@@ -55,6 +57,12 @@ class AwsTenant(Settings):
     email: str | None = None
     organizational_unit_id: str | None = None
 
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.existing_account_id and not self.email:
+            raise ValueError("give email (of a new account) or existingAccountId")
+        return self
+
 
 class AzureTenant(Settings):
     """A new subscription under a billing scope and management group, or an existing one."""
@@ -62,6 +70,14 @@ class AzureTenant(Settings):
     existing_subscription_id: str | None = None
     billing_scope: str | None = None
     management_group_id: str | None = None
+    automation_principal_id: str | None = None
+    """Object id of the automation service's principal, where it doesn't own the subscription."""
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.existing_subscription_id and not self.billing_scope:
+            raise ValueError("give billingScope (of a new subscription) or existingSubscriptionId")
+        return self
 
 
 class GcpTenant(Settings):
@@ -71,6 +87,12 @@ class GcpTenant(Settings):
     project_id: str | None = None
     folder_id: str | None = None
     billing_account: str | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.existing_project_id and not self.project_id:
+            raise ValueError("give projectId (of a new project) or existingProjectId")
+        return self
 
 
 class TenantSettings(Settings):
@@ -90,6 +112,11 @@ class RegionSettings(Settings):
     zones: list[str] = Field(min_length=1)
     """Zone names in the cloud's own form, in the order of their subnets; ["-"] where the region has none."""
 
+    @model_validator(mode="after")
+    def _divisible(self) -> Self:
+        cidr.plan(self.cidr, self.zones)
+        return self
+
 
 class AddressSettings(Settings):
     """A workload's TCP address for life."""
@@ -104,17 +131,23 @@ class MachineSettings(Settings):
     """What the machine runs and how it reports."""
 
     artifact_url: str
-    artifact_digest: str
+    artifact_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     command: list[str] = Field(min_length=1)
     env: dict[str, str] = Field(default_factory=dict)
-    http_port: int | None = None
-    tcp_port: int | None = None
+    http_port: int | None = Field(default=None, ge=1, le=65535)
+    tcp_port: int | None = Field(default=None, ge=1, le=65535)
     health_path: str = "/healthz"
     drain_seconds: float = 5.0
     incident_url: str
     """``POST`` target of the agent's notices (``$SPOTLANE_API_URL/incidents``)."""
     placement_token: str = Field(repr=False)
     """Good for this placement only: fetches its artifact, reports its notices. A Pulumi secret."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.http_port is None and self.tcp_port is None:
+            raise ValueError("give httpPort or tcpPort; a machine without either serves nobody")
+        return self
 
 
 class PlacementSettings(Settings):
@@ -189,5 +222,5 @@ def load_settings(stack: str, document: Mapping[str, Any] | None) -> Settings:
     try:
         return _MODELS[kind].model_validate(dict(document))
     except ValidationError as error:
-        faults = [".".join(str(part) for part in fault["loc"]) + ": " + fault["msg"] for fault in error.errors()]
+        faults = [(".".join(str(part) for part in fault["loc"]) or "settings") + ": " + fault["msg"].removeprefix("Value error, ") for fault in error.errors()]
         raise SettingsError(stack, faults) from error

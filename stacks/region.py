@@ -1,0 +1,67 @@
+"""``region.<tenant>.<cloud>.<region>``: a tenant's network and workload identity in one region, shared by its placements there."""
+
+from __future__ import annotations
+
+import importlib
+
+import pulumi
+
+from components import naming
+from stacks import accounts
+from stacks.references import Foundation
+from stacks.settings import RegionSettings, Settings, StackName
+
+
+def declare(name: StackName, settings: Settings) -> None:
+    """Declares the stack in the account that the tenant's stack made."""
+    assert isinstance(settings, RegionSettings)
+    tenant = Foundation(f"tenant.{name.tenant}")
+    tags = naming.tags(name.tenant)
+    {"aws": _aws, "azure": _azure, "gcp": _gcp}[name.cloud](name, settings, tenant, tags)
+
+
+def _advice(name: StackName) -> str:
+    return f"give tenant.{name.tenant} an {name.cloud} section (its boundary must allow a region there) and bring it up first"
+
+
+def _aws(name: StackName, settings: RegionSettings, tenant: Foundation, tags: dict[str, str]) -> None:
+    ebs = importlib.import_module("pulumi_aws.ebs")
+    network_of = importlib.import_module("components.aws.network")
+    identity_of = importlib.import_module("components.aws.identity")
+    account_id = tenant.output("aws_account_id", _advice(name))
+    role_arn = tenant.output("aws_role_arn", _advice(name))
+    inside = pulumi.ResourceOptions(provider=accounts.aws_provider(f"region-{name.tenant}", name.region, account_id, role_arn))
+    ebs.EncryptionByDefault("encryption", enabled=True, opts=inside)
+    network = network_of.Network("network", network_of.NetworkArgs(cidr=settings.cidr, zones=settings.zones, tags=tags), inside)
+    identity = identity_of.WorkloadIdentity("identity", identity_of.WorkloadIdentityArgs(region=name.region, tags=tags), inside)
+    pulumi.export("account_id", account_id)
+    pulumi.export("role_arn", role_arn)
+    pulumi.export("vpc_id", network.vpc_id)
+    pulumi.export("subnet_ids", network.subnet_ids)
+    pulumi.export("security_group_id", network.security_group_id)
+    pulumi.export("instance_profile_name", identity.instance_profile_name)
+
+
+def _azure(name: StackName, settings: RegionSettings, tenant: Foundation, tags: dict[str, str]) -> None:
+    network_of = importlib.import_module("components.azure.network")
+    identity_of = importlib.import_module("components.azure.identity")
+    subscription_id = tenant.output("azure_subscription_id", _advice(name))
+    inside = pulumi.ResourceOptions(provider=accounts.azure_provider(name.region, subscription_id))
+    network = network_of.Network("network", network_of.NetworkArgs(location=name.region, cidr=settings.cidr, tags=tags), inside)
+    identity = identity_of.WorkloadIdentity("identity", identity_of.WorkloadIdentityArgs(network.resource_group_name, name.region, tags), inside)
+    pulumi.export("subscription_id", subscription_id)
+    pulumi.export("resource_group_name", network.resource_group_name)
+    pulumi.export("subnet_id", network.subnet_id)
+    pulumi.export("identity_id", identity.identity_id)
+
+
+def _gcp(name: StackName, settings: RegionSettings, tenant: Foundation, tags: dict[str, str]) -> None:
+    network_of = importlib.import_module("components.gcp.network")
+    identity_of = importlib.import_module("components.gcp.identity")
+    project_id = tenant.output("gcp_project_id", _advice(name))
+    inside = pulumi.ResourceOptions(provider=accounts.gcp_provider(name.region, project_id))
+    network = network_of.Network("network", network_of.NetworkArgs(region=name.region, cidr=settings.cidr), inside)
+    identity = identity_of.WorkloadIdentity("identity", identity_of.WorkloadIdentityArgs(region=name.region), inside)
+    pulumi.export("project_id", project_id)
+    pulumi.export("subnetwork_id", network.subnetwork_id)
+    pulumi.export("service_account", identity.email)
