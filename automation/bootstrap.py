@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -60,9 +61,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
     key = settings.api_key or api_key_of({"SPOTLANE_HOME": str(home)})
     edge = Client(settings.api_url, key)
     root = settings.api_url.removesuffix("/v1")
-    scheme = root.partition("://")[0]
 
-    DBOS(config={"name": "spotlane", "system_database_url": settings.runs_database, "run_admin_server": False, "log_level": "WARNING"})
+    DBOS(config={"name": "spotlane", "system_database_url": settings.runs_database, "log_level": "WARNING"})
     tenants = TenantFiles(home)
     journals = Journals(home / "automation" / "runs")
     plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest())
@@ -71,7 +71,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
     runs = Runs(executor, journals, settings.concurrent_runs)
 
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
-    rebalancer = Rebalancer(edge, Collection.of_all_clouds(), history, settings.price_limit_hours)
+    rebalancer = Rebalancer(edge, Collection.of_all_clouds(pass_on_after=timedelta(hours=settings.price_limit_hours / 2)), history, settings.price_limit_hours)
     anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
     daemon = Daemon(
         rebalancer,
@@ -79,7 +79,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
         {"audit": (_AUDIT_SECONDS, anchor.anchor), "incidents": (_INCIDENT_SECONDS, rebalancer.chase)},
         paused=settings.paused,
     )
-    tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"{scheme}://auth.{settings.zone}", settings.edge_key_seconds)
+    tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds)
     return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, daemon, history)
 
 

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.market is not None and not arguments.market.is_file():
         console.print(f"error: --market {arguments.market}: no such file; give a parquet file of recorded prices", style="red", markup=False)
         return 2
-    market = {"seed": str(arguments.seed), "speed": str(arguments.speed or (172_800 if arguments.market else 21_600))}
+    market = {"seed": str(arguments.seed), "speed": str(arguments.speed or (86_400 if arguments.market else 7_200))}
     if arguments.market is not None:
         market["market"] = str(arguments.market.resolve())
     stage = Stage(_ROOT, arguments.home.resolve(), arguments.port_base, market, arguments.tick_seconds)

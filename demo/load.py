@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+from websockets.typing import Subprotocol
 
 from demo.tally import Tally
 from spotlane.resolve import address
 
 _ECHO_TIMEOUT_SECONDS = 20.0
 _HTTP_TIMEOUT_SECONDS = 20.0
-RESUME = "spotlane.resume.v1"
+RESUME = Subprotocol("spotlane.resume.v1")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Load:
                 subprotocols=[RESUME],
                 proxy=None,
                 max_queue=1024,
-                open_timeout=20,  # type: ignore[list-item]
+                open_timeout=20,
             ) as connection:
                 reader = asyncio.ensure_future(self._read(connection, sent))
                 begun = time.monotonic()

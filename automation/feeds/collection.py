@@ -52,10 +52,10 @@ class Collection:
         self._passed_on: dict[OfferRef, Quote] = {}
 
     @classmethod
-    def of_all_clouds(cls, environment: Mapping[str, str] = os.environ) -> Collection:
+    def of_all_clouds(cls, environment: Mapping[str, str] = os.environ, pass_on_after: timedelta = timedelta(hours=1)) -> Collection:
         """The feeds of the three clouds over the environment's proxy, CA and credentials."""
         fetcher, session = Fetcher(), get_session()
-        return cls([AwsFeed(fetcher, session.get_credentials), AzureFeed(fetcher), GcpFeed(fetcher, environment)], Book())
+        return cls([AwsFeed(fetcher, session.get_credentials), AzureFeed(fetcher), GcpFeed(fetcher, environment)], Book(), pass_on_after=pass_on_after)
 
     def collect(self, boundaries: Sequence[CompiledBoundary] = (), needs: Iterable[Requirements] = ()) -> CollectionReport:
         """Asks every feed for the regions that any of ``boundaries`` allows and the types that serve any of ``needs``; none given means all."""

@@ -16,7 +16,7 @@ from automation.service import ledger
 from automation.service.boundaries import Boundaries
 from automation.service.exclusions import Exclusions
 from automation.service.history import QuoteHistory
-from automation.service.translation import decision_of, demand, item_of, offer_from_wire, quote_to_wire
+from automation.service.translation import decision_of, demand, item_of, offer_from_wire, quote_to_wire, requirements
 from domain.boundary.compiled import CompiledBoundary
 from domain.catalog import OfferRef
 from domain.offers import Offers, RegionPredicate
@@ -68,7 +68,7 @@ class Rebalancer:
         """One cycle. Raises SpotlaneError where the edge is away; the next cycle begins anew."""
         with self._lock:
             estate = self._estate()
-            report = self._collection.collect([self._boundary(one, estate) for one in estate.workloads])
+            report = self._collection.collect([self._boundary(one, estate) for one in estate.workloads], [requirements(one.spec) for one in estate.workloads])
             market_now = self._collection.book.market_now
             if market_now is None:
                 raise ApiProblem(

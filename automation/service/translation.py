@@ -38,6 +38,12 @@ def quote_to_wire(quote: prices.Quote) -> wire.Quote:
     )
 
 
+def requirements(spec: wire.WorkloadSpec) -> Requirements:
+    """The least machine that serves."""
+    needs = spec.resources
+    return Requirements(needs.vcpu, needs.memory_gib, needs.arch, needs.gpu, needs.gpu_type)
+
+
 def demand(
     workload: wire.Workload,
     boundary: RegionPredicate,
@@ -52,10 +58,10 @@ def demand(
     current = None
     if placed is not None and placed.state in (wire.PlacementState.SERVING, wire.PlacementState.DRAINING):
         current = Current(placed.id, offer_from_wire(placed.offer), placed.market_served_from or placed.market_created_at)
-    rules, needs = spec.placement, spec.resources
+    rules = spec.placement
     return Demand(
         workload=workload.id,
-        needs=Requirements(needs.vcpu, needs.memory_gib, needs.arch, needs.gpu, needs.gpu_type),
+        needs=requirements(spec),
         rules=PlacementRules(
             clouds=None if rules.clouds is None else frozenset(rules.clouds),
             regions=None if rules.regions is None else frozenset(rules.regions),

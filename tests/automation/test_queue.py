@@ -79,7 +79,7 @@ class Edge:
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runs, FakeEngine, Edge]]:
     home = tmp_path_factory.mktemp("runs")
-    DBOS(config={"name": "spotlane", "system_database_url": f"sqlite:///{home}/runs.sqlite", "run_admin_server": False, "log_level": "ERROR"})
+    DBOS(config={"name": "spotlane", "system_database_url": f"sqlite:///{home}/runs.sqlite", "log_level": "ERROR"})
     engine, edge, journals = FakeEngine(), Edge(), Journals(home / "journals")
     executor = RunExecutor(engine, FakePlans(), journals, edge.deliver)  # type: ignore[arg-type]  # a fake with the engine's calls in use
     runs = Runs(executor, journals, 2)
