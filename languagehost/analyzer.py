@@ -54,7 +54,7 @@ class PolicyPackProxy:
         try:
             return bytes(channel.unary_unary(_SERVICE + method)(request))
         except grpc.RpcError as error:
-            context.abort(error.code(), error.details())  # type: ignore[attr-defined]  # errors of a call carry the answer's status
+            context.abort(error.code(), error.details())
             raise
 
     def close(self) -> int:
@@ -96,7 +96,7 @@ class PolicyPackProxy:
             self._deliver(stream, line)
 
 
-class _Forwarder(grpc.GenericRpcHandler):
+class _Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in its stubs only
     def __init__(self, proxy: PolicyPackProxy) -> None:
         self._proxy = proxy
 
@@ -114,9 +114,9 @@ def _stack_variables(configuration: bytes | None) -> dict[str, str]:
         "PULUMI_PROJECT": request.project,
         "PULUMI_STACK": request.stack,
         "PULUMI_ORGANIZATION": request.organization,
-        "PULUMI_DRY_RUN": "true" if request.dryRun else "false",
+        "PULUMI_DRY_RUN": "true" if request.dry_run else "false",
         "PULUMI_CONFIG": json.dumps(dict(request.config)),
-        "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.configSecretKeys)),
+        "PULUMI_CONFIG_SECRET_KEYS": json.dumps(list(request.config_secret_keys)),
     }
 
 

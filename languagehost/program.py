@@ -97,7 +97,7 @@ def _end_with_host() -> None:
     """Ends this process when standard input closes: the host, its only writer, is gone or wants it."""
 
     def watch() -> None:
-        while sys.stdin.buffer.read1(4096):
+        while sys.stdin.buffer.readline():
             pass
         os._exit(_LOST_HOST)
 
