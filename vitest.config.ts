@@ -32,7 +32,7 @@ export default defineConfig({
           name: "edge",
           environment: "node",
           include: ["components/edge/workers/tests/*.test.ts", "localcloud/edge/**/*.test.ts"],
-          globalSetup: ["components/edge/workers/build.mjs"],
+          globalSetup: ["components/edge/workers/tests/setup.ts"],
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: 2,

@@ -1,17 +1,18 @@
 /** The whole edge in one workerd: every Worker as bindings.json declares it, with the local cloud's own internet before the machines. */
 import { createHash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Miniflare, type RequestInit, type Response } from "miniflare";
-import type { Decision, Migration, OfferRef, PriceBook, Quote, Workload, WorkloadSpec } from "../shared/wire";
+import { Miniflare, type Request, type RequestInit, Response } from "miniflare";
+import type { Decision, Migration, OfferRef, Workload, WorkloadSpec } from "../shared/wire";
 import { FakeAutomation } from "./automation";
 import { INTERNET, workers } from "./bindings";
+import { book, decision, MARKET_NOW, offer, quote, spec, tenant } from "./documents";
 import type { Machine } from "./machine";
 
 const KEY = "platform-key-of-a-test";
 const INTERNET_SOURCE = readFileSync(join(import.meta.dirname, "../../../../localcloud/edge/internet.worker.js"), "utf8");
-export const MARKET_NOW = "2026-03-01T12:00:00Z";
+const PRICES = { aws: 0.05, azure: 0.03, gcp: 0.04 };
 
 export class TestEdge {
   readonly zone = "edge.test";
@@ -35,7 +36,7 @@ export class TestEdge {
     await edge.#miniflare.ready;
     await edge.#signIn();
     await edge.call("PUT", "/tenants/acme", tenant("acme"));
-    await edge.call("PUT", "/prices", book(MARKET_NOW, [quote(offer("aws"), 0.05), quote(offer("azure"), 0.03), quote(offer("gcp"), 0.04)]));
+    await edge.call("PUT", "/prices", book(MARKET_NOW, Object.entries(PRICES).map(([cloud, price]) => quote(offer(cloud as OfferRef["cloud"]), price))));
     return edge;
   }
 
@@ -111,7 +112,7 @@ export class TestEdge {
   /** Declares a workload and brings its first placement up. */
   async serving(id: string, changes: Partial<WorkloadSpec> = {}): Promise<Workload> {
     await this.call("PUT", `/workloads/${id}`, spec(changes));
-    const { id: migration } = await this.call<Migration>("POST", `/workloads/${id}/decisions`, decision(id, "deploy", offer("aws"), 0.05));
+    const { id: migration } = await this.call<Migration>("POST", `/workloads/${id}/decisions`, decision(id, "deploy", offer("aws"), PRICES.aws));
     const ended = await this.ended(migration);
     if (ended.status !== "succeeded") throw new Error(`${id} was not placed: ${ended.error}`);
     return this.call<Workload>("GET", `/workloads/${id}`);
@@ -119,9 +120,8 @@ export class TestEdge {
 
   /** Proposes a move to another cloud; the migration as accepted. */
   async move(workload: Workload, cloud: OfferRef["cloud"], changes: Partial<Decision> = {}): Promise<Migration> {
-    const price = { aws: 0.05, azure: 0.03, gcp: 0.04 }[cloud];
     return this.call<Migration>("POST", `/workloads/${workload.id}/decisions`, {
-      ...decision(workload.id, "move", offer(cloud), price),
+      ...decision(workload.id, "move", offer(cloud), PRICES[cloud]),
       fromPlacement: workload.placement?.id ?? null,
       ...changes,
     });
@@ -139,14 +139,13 @@ export class TestEdge {
   }
 
   #options(): object {
-    const console = join(this.directory, "console");
-    mkdtempSync(`${this.directory}/`);
-    rmSync(console, { recursive: true, force: true });
-    writeConsole(console);
+    const assets = join(this.directory, "console");
+    mkdirSync(assets, { recursive: true });
+    writeFileSync(join(assets, "index.html"), "<!doctype html><title>Spotlane</title>");
     const values = { ZONE: this.zone, AUTOMATION_URL: this.automation.url, PLATFORM_KEY_SHA256: createHash("sha256").update(KEY).digest("hex") };
-    const resolver = (request: Request): globalThis.Response => {
+    const resolver = (request: Request): Response => {
       const machine = this.machines.get(new URL(request.url).searchParams.get("host") ?? "");
-      return machine ? Response_json({ address: "127.0.0.1", port: machine.port }) : Response_json({ code: 1033 }, 404);
+      return machine ? Response.json({ address: "127.0.0.1", port: machine.port }) : Response.json({ code: 1033 }, { status: 404 });
     };
     return {
       host: "127.0.0.1",
@@ -155,7 +154,7 @@ export class TestEdge {
       telemetry: { enabled: false },
       defaultPersistRoot: join(this.directory, "state"),
       workers: [
-        ...workers(this.zone, values, console),
+        ...workers(this.zone, values, assets),
         {
           name: INTERNET,
           modules: [{ type: "ESModule", path: "/internet.js", contents: INTERNET_SOURCE }],
