@@ -1,0 +1,135 @@
+"""What the proxy knows of callers: principals and their keys, tenants with boundary and accounts, and which account a learnt AWS session acts in.
+
+Files, read again when they change: ``proxy/principals.json`` ``{name: sha256 of key}``, ``proxy/tenants/<tenant>.json`` (docs/architecture.md). Sessions are the
+proxy's own (``proxy/sessions.json``, mode 0600), so that a restart keeps them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from domain.boundary.call import Accounts
+from domain.boundary.compiled import CompiledBoundary, compile
+from domain.boundary.model import BoundaryDocumentError, load
+
+PLATFORM = "platform"
+_SESSIONS_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class TenantBook:
+    """One tenant. ``boundary`` is None while its file has faults: then everything of the tenant is refused."""
+
+    name: str
+    boundary: CompiledBoundary | None
+    accounts: Accounts
+    key_sha256: str
+    fault: str = ""
+
+
+class Books:
+    """The files under ``proxy/`` of one state directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._tenants: dict[str, TenantBook] = {}
+        self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._principals: dict[str, str] = {}
+        self._principals_stamp: tuple[int, int, int] | None = None
+        self._owners: dict[tuple[str, str], list[str]] = {}
+        self._sessions: dict[str, str] = _read(directory / "sessions.json")
+
+    def authenticate(self, principal: str, key: str) -> bool:
+        """Whether ``key`` is the principal's."""
+        self._refresh()
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        known = self._principals.get(principal) or (self._tenants[principal].key_sha256 if principal in self._tenants else "")
+        return bool(known) and hmac.compare_digest(known.removeprefix("sha256:"), digest)
+
+    def tenant(self, name: str) -> TenantBook | None:
+        """The tenant, or None."""
+        self._refresh()
+        return self._tenants.get(name)
+
+    def owner(self, cloud: str, account: str) -> TenantBook | None:
+        """The tenant who owns the account. An account that two tenants claim is nobody's."""
+        self._refresh()
+        owners = self._owners.get((cloud, account.lower()), [])
+        return self._tenants[owners[0]] if len(owners) == 1 else None
+
+    def claimed(self, cloud: str, account: str) -> bool:
+        """Whether any tenant names the account."""
+        self._refresh()
+        return bool(self._owners.get((cloud, account.lower())))
+
+    def session_account(self, access_key: str) -> str | None:
+        """The AWS account that a learnt session acts in."""
+        return self._sessions.get(access_key)
+
+    def learn_session(self, access_key: str, account: str) -> None:
+        """Keeps which account an AssumeRole's key acts in, over restarts too."""
+        self._sessions.pop(access_key, None)
+        self._sessions[access_key] = account
+        while len(self._sessions) > _SESSIONS_KEPT:
+            del self._sessions[next(iter(self._sessions))]
+        path = self._directory / "sessions.json"
+        temporary = path.with_suffix(".new")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(self._sessions, file)
+        temporary.replace(path)
+
+    def _refresh(self) -> None:
+        path = self._directory / "principals.json"
+        stamp = _stamp(path)
+        if stamp != self._principals_stamp:
+            self._principals, self._principals_stamp = _read(path), stamp
+        stamps = {file.stem: _stamp(file) for file in (self._directory / "tenants").glob("*.json")}
+        found = {name: stamp for name, stamp in stamps.items() if stamp}
+        if found == self._stamps:
+            return
+        self._tenants = {
+            name: self._tenants[name] if self._stamps.get(name) == stamp else _tenant(name, _read(self._directory / "tenants" / f"{name}.json"))
+            for name, stamp in found.items()
+        }
+        self._stamps = found
+        self._owners = {}
+        for tenant in self._tenants.values():
+            for cloud, accounts in tenant.accounts.items():
+                for account in accounts:
+                    self._owners.setdefault((cloud, account.lower()), []).append(tenant.name)
+
+
+def _tenant(name: str, record: dict[str, Any]) -> TenantBook:
+    accounts = {
+        cloud: frozenset(str(item).lower() if cloud == "azure" else str(item) for item in items) for cloud, items in (record.get("accounts") or {}).items()
+    }
+    key = str(record.get("key_sha256") or "")
+    try:
+        compiled = compile(load(record.get("boundary")))
+    except BoundaryDocumentError as error:
+        return TenantBook(name, None, accounts, key, str(error))
+    if record.get("digest") not in {None, compiled.digest}:
+        return TenantBook(name, None, accounts, key, f"its file names digest {record['digest']}, its boundary has {compiled.digest}")
+    return TenantBook(name, compiled, accounts, key)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

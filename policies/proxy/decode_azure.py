@@ -1,0 +1,100 @@
+"""Azure Resource Manager requests as calls, by the grammar of its paths; bodies are brought into the flat shape of Pulumi's inputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.boundary.call import Access, Named
+from domain.boundary.names import azure_subscription, strings
+from policies.facts import azure
+from policies.facts.reading import Inputs
+from policies.facts.resource import Facts, Resource
+from policies.proxy.request import ApiRequest, Refused
+
+_KINDS = {
+    "microsoft.compute/virtualmachines": "compute:VirtualMachine",
+    "microsoft.compute/virtualmachinescalesets": "compute:VirtualMachineScaleSet",
+    "microsoft.compute/disks": "compute:Disk",
+    "microsoft.network/virtualnetworks": "network:VirtualNetwork",
+    "microsoft.network/virtualnetworks/subnets": "network:Subnet",
+    "microsoft.network/networkinterfaces": "network:NetworkInterface",
+    "microsoft.network/networksecuritygroups": "network:NetworkSecurityGroup",
+    "microsoft.network/networksecuritygroups/securityrules": "network:SecurityRule",
+    "microsoft.network/publicipaddresses": "network:PublicIPAddress",
+    "microsoft.network/natgateways": "network:NatGateway",
+    "microsoft.managedidentity/userassignedidentities": "managedidentity:UserAssignedIdentity",
+}
+_GLOBAL_NAMESPACES = frozenset(
+    {"microsoft.authorization", "microsoft.subscription", "microsoft.management", "microsoft.billing", "microsoft.resources", "microsoft.features"}
+)
+_CHILD_SUFFIXES = ("/subnets", "/securityrules", "/federatedidentitycredentials", "/virtualnetworkpeerings", "/roleassignments")
+
+
+def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
+    """Action, access, facts and resource of the request. Raises :class:`Refused` where it can't be read or can't be judged."""
+    parts = request.segments
+    lowered = [part.lower() for part in parts]
+    if lowered[:1] == ["batch"] or "deployments" in lowered or "deploymentstacks" in lowered:
+        raise Refused("request", "batches and template deployments hide the calls that they make; make them one by one")
+    subscription = azure_subscription(request.path)
+    kind, resource = _kind(parts, lowered)
+    body = _flat(request.json()) if request.method in {"PUT", "PATCH", "POST"} else {}
+    access = _access(request.method, lowered, kind)
+    token = "azure-native:" + _KINDS.get(kind, "resources:ResourceGroup" if kind == "resourcegroups" else f"other:{kind}")
+    facts = azure.facts(Resource(token, resource, Inputs(body)))
+    if (
+        kind.split("/", 1)[0] in _GLOBAL_NAMESPACES
+        or kind == "subscriptions"
+        or kind.endswith(_CHILD_SUFFIXES)
+        or (request.method != "PUT" and not facts.regions)
+    ):
+        # What exists already stays where it is; only a PUT can make something in a place.
+        facts.scope = "global"
+    facts.account = subscription
+    if "locations" in lowered[:-1] and access == "read":
+        # Progress and catalogues of a location: read by what was started there.
+        resource = resource or parts[-1]
+    facts.accounts = [Named(found, path) for path, text in strings(body) if (found := azure_subscription(text))]
+    return f"{request.method} {kind}", access, facts, resource
+
+
+def _kind(parts: list[str], lowered: list[str]) -> tuple[str, str]:
+    """The type (``microsoft.compute/virtualmachines``) and name of the innermost resource that the path names."""
+    if "providers" in lowered:
+        start = len(lowered) - 1 - lowered[::-1].index("providers")
+        tail = lowered[start + 1 :]
+        kind = "/".join([*tail[:1], *tail[1::2]])
+        return kind, parts[-1] if len(tail) % 2 == 1 and len(tail) > 1 else ""
+    if lowered[2:3] == ["resourcegroups"]:
+        return "resourcegroups", parts[3] if len(parts) > 3 else ""
+    if lowered[:1] == ["subscriptions"]:
+        return "subscriptions", parts[1] if len(parts) > 1 else ""
+    return lowered[0] if lowered else "", ""
+
+
+def _access(method: str, lowered: list[str], kind: str) -> Access:
+    if method in {"GET", "HEAD"}:
+        return (
+            "metadata"
+            if kind.endswith(("/skus", "/vmsizes")) or lowered[2:] == ["locations"] or lowered == ["subscriptions"] or lowered == ["tenants"]
+            else "read"
+        )
+    if method == "DELETE" or (method == "POST" and lowered[-1:] and lowered[-1] in {"deallocate", "cancel", "poweroff"}):
+        return "delete"
+    return "write"
+
+
+def _flat(value: Any) -> Any:
+    """Resource Manager keeps a resource's own fields under ``properties``; Pulumi's inputs have them one level up."""
+    if isinstance(value, list):
+        return [_flat(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    flat = {key: _flat(item) for key, item in value.items() if key != "properties"}
+    inner = value.get("properties")
+    if isinstance(inner, dict):
+        clash = flat.keys() & inner.keys() & {"location", "priority"}
+        if clash:
+            raise Refused("request", f"{', '.join(sorted(clash))} stands in the resource and in its properties", 400)
+        flat = {**_flat(inner), **flat}
+    return flat

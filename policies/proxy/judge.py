@@ -1,0 +1,101 @@
+"""Whose call it is and whether it may be made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from domain.boundary.call import Call
+from domain.boundary.decide import decide
+from policies.proxy.books import PLATFORM, Books, TenantBook
+from policies.proxy.decode import decode
+from policies.proxy.decode_aws import access_key
+from policies.proxy.hosts import KnownHost
+from policies.proxy.request import ApiRequest, Refused
+
+# What the platform does before a tenant has an account, and to give it one. Nothing of it has a place.
+_MANAGEMENT_SERVICES = frozenset(
+    {"organizations", "sts", "account", "iam", "budgets", "ce", "cloudresourcemanager", "serviceusage", "cloudbilling", "orgpolicy", "arm"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided. ``rule`` and ``message`` are empty when the call is allowed without an exemption."""
+
+    call: Call
+    allowed: bool
+    rule: str = ""
+    message: str = ""
+    digest: str = ""
+
+
+def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, now: datetime) -> Verdict:
+    """The verdict on a request. Raises :class:`Refused` for one that can't be read."""
+    call = decode(request, host, principal)
+    if host.kind in {"prices", "login"} or (call.access == "metadata" and host.kind != "cloudflare"):
+        return Verdict(call, True)
+    if host.kind == "cloudflare":
+        if principal == PLATFORM:
+            return Verdict(call, True)
+        return Verdict(call, False, "account", "Cloudflare is the platform's. A tenant's credential can't call it.")
+    if host.kind == "aws":
+        call = replace(call, account=_aws_account(request, call, books))
+    if call.account is None:
+        return _without_account(call, principal, books)
+    owner = books.owner(call.cloud, call.account)
+    if owner is None:
+        return _unowned(call, principal, books)
+    if principal not in {PLATFORM, owner.name}:
+        return Verdict(call, False, "account", f"Account {call.account!r} isn't tenant {principal!r}'s.")
+    return _by_boundary(replace(call, tenant=owner.name), owner, now)
+
+
+def _aws_account(request: ApiRequest, call: Call, books: Books) -> str | None:
+    """The account of the session that signed; AssumeRole acts on the account of its role."""
+    if call.service == "sts" and call.action.startswith("AssumeRole"):
+        return call.accounts[0].value if call.accounts else None
+    signed = access_key(request)
+    return books.session_account(signed[0]) if signed else None
+
+
+def _without_account(call: Call, principal: str, books: Books) -> Verdict:
+    if principal == PLATFORM and call.service in _MANAGEMENT_SERVICES and call.scope == "global":
+        return Verdict(call, True)
+    if principal == PLATFORM:
+        return Verdict(call, False, "account", f"{call.service}:{call.action} is in no tenant's account. Assume the role of the tenant's account first.")
+    return Verdict(call, False, "account", f"{call.service}:{call.action} names no account of tenant {principal!r}.")
+
+
+def _unowned(call: Call, principal: str, books: Books) -> Verdict:
+    assert call.account is not None
+    if principal == PLATFORM and call.scope == "global" and not call.regions and not books.claimed(call.cloud, call.account):
+        # Identity, policy and services of an account in the making; nothing with a place until it has an owner and so a boundary.
+        return Verdict(call, True)
+    return Verdict(call, False, "account", f"Account {call.account!r} of {call.cloud} belongs to no tenant.")
+
+
+def _by_boundary(call: Call, owner: TenantBook, now: datetime) -> Verdict:
+    if owner.boundary is None:
+        return Verdict(call, False, "boundary", f"The boundary of tenant {owner.name!r} can't be read: {owner.fault}.")
+    findings = decide(owner.boundary, call, now, owner.accounts)
+    if findings.first:
+        message = " ".join(finding.sentence() for finding in findings.refused)
+        return Verdict(call, False, findings.first.rule, message, owner.boundary.digest)
+    exempted = f"exempted:{findings.exempted[0].finding.rule}" if findings.exempted else ""
+    return Verdict(call, True, exempted, "", owner.boundary.digest)
+
+
+def unreadable(host: KnownHost | None, principal: str, request: ApiRequest | None, refused: Refused) -> Verdict:
+    """The verdict on what couldn't be read, for the audit."""
+    call = Call(
+        point="api",
+        principal=principal,
+        tenant="",
+        cloud=host.cloud if host else "other",
+        service=host.service if host else (request.host if request else ""),
+        action=request.method if request else "CONNECT",
+        access="write",
+        scope="global",
+    )
+    return Verdict(call, False, refused.rule, refused.message)
