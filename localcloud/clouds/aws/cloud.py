@@ -132,8 +132,14 @@ class AwsCloud:
         items = "".join(f"<item><spotInstanceRequestId>{escape(one)}</spotInstanceRequestId><state>cancelled</state></item>" for one in ids)
         return _ec2_answer("CancelSpotInstanceRequests", f"<spotInstanceRequestSet>{items}</spotInstanceRequestSet>")
 
+    def _create_endpoint(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
+        """EC2's default type is Gateway; moto leaves it empty and then can't delete the endpoint."""
+        form = {"VpcEndpointType": "Gateway"} | dict(parse_qsl(request.body.decode(), keep_blank_values=True))
+        return self.emulation.call(replace(request, body=urlencode(form).encode()))
+
     _ours: dict[str, Callable[[AwsCloud, HttpRequest, Scope], HttpAnswer]] = {
         "RunInstances": _run_instances,
+        "CreateVpcEndpoint": _create_endpoint,
         "DescribeSpotPriceHistory": _price_history_call,
         "DescribeSpotInstanceRequests": _describe_spot_requests,
         "CancelSpotInstanceRequests": _cancel_spot_requests,
@@ -154,6 +160,8 @@ class AwsCloud:
                     instance.security_groups = list(instance.nics[0].group_set)
                 if instance.lifecycle == "spot":
                     instance.spot_instance_request_id = spot_request_id(instance_id)
+        elif name == "DeleteNatGateway":
+            _remove_interface(backend, dict(parse_qsl(request.body.decode()))["NatGatewayId"])
         elif name in ("TerminateInstances", "StopInstances"):
             for instance_id in _instance_ids(answer.body):
                 self._room.stop(instance_id)
@@ -203,6 +211,16 @@ def _template(backend: Any, form: dict[str, str]) -> dict[str, Any] | None:
     number = {"$Latest": known.latest_version_number, "$Default": known.default_version_number}.get(wanted) or int(wanted)
     found = next((version.data for version in known.versions if int(version.number) == int(number)), None)
     return dict(found) if found is not None else None
+
+
+def _remove_interface(backend: Any, gateway_id: str) -> None:
+    """A NAT gateway's interface goes with it and sets its address free; moto keeps both."""
+    interface = backend.nat_gateways[gateway_id]._eni
+    for address in backend.addresses:
+        if address.eni is interface:
+            address.eni = None
+            address.association_id = None
+    backend.enis.pop(interface.id, None)
 
 
 def _instance_ids(body: bytes) -> list[str]:

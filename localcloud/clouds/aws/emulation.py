@@ -112,7 +112,7 @@ class Emulation:
         """moto's backends of ``service``: account → region → backend. To be used under :attr:`lock`."""
         from moto.backends import get_backend  # as above
 
-        return get_backend(service)  # type: ignore[call-overload]  # its overloads list the services as literals
+        return get_backend(service)
 
     def close(self) -> None:
         """Closes the record."""

@@ -89,11 +89,40 @@ def test_a_pool_without_capacity_is_refused_as_ec2_refuses_it(served: Served) ->
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
 
 
-def test_what_is_deleted_is_no_longer_counted(served: Served) -> None:
-    ec2 = tenant(served, "counted")
+def test_a_private_network_with_all_its_parts_leaves_nothing_when_it_is_deleted(served: Served) -> None:
+    ec2 = tenant(served, "network")
     vpc = ec2.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
-    assert vpc in [one["id"] for one in served.control("GET", "/resources")["resources"]]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.2.1.0/24", AvailabilityZone=ZONE)["Subnet"]["SubnetId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    nat = ec2.create_nat_gateway(SubnetId=subnet, AllocationId=address)["NatGateway"]["NatGatewayId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat)
+    association = ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
+    service = f"com.amazonaws.{REGION}.s3"
+    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service, RouteTableIds=[table])["VpcEndpoint"]["VpcEndpointId"]
+    group = ec2.create_security_group(GroupName="egress", Description="egress", VpcId=vpc)["GroupId"]
+    made = {one["kind"] for one in left(served, vpc)}
+    assert made >= {"vpc", "subnet", "internet-gateway", "elastic-ip", "nat-gateway", "route-table", "vpc-endpoint", "security-group"}
 
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
+    ec2.disassociate_route_table(AssociationId=association)
+    ec2.delete_route_table(RouteTableId=table)
+    ec2.delete_nat_gateway(NatGatewayId=nat)
+    ec2.release_address(AllocationId=address)
+    ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    ec2.delete_internet_gateway(InternetGatewayId=gateway)
+    ec2.delete_security_group(GroupId=group)
+    ec2.delete_subnet(SubnetId=subnet)
+    account = left(served, vpc)[0]["account"]
     ec2.delete_vpc(VpcId=vpc)
 
-    assert vpc not in [one["id"] for one in served.control("GET", "/resources")["resources"]]
+    assert [one for one in served.control("GET", "/resources")["resources"] if one["account"] == account] == []
+
+
+def left(served: Served, vpc: str) -> list[dict[str, Any]]:
+    """What lives in the account of ``vpc``."""
+    found: list[dict[str, Any]] = served.control("GET", "/resources")["resources"]
+    account = next(one["account"] for one in found if one["id"] == vpc)
+    return [one for one in found if one["account"] == account]
