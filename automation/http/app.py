@@ -22,6 +22,15 @@ from spotlane import wire
 from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
 
 
+def principal(request: Request, authorization: Annotated[str | None, Header()] = None) -> Principal:
+    """The caller, by the bearer token."""
+    tokens: TokenVerifier = request.app.state.tokens
+    return tokens.verify(authorization)
+
+
+Caller = Annotated[Principal, Depends(principal)]
+
+
 class Forbidden(Exception):
     """The principal lacks the scope; the text names it."""
 
@@ -43,10 +52,7 @@ def app(runs: Runs, rebalancer: Rebalancer, daemon: Daemon, plans: StackPlans, t
     """The ASGI application. ``ready`` gives the faults that keep the service from working, by part."""
     api = FastAPI(title="Spotlane automation", version="1", docs_url=None, redoc_url=None)
 
-    def principal(authorization: Annotated[str | None, Header()] = None) -> Principal:
-        return tokens.verify(authorization)
-
-    Caller = Annotated[Principal, Depends(principal)]
+    api.state.tokens = tokens
 
     @api.post("/v1/runs", response_model=wire.Run)
     def submit(request: wire.RunRequest, caller: Caller, response: Response) -> wire.Run:

@@ -1,0 +1,148 @@
+"""The service's API: who may call what, and errors as problem documents."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from automation.errors import MoveRefused, UnknownRun
+from automation.http.app import app
+from automation.http.tokens import InvalidToken, Principal
+from spotlane import wire
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Caller:
+    """Calls the application in this process."""
+
+    def __init__(self, api: FastAPI) -> None:
+        self._api = api
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self._call("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self._call("POST", path, **options)
+
+    def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def call() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(self._api), base_url="http://automation") as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(call())
+
+
+class Tokens:
+    """The token is the principal: ``<subject> <tenant or -> <scopes>``."""
+
+    def verify(self, authorization: str | None) -> Principal:
+        if not authorization:
+            raise InvalidToken("a bearer token is needed")
+        subject, tenant, *scopes = authorization.removeprefix("Bearer ").split(" ")
+        return Principal(subject, frozenset(scopes), None if tenant == "-" else tenant)
+
+
+class FakeRuns:
+    """Keeps what was submitted."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, wire.Run] = {}
+
+    def submit(self, request: wire.RunRequest) -> tuple[wire.Run, bool]:
+        new = request.idempotency_key not in self.known
+        run = wire.Run(
+            id=request.idempotency_key,
+            stack=request.stack.name,
+            operation=request.operation,
+            status="queued",
+            error=None,
+            changes={},
+            findings=[],
+            outputs={},
+            accepted_at=NOW,
+            started_at=None,
+            finished_at=None,
+        )
+        return self.known.setdefault(request.idempotency_key, run), new
+
+    def get(self, run: str) -> wire.Run:
+        if run not in self.known:
+            raise UnknownRun(f"no run has the id {run!r}")
+        return self.known[run]
+
+
+class FakeRebalancer:
+    """Refuses every move."""
+
+    def __init__(self) -> None:
+        self.planned: list[tuple[str | None, str | None]] = []
+
+    def move(self, request: wire.MoveRequest) -> wire.Migration:
+        finding = wire.PolicyFinding(rule="residency", severity="critical", enforcement="mandatory", resource=request.workload, message="outside")
+        raise MoveRefused(request.workload, "outside-boundary", [finding])
+
+    def plan(self, tenant: str | None, workload: str | None) -> wire.Plan:
+        self.planned.append((tenant, workload))
+        return wire.Plan(market_now=NOW, items=[], saving_usd_per_30_days=0)
+
+
+EDGE = {"authorization": "Bearer edge - service:edge"}
+ACME = {"authorization": "Bearer key acme tenant:deploy tenant:read"}
+RUN = {"idempotencyKey": "k", "stack": {"kind": "edge"}, "operation": "up"}
+
+
+@pytest.fixture
+def parts() -> tuple[Caller, FakeRebalancer]:
+    rebalancer = FakeRebalancer()
+    api = app(FakeRuns(), rebalancer, None, None, Tokens(), lambda: {"edge": "away"})  # type: ignore[arg-type]  # fakes with the calls in use
+    return Caller(api), rebalancer
+
+
+def test_a_new_run_is_accepted_and_the_same_again_is_known(parts: tuple[Caller, FakeRebalancer]) -> None:
+    client, _ = parts
+    first, second = (client.post("/v1/runs", json=RUN, headers=EDGE) for _ in range(2))
+    assert (first.status_code, second.status_code, first.json()["id"], first.json()) == (202, 200, "k", second.json())
+
+
+@pytest.mark.parametrize(("headers", "status", "word"), [({}, 401, "not-signed-in"), (ACME, 403, "forbidden")])
+def test_a_run_needs_the_edges_token(parts: tuple[Caller, FakeRebalancer], headers: dict[str, str], status: int, word: str) -> None:
+    answer = parts[0].post("/v1/runs", json=RUN, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"], answer.json()["type"].rsplit("/", 1)[1]) == (status, "application/problem+json", word)
+
+
+def test_an_unknown_run_is_a_404(parts: tuple[Caller, FakeRebalancer]) -> None:
+    assert parts[0].get("/v1/runs/none", headers=EDGE).status_code == 404
+
+
+def test_a_wrong_request_names_its_fields(parts: tuple[Caller, FakeRebalancer]) -> None:
+    answer = parts[0].post("/v1/runs", json={**RUN, "operation": "explode"}, headers=EDGE)
+    assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[1]) == (422, "invalid-request")
+    assert "body.operation" in answer.json()["detail"]
+
+
+def test_a_refused_move_carries_its_findings(parts: tuple[Caller, FakeRebalancer]) -> None:
+    answer = parts[0].post("/v1/moves", json={"workload": "web-acme"}, headers=ACME)
+    assert (answer.status_code, [finding["rule"] for finding in answer.json()["findings"]]) == (409, ["residency"])
+
+
+def test_a_tenant_moves_only_its_own(parts: tuple[Caller, FakeRebalancer]) -> None:
+    assert parts[0].post("/v1/moves", json={"workload": "api-globex"}, headers=ACME).status_code == 403
+
+
+def test_a_tenants_plan_is_narrowed_to_the_tenant(parts: tuple[Caller, FakeRebalancer]) -> None:
+    client, rebalancer = parts
+    assert client.post("/v1/plans", json={"tenant": "globex"}, headers=ACME).status_code == 200
+    assert rebalancer.planned == [("acme", None)]
+
+
+def test_readiness_names_what_is_away(parts: tuple[Caller, FakeRebalancer]) -> None:
+    client, _ = parts
+    assert client.get("/healthz").status_code == 200
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["faults"]) == (503, {"edge": "away"})
