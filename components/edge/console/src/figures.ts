@@ -1,0 +1,45 @@
+/** Figures as people read them. An unknown one is a dash, never 0. */
+import type { Ledger, OfferRef, Workload } from "../../workers/shared/wire";
+
+export const DASH = "–";
+
+/** USD per hour, four significant decimals. */
+export function hourly(price: number | null | undefined): string {
+  return price == null ? DASH : `$${price.toFixed(4)}`;
+}
+
+/** USD. */
+export function dollars(amount: number | null | undefined): string {
+  return amount == null ? DASH : new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" }).format(amount);
+}
+
+export function percent(share: number | null): string {
+  return share === null ? DASH : `${Math.round(share * 100)} %`;
+}
+
+/** How long ago `at` was. */
+export function ago(at: string, now: number): string {
+  const seconds = Math.max(0, Math.round((now - Date.parse(at)) / 1000));
+  if (seconds < 60) return `${seconds} s ago`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h ago`;
+  return `${Math.round(seconds / 86_400)} d ago`;
+}
+
+export function zoneOf(offer: OfferRef): string {
+  return offer.zone === "-" ? offer.region : offer.zone;
+}
+
+/** Share of the on-demand price that a workload saves now, null while either price is unknown. */
+export function savedNow(workload: Workload): number | null {
+  const quote = workload.placement?.quote;
+  if (!quote?.spotUsdPerHour || !quote.onDemandUsdPerHour) return null;
+  return 1 - quote.spotUsdPerHour / quote.onDemandUsdPerHour;
+}
+
+/** USD saved by the hours in the ledger, against on-demand and against staying. */
+export function savedSoFar(ledger: Ledger | null): { onDemand: number; stayed: number } | null {
+  if (!ledger) return null;
+  const paid = Number(ledger.totals.paidUsd);
+  return { onDemand: Number(ledger.totals.onDemandUsd) - paid, stayed: Number(ledger.totals.stayedUsd) - paid };
+}
