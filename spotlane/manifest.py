@@ -52,7 +52,7 @@ class _TenantMetadata(wire.Wire):
 
 class _TenantSpec(wire.Wire):
     boundary: wire.Json
-    clouds: list[wire.Cloud] = Field(default_factory=lambda: ["aws", "azure", "gcp"], min_length=1)
+    clouds: list[wire.Cloud] = Field(default=["aws", "azure", "gcp"], min_length=1)
     budget_usd_per_month: float | None = Field(default=None, gt=0)
 
 

@@ -77,7 +77,7 @@ class Tenant(Wire):
     display_name: str = ""
     boundary: Json
     boundary_digest: Digest
-    clouds: list[Cloud] = Field(default_factory=lambda: ["aws", "azure", "gcp"])
+    clouds: list[Cloud] = Field(default=["aws", "azure", "gcp"])
     budget_usd_per_month: float | None = None
 
 
