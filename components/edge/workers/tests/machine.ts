@@ -32,6 +32,8 @@ export class Machine {
       // Echoes in order; a close waits for what is still to be echoed, as a service that stops cleanly does.
       let last = Promise.resolve();
       socket.on("message", (data) => {
+        const order = /^close (\d+)$/.exec(String(data));
+        if (order) return socket.close(Number(order[1]), "as asked");
         machine.messages.push(String(data));
         const waited = new Promise((resolve) => setTimeout(resolve, machine.echoDelayMs));
         last = last.then(() => waited).then(() => socket.send(`${machine.name}:${data}`));

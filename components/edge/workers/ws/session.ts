@@ -1,8 +1,8 @@
 /**
  * WsSession: one client's WebSocket, relayed to the machine that serves.
  *
- * With the subprotocol `spotlane.resume.v1` a move is invisible: what the client sends is held, the old machine is asked to close and read out to its
- * close frame, then the new one is connected and the held messages follow in order. WebSocket delivers in order, so all that was sent before the close
+ * With the subprotocol `spotlane.resume.v1` a move is invisible: what the client sends is held, the old machine is given time to answer what it has,
+ * asked to close and read out to its close frame, then the new one is connected and the held messages follow in order. WebSocket delivers in order, so all that was sent before the close
  * frame was read by the old machine before it answered with its own. A plain client keeps its machine until the drain ends and is then closed with 1012.
  */
 import { DurableObject } from "cloudflare:workers";
@@ -12,6 +12,12 @@ import type { Route } from "../shared/route";
 export const RESUME = "spotlane.resume.v1";
 const LOOK_MS = 250;
 const CLOSE_MS = 5_000;
+/** A machine that has said nothing for this long has answered what it was sent; one that never falls silent is closed all the same. */
+const QUIET_MS = 150;
+const QUIET_AT_MOST_MS = 2_000;
+/** The least that is waited for silence, and the share of the drain for which more is. */
+const QUIET_AT_LEAST_MS = 300;
+const QUIET_SHARE = 0.3;
 const CONNECT_MS = 15_000;
 const CONNECT_STEP_MS = 250;
 const HELD_BYTES = 16 * 1024 * 1024;
@@ -48,7 +54,7 @@ export class WsSession extends DurableObject<LookupEnv> {
       const moved = route.version > served && !route.targets.some(({ placement }) => placement === relay.placement);
       served = Math.max(served, route.version);
       if (!moved && !relay.lost) continue;
-      if (relay.resumes) await relay.handOver(() => this.#connected(label, request));
+      if (relay.resumes) await relay.handOver(route.drainSeconds * 1000, () => this.#connected(label, request));
       else await relay.drain(route.drainSeconds * 1000);
     }
   }
@@ -104,6 +110,7 @@ class Relay {
   #heldBytes = 0;
   #holding = false;
   #closing: (() => void) | null = null;
+  #heardAt = 0;
 
   constructor(
     private readonly client: WebSocket,
@@ -121,8 +128,9 @@ class Relay {
   }
 
   /** Reads the old machine out, connects to the new one and sends on what was held. */
-  async handOver(next: () => Promise<Upstream | null>): Promise<void> {
+  async handOver(graceMs: number, next: () => Promise<Upstream | null>): Promise<void> {
     this.#holding = true;
+    if (!this.lost) await this.#silent(graceMs);
     if (!this.lost) await this.#closed();
     const upstream = await next();
     if (this.ended) return upstream?.socket.close(GOING_AWAY);
@@ -139,12 +147,14 @@ class Relay {
   async drain(graceMs: number): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, this.lost ? 0 : graceMs * 0.7));
     this.#holding = true;
+    if (!this.ended && !this.lost) await this.#silent(graceMs);
     if (!this.ended && !this.lost) await this.#closed();
     this.#end(SERVICE_RESTART, "the service has moved; connect again");
   }
 
   #listen(upstream: Upstream): void {
     upstream.socket.addEventListener("message", ({ data }) => {
+      this.#heardAt = Date.now();
       if (!this.ended) this.client.send(data as Message);
     });
     const gone = (code: number, reason: string): void => {
@@ -166,6 +176,15 @@ class Relay {
     this.#heldBytes += typeof message === "string" ? message.length : message.byteLength;
     if (this.#heldBytes > HELD_BYTES) return this.#end(TRY_AGAIN_LATER, "too much was sent while the service moved");
     this.#held.push(message);
+  }
+
+  /** Waits until the machine has nothing more to say. */
+  async #silent(graceMs: number): Promise<void> {
+    const begun = Date.now();
+    const limit = begun + Math.min(QUIET_AT_LEAST_MS + graceMs * QUIET_SHARE, QUIET_AT_MOST_MS);
+    this.#heardAt = begun;
+    while (!this.lost && !this.ended && Date.now() - this.#heardAt < QUIET_MS && Date.now() < limit)
+      await new Promise((resolve) => setTimeout(resolve, QUIET_MS / 5));
   }
 
   /** Asks the machine to close and waits until it has, or for {@link CLOSE_MS}. */
