@@ -154,7 +154,8 @@ def main(argv: list[str]) -> int:
 
 def _start_providers(state: LocalState) -> Callable[[], None]:
     """Starts the Pulumi providers; returns what stops them."""
-    from localcloud.providers.server import ProviderSettings, start  # gRPC and the provider SDKs' sources, left out by --without-providers
+    from localcloud.providers.ports import ProviderSettings
+    from localcloud.providers.server import start  # gRPC and the provider SDKs' sources, left out by --without-providers
 
     settings = ProviderSettings(home=state.home, proxy_url=state.environment.get("HTTPS_PROXY", state.url("proxy")), ca_file=state.proxy / "ca.pem")
     running = start({package: state.port(endpoint) for package, endpoint in PROVIDERS.items()}, settings)

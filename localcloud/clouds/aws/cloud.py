@@ -15,11 +15,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape
 
-from localcloud.clouds.aws import run_instances
-from localcloud.clouds.aws.emulation import Emulation, Scope, action
+from localcloud.clouds.aws import control_policy, run_instances
+from localcloud.clouds.aws.emulation import MANAGEMENT, Emulation, Scope, action
 from localcloud.clouds.aws.record import Ending
 from localcloud.clouds.capacity import SpotMarket, ask
-from localcloud.clouds.exchange import HttpAnswer, HttpRequest
+from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
 from localcloud.hosts.cloudinit import decoded
 from localcloud.hosts.room import Machine, MachineRoom, MachineSpec
 
@@ -44,14 +44,18 @@ class AwsCloud:
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
         """The answer to one call. Blocks; to be run in a thread."""
-        name = action(request)
-        handler = self._ours.get(name)
-        if handler is None or "x-amz-target" in request.headers:
-            return self.emulation.call(request)
         self.emulation.wait_ready()
+        name = action(request)
         with self.emulation.lock:
             scope = self.emulation.scope(request)
-            return handler(self, request, scope) if scope.service == "ec2" else self.emulation.call(request)
+            try:
+                if control_policy.denied(self._control_policies(scope.account), scope.service, name, scope.region):
+                    return _denied(request, scope, name)
+                handler = self._ours.get(name) if scope.service == "ec2" else None
+                return handler(self, request, scope) if handler is not None else self.emulation.call(request)
+            except Exception:
+                log.exception("aws: %s %s:%s failed", request.host, scope.service, name)
+                return error(500, "InternalError", "An internal error has occurred")
 
     def reconcile(self) -> None:
         """Ends the instances whose machine did not outlive the local cloud. To be called once, when the record is replayed."""
@@ -70,6 +74,15 @@ class AwsCloud:
             for region, backend in list(regions.items()):
                 for instance in backend.all_instances():
                     yield Scope(account, region, "ec2"), instance
+
+    def _control_policies(self, account: str) -> list[str]:
+        """The documents of the service control policies on a member account; the management account has none, as in AWS."""
+        organization = self.emulation.backends("organizations")[MANAGEMENT]["aws"]
+        if account == MANAGEMENT or organization.org is None:
+            return []
+        targets = {account} | {one.parent_id for one in organization.accounts if one.id == account}
+        own = [policy for policy in organization.policies if policy.type == "SERVICE_CONTROL_POLICY" and not policy.aws_managed]
+        return [policy.content for policy in own if any(target.id in targets for target in policy.attachments)]
 
     def _run_instances(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
         backend = self.emulation.backends("ec2")[scope.account][scope.region]
@@ -195,6 +208,17 @@ def error(status: int, code: str, message: str) -> HttpAnswer:
     """An error as EC2 writes it."""
     body = f"<Response><Errors><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></Errors><RequestID>{uuid.uuid4()}</RequestID></Response>"
     return HttpAnswer(status, ('<?xml version="1.0" encoding="UTF-8"?>\n' + body).encode(), {"content-type": "text/xml;charset=UTF-8"})
+
+
+def _denied(request: HttpRequest, scope: Scope, name: str) -> HttpAnswer:
+    """An explicit deny, in the protocol of the call."""
+    message = f"You are not authorized to perform: {scope.service}:{name} in {scope.region} with an explicit deny in a service control policy"
+    if scope.service == "ec2":
+        return error(403, "UnauthorizedOperation", message)
+    if "x-amz-target" in request.headers:
+        return json_answer(400, {"__type": "AccessDeniedException", "Message": message}, {"content-type": "application/x-amz-json-1.1"})
+    body = f"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error></ErrorResponse>"
+    return HttpAnswer(403, body.encode(), {"content-type": "text/xml"})
 
 
 def spot_request_id(instance_id: str) -> str:

@@ -23,6 +23,9 @@ from localcloud.clouds.exchange import HttpAnswer, HttpRequest
 log = logging.getLogger("localcloud.aws")
 
 _READS = ("Describe", "Get", "List", "Lookup", "Search", "Head", "Filter", "Decode", "Simulate", "Validate", "Check", "Query", "BatchGet")
+MANAGEMENT = "123456789012"
+"""moto's account of unknown keys: the organization's management account."""
+
 _SESSION_SECONDS = 12 * 3600.0
 """The longest life of an assumed role's session (AWS STS API reference, AssumeRole)."""
 
@@ -147,7 +150,7 @@ class Emulation:
 
         self._random = mock_random
         self._application = DomainDispatcherApplication(create_backend_app)
-        self._touch(Scope("123456789012", "us-east-1", "ec2"))
+        self._touch(Scope(MANAGEMENT, "us-east-1", "ec2"))
 
     def _replay(self) -> int:
         count = 0

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from localcloud.clouds.aws.emulation import Emulation
+from localcloud.clouds.aws.emulation import MANAGEMENT, Emulation
 from localcloud.clouds.inventory import Account, Resource
-
-_MANAGEMENT = "123456789012"
-"""moto's account of unknown keys: the organization's management account."""
 
 _EC2: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], bool]], ...] = (
     ("instance", lambda backend: backend.all_instances(), lambda one: one.state != "terminated"),
@@ -30,8 +27,8 @@ _EC2: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], bool]], ...] = (
 def accounts(emulation: Emulation) -> list[Account]:
     """The organization's accounts but for the management account."""
     with emulation.lock:
-        organization = emulation.backends("organizations")[_MANAGEMENT]["aws"]
-        return [Account("aws", one.id, one.name, one.status == "ACTIVE") for one in organization.accounts if one.id != _MANAGEMENT]
+        organization = emulation.backends("organizations")[MANAGEMENT]["aws"]
+        return [Account("aws", one.id, one.name, one.status == "ACTIVE") for one in organization.accounts if one.id != MANAGEMENT]
 
 
 def resources(emulation: Emulation) -> list[Resource]:
@@ -70,10 +67,10 @@ def _iam(emulation: Emulation) -> Iterator[Resource]:
 
 
 def _policies(emulation: Emulation) -> Iterator[Resource]:
-    organization = emulation.backends("organizations")[_MANAGEMENT]["aws"]
+    organization = emulation.backends("organizations")[MANAGEMENT]["aws"]
     for policy in organization.policies:
         if not policy.aws_managed:
-            yield Resource("aws", _MANAGEMENT, "global", "organization-policy", policy.id)
+            yield Resource("aws", MANAGEMENT, "global", "organization-policy", policy.id)
     for unit in organization.ou:
         if unit.type == "ORGANIZATIONAL_UNIT":
-            yield Resource("aws", _MANAGEMENT, "global", "organizational-unit", unit.id)
+            yield Resource("aws", MANAGEMENT, "global", "organizational-unit", unit.id)

@@ -18,6 +18,7 @@ from domain.catalog import CATALOG
 from localcloud.clouds.azure import subscriptions
 from localcloud.clouds.azure.errors import ArmError, group_not_found, resource_not_found
 from localcloud.clouds.azure.machines import VM, VirtualMachines
+from localcloud.clouds.azure.policy import GROUPS, RESOURCES, check_location
 from localcloud.clouds.azure.resource_id import Target, parse
 from localcloud.clouds.azure.types import TENANT, TYPES, ArmType, references
 from localcloud.clouds.capacity import SpotMarket
@@ -123,6 +124,7 @@ class AzureCloud:
         if request.method == "PUT":
             body = request.json()
             self._check_location(body)
+            check_location(self.documents, group_id, body["location"], GROUPS)
             if found is not None and found.body["location"] != body["location"]:
                 message = f"Invalid resource group location '{body['location']}'. The Resource group already exists in location '{found.body['location']}'."
                 raise ArmError(409, "InvalidResourceGroupLocation", message)
@@ -192,6 +194,7 @@ class AzureCloud:
         body.setdefault("properties", {})
         if kind.located:
             self._check_location(body)
+            check_location(self.documents, target.id, body["location"], RESOURCES)
             if found is not None and found.body["location"] != body["location"]:
                 message = f"The resource '{target.name}' already exists in location '{found.body['location']}' in resource group '{target.group}'."
                 message += f" A resource with the same name cannot be created in location '{body['location']}'."

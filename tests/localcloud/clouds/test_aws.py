@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any
 
 import botocore.exceptions
@@ -87,6 +88,26 @@ def test_a_pool_without_capacity_is_refused_as_ec2_refuses_it(served: Served) ->
 
     assert refusal.value.response["Error"]["Code"] == "InsufficientInstanceCapacity"
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+
+
+def test_a_service_control_policy_denies_the_regions_that_it_leaves_out(served: Served) -> None:
+    ec2 = tenant(served, "bound")
+    organization = served.aws("organizations", "us-east-1")
+    account = next(one["Id"] for one in organization.list_accounts()["Accounts"] if one["Name"] == "bound")
+    only_frankfurt = {
+        "Effect": "Deny",
+        "NotAction": ["iam:*", "sts:*"],
+        "Resource": "*",
+        "Condition": {"StringNotEquals": {"aws:RequestedRegion": "eu-central-1"}},
+    }
+    content = json.dumps({"Version": "2012-10-17", "Statement": [only_frankfurt]})
+    created = organization.create_policy(Content=content, Description="", Name="boundary", Type="SERVICE_CONTROL_POLICY")
+    organization.attach_policy(PolicyId=created["Policy"]["PolicySummary"]["Id"], TargetId=account)
+
+    with pytest.raises(botocore.exceptions.ClientError) as refusal:
+        ec2.create_vpc(CidrBlock="10.3.0.0/16")
+
+    assert refusal.value.response["Error"]["Code"] == "UnauthorizedOperation"
 
 
 def test_a_private_network_with_all_its_parts_leaves_nothing_when_it_is_deleted(served: Served) -> None:

@@ -112,3 +112,15 @@ def test_an_unknown_region_is_refused_in_arms_own_words(group: Group) -> None:
     answer = group.served.arm("PUT", f"{group.subscription}/resourceGroups/far", {"location": "mars"})
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "LocationNotAvailableForResourceType")
+
+
+def test_an_assigned_location_policy_refuses_other_regions(group: Group) -> None:
+    definition = "/providers/Microsoft.Authorization/policyDefinitions/e765b5de-1225-4ba3-bd56-1ac6695af988"
+    parameters = {"listOfAllowedLocations": {"value": ["westeurope"]}}
+    assignment = {"properties": {"policyDefinitionId": definition, "parameters": parameters, "displayName": "EU"}}
+    group.served.arm("PUT", f"{group.subscription}/providers/Microsoft.Authorization/policyAssignments/eu", assignment)
+
+    refused = group.served.arm("PUT", f"{group.subscription}/resourceGroups/far", {"location": "eastus"})
+
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "RequestDisallowedByPolicy")
+    assert group.served.arm("PUT", f"{group.subscription}/resourceGroups/near", {"location": "westeurope"}).status_code == 201
