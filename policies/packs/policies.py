@@ -62,7 +62,7 @@ def _judge_resource(args: ResourceValidationArgs, report: ReportViolation) -> No
     if not of.tenant:
         if of.kind != "edge" or call.cloud != "cloudflare":
             report(
-                f"[account] {resource.type} {resource.name!r} stands in stack {stack!r}, which is no tenant's. Declare it in a stack of the tenant who owns it.",
+                f"[account] {resource.type} {resource.name!r} stands in stack {stack!r}, which is no tenant's. Declare it in its tenant's stack.",
                 None,
             )
         return

@@ -1,7 +1,7 @@
 """What the proxy knows of callers: principals and their keys, tenants with boundary and accounts, and which account a learnt AWS session acts in.
 
-Files, read again when they change: ``proxy/principals.json`` ``{name: sha256 of key}``, ``proxy/tenants/<tenant>.json`` (docs/architecture.md). Sessions are the
-proxy's own (``proxy/sessions.json``, mode 0600), so that a restart keeps them.
+Files, read again when they change: ``proxy/principals.json`` ``{name: sha256 of key}``, ``proxy/tenants/<tenant>.json`` (docs/architecture.md).
+Sessions are the proxy's own (``proxy/sessions.json``, mode 0600), so that a restart keeps them.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ _EXACT: dict[str, KnownHost] = {
     "budgets.amazonaws.com": KnownHost("aws", "aws", "budgets"),
     "ce.us-east-1.amazonaws.com": KnownHost("aws", "aws", "ce"),
 }
-_GOOGLE = frozenset("compute cloudresourcemanager serviceusage cloudbilling iam orgpolicy".split())
-_AWS_REGIONAL = frozenset("ec2 sts s3 kms ssm autoscaling".split())
+_GOOGLE = frozenset(["compute", "cloudresourcemanager", "serviceusage", "cloudbilling", "iam", "orgpolicy"])
+_AWS_REGIONAL = frozenset(["ec2", "sts", "s3", "kms", "ssm", "autoscaling"])
 
 
 def classify(host: str) -> KnownHost | None:

@@ -13,10 +13,12 @@ def refusal(host: KnownHost | None, status: int, rule: str, message: str) -> tup
     text = f"Spotlane boundary [{rule}]: {message}"
     kind = host.cloud if host else ""
     if host and kind == "aws" and host.service == "ec2":
-        body = f"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>{escape(text)}</Message></Error></Errors><RequestID>spotlane</RequestID></Response>"
+        error = f"<Code>UnauthorizedOperation</Code><Message>{escape(text)}</Message>"
+        body = f"<Response><Errors><Error>{error}</Error></Errors><RequestID>spotlane</RequestID></Response>"
         return status, "text/xml;charset=UTF-8", body.encode()
     if host and kind == "aws" and host.service in {"iam", "sts", "autoscaling"}:
-        body = f"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{escape(text)}</Message></Error><RequestId>spotlane</RequestId></ErrorResponse>"
+        error = f"<Type>Sender</Type><Code>AccessDenied</Code><Message>{escape(text)}</Message>"
+        body = f"<ErrorResponse><Error>{error}</Error><RequestId>spotlane</RequestId></ErrorResponse>"
         return status, "text/xml", body.encode()
     if host and kind == "aws" and host.service == "s3":
         return status, "application/xml", f"<Error><Code>AccessDenied</Code><Message>{escape(text)}</Message></Error>".encode()
