@@ -141,7 +141,12 @@ def main(argv: list[str]) -> int:
     except (LocalStateFault, PortTaken, ValueError) as error:
         print(f"localcloud: {error}", file=sys.stderr)
         return 2
-    stop_providers: Callable[[], None] = (lambda: None) if options.without_providers else _start_providers(state)
+    try:
+        stop_providers: Callable[[], None] = (lambda: None) if options.without_providers else _start_providers(state)
+    except PortTaken as error:
+        print(f"localcloud: {error}", file=sys.stderr)
+        cloud.close()
+        return 2
     cloud.start()
     try:
         asyncio.run(_serve(cloud, sockets))
@@ -153,13 +158,16 @@ def main(argv: list[str]) -> int:
 
 
 def _start_providers(state: LocalState) -> Callable[[], None]:
-    """Starts the Pulumi providers; returns what stops them."""
+    """Starts the Pulumi providers; returns what stops them. Raises :class:`PortTaken`."""
+    from localcloud.providers import server  # gRPC and the provider SDKs' sources, left out by --without-providers
     from localcloud.providers.ports import ProviderSettings
-    from localcloud.providers.server import start  # gRPC and the provider SDKs' sources, left out by --without-providers
 
     settings = ProviderSettings(home=state.home, proxy_url=state.environment.get("HTTPS_PROXY", state.url("proxy")), ca_file=state.proxy / "ca.pem")
-    running = start({package: state.port(endpoint) for package, endpoint in PROVIDERS.items()}, settings)
-    return running.stop
+    ports = {package: state.port(endpoint) for package, endpoint in PROVIDERS.items()}
+    try:
+        return server.start(ports, settings).stop
+    except server.PortTaken as error:
+        raise PortTaken(error.port, f"provider {error.package}") from error
 
 
 async def _serve(cloud: LocalCloud, sockets: list[socket.socket]) -> None:
