@@ -1,0 +1,246 @@
+"""The edge host from outside: deployments over the Cloudflare API, requests at the edge's address."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.localcloud.edge.conftest import ACCOUNT, ZONE, ZONE_ID, EdgeHost, free_port
+
+COUNTER = """
+import { DurableObject } from "cloudflare:workers";
+export class Counter extends DurableObject {
+  async next() { const n = ((await this.ctx.storage.get("n")) ?? 0) + 1; await this.ctx.storage.put("n", n); return n; }
+}
+export default { fetch: async (request, env) => Response.json({ n: await env.COUNTERS.get(env.COUNTERS.idFromName("one")).next(), version: VERSION }) };
+"""
+FRONT = """
+export default { fetch: (request, env) => {
+  const { pathname } = new URL(request.url);
+  if (pathname === "/socket") {
+    const [client, server] = Object.values(new WebSocketPair());
+    server.accept();
+    server.addEventListener("message", ({ data }) => server.send(`echo ${data}`));
+    return new Response(null, { status: 101, webSocket: client });
+  }
+  if (pathname.startsWith("/to/")) return fetch(`http://${pathname.slice(4)}/where?from=worker`);
+  return env.BACK.fetch(request);
+} };
+"""
+SQLITE = {"new_tag": "v1", "new_sqlite_classes": ["Counter"]}
+COUNTERS = {"type": "durable_object_namespace", "name": "COUNTERS", "class_name": "Counter"}
+
+
+def deploy(edge: EdgeHost, version: int = 1) -> None:
+    """Two scripts: `front` at app.<zone>, which calls `back` with its Durable Object."""
+    answer = edge.upload("back", COUNTER.replace("VERSION", str(version)), migrations=SQLITE, bindings=[COUNTERS])
+    assert answer.status_code == 200, answer.text
+    if version == 1:
+        assert edge.upload("front", FRONT, bindings=[{"type": "service", "name": "BACK", "service": "back"}]).status_code == 200
+        edge.route(f"app.{ZONE}/*", "front")
+
+
+@contextmanager
+def origin(address: str) -> Iterator[int]:
+    """An HTTP origin on a loopback address that says what it was asked."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = f"{address} {self.path} {self.headers['x-forwarded-host']}".encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Says nothing."""
+
+    server = http.server.ThreadingHTTPServer((address, free_port()), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_reload_under_load_drops_no_request_and_closes_websockets_with_1012(edge: EdgeHost) -> None:
+    deploy(edge)
+    statuses: list[int] = []
+    versions: set[int] = set()
+    stop = threading.Event()
+
+    def load() -> None:
+        with httpx.Client(timeout=20, trust_env=False, verify=False) as client:
+            while not stop.is_set():
+                answer = client.get(f"http://127.0.0.1:{edge.edge_port}/", headers={"host": f"app.{ZONE}"})
+                statuses.append(answer.status_code)
+                versions.add(answer.json()["version"])
+
+    threads = [threading.Thread(target=load, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    raw = socket.create_connection(("127.0.0.1", edge.edge_port))
+    with connect(f"ws://app.{ZONE}:{edge.edge_port}/socket", sock=raw) as socket_:
+        socket_.send("a")
+        assert socket_.recv(timeout=5) == "echo a"
+        for version in (2, 3):
+            deploy(edge, version)
+        code = None
+        try:
+            socket_.recv(timeout=5)
+        except ConnectionClosed as closed:
+            code = closed.rcvd.code if closed.rcvd else None
+    time.sleep(0.2)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert code == 1012
+    assert set(statuses) == {200}
+    assert len(statuses) > 50
+    assert 3 in versions
+
+
+def test_state_survives_kill_and_workerd_dies_with_the_host(edge: EdgeHost) -> None:
+    deploy(edge)
+    assert edge.get(f"app.{ZONE}").json()["n"] == 1
+    children = Path(f"/proc/{edge.process.pid}/task/{edge.process.pid}/children").read_text().split() if edge.process else []
+    workerd = [int(pid) for pid in children if b"workerd" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert workerd
+    edge.end(signal.SIGKILL)
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}/exe").exists() for pid in workerd) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in workerd if Path(f"/proc/{pid}/exe").exists()]
+    edge.start()
+    assert edge.get(f"app.{ZONE}").json() == {"n": 2, "version": 1}
+
+
+def test_killed_workerd_is_started_again_for_the_next_request(edge: EdgeHost) -> None:
+    deploy(edge)
+    assert edge.process
+    children = Path(f"/proc/{edge.process.pid}/task/{edge.process.pid}/children").read_text().split()
+    for pid in children:
+        if b"workerd" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(int(pid), signal.SIGKILL)
+    time.sleep(0.3)
+    assert edge.get(f"app.{ZONE}").status_code == 200
+
+
+def test_refuses_bindings_to_what_is_not_there(edge: EdgeHost) -> None:
+    def code(**metadata: object) -> int:
+        answer = edge.upload("front", "export default {};", **metadata)
+        assert answer.status_code == 400, answer.text
+        return int(answer.json()["errors"][0]["code"])
+
+    assert code(bindings=[{"type": "service", "name": "BACK", "service": "back"}]) == 10143
+    assert code(bindings=[{**COUNTERS, "script_name": "back"}]) == 10061
+    assert code(bindings=[{"type": "kv_namespace", "name": "KV", "namespace_id": "0" * 32}]) == 10041
+    assert code(bindings=[{"type": "d1", "name": "DB", "id": "0" * 32}]) == 10181
+    assert code(migrations=SQLITE) == 10070
+    assert edge.upload("front", "export default {").json()["errors"][0]["code"] == 10021
+    assert edge.api.get(f"/accounts/{ACCOUNT}/workers/scripts/front/settings").json()["errors"][0]["code"] == 10007
+    assert edge.api.get("/zones", headers={"authorization": ""}).status_code == 400
+
+
+def test_worker_reaches_an_origin_through_its_tunnel(edge: EdgeHost) -> None:
+    deploy(edge)
+    name = f"web-acme-1.origins.{ZONE}"
+    assert edge.get(f"app.{ZONE}", f"/to/{name}").status_code == 530
+    with origin("127.0.0.2") as port:
+        tunnel = edge.tunnel(name, f"http://localhost:{port}")
+        answer = edge.get(f"app.{ZONE}", f"/to/{name}")
+        assert (answer.status_code, answer.text) == (530, "error code: 1033")
+        assert edge.control.post("/tunnels/connect", json={"token": "bm9uZQ==", "address": "127.0.0.2"}).status_code == 401
+        assert edge.connect(tunnel, "127.0.0.2") == 200
+        assert edge.control.get("/resolve", params={"host": name}).json() == {"address": "127.0.0.2", "port": port, "protocol": "http"}
+        answer = edge.get(f"app.{ZONE}", f"/to/{name}")
+        assert (answer.status_code, answer.text) == (200, f"127.0.0.2 /where?from=worker {name}")
+    assert edge.get(f"app.{ZONE}", f"/to/{name}").status_code == 502
+    with origin("127.0.0.1") as port:
+        assert edge.get(f"app.{ZONE}", f"/to/127.0.0.1:{port}").status_code == 200
+
+
+def test_spectrum_follows_the_route_for_new_connections_and_leaves_open_ones(edge: EdgeHost) -> None:
+    names = [f"tcp-echo-acme-{generation}.origins.{ZONE}" for generation in (1, 2)]
+    servers: list[socket.socket] = []
+    for name, address in zip(names, ("127.0.0.3", "127.0.0.4"), strict=True):
+        server = socket.create_server((address, 0))
+        servers.append(server)
+        threading.Thread(target=_serve, args=(server, address.encode()), daemon=True).start()
+        tunnel = edge.tunnel(name, f"tcp://localhost:{server.getsockname()[1]}")
+        assert edge.connect(tunnel, address) == 200
+    _point(edge, names[0])
+    edge.route(f"tcp.{ZONE}/*", "tcp")
+    port = free_port()
+    host = f"tcp-echo-acme.workloads.{ZONE}"
+    application = {"protocol": f"tcp/{port}", "dns": {"type": "CNAME", "name": host}, "origin_dns": {"name": f"relay.{ZONE}"}, "origin_port": port}
+    created = edge.ask("POST", f"/zones/{ZONE_ID}/spectrum/apps", json=application)
+    listener = edge.control.get("/resolve", params={"host": host}).json()
+    assert listener["port"] == port
+    assert listener["address"].startswith("127.20.")
+    with socket.create_connection((listener["address"], port), timeout=5) as first:
+        assert _said(first, b"1") == b"127.0.0.3 1"
+        _point(edge, names[1])
+        deadline = time.monotonic() + 1
+        answer = b""
+        while answer != b"127.0.0.4 2" and time.monotonic() < deadline:
+            with socket.create_connection((listener["address"], port), timeout=5) as second:
+                answer = _said(second, b"2")
+        assert answer == b"127.0.0.4 2"
+        assert _said(first, b"3") == b"127.0.0.3 3"
+    edge.ask("DELETE", f"/zones/{ZONE_ID}/spectrum/apps/{created['id']}")
+    assert edge.control.get("/resolve", params={"host": host}).status_code == 404
+    for server in servers:
+        server.close()
+
+
+def test_stores_are_reached_over_the_api_and_from_the_worker(edge: EdgeHost) -> None:
+    namespace = edge.ask("POST", f"/accounts/{ACCOUNT}/storage/kv/namespaces", json={"title": "routes"})["id"]
+    database = edge.ask("POST", f"/accounts/{ACCOUNT}/d1/database", json={"name": "spotlane"})["uuid"]
+    sql = "create table t (x text); insert into t values ('a;b')"
+    edge.ask("POST", f"/accounts/{ACCOUNT}/d1/database/{database}/query", json={"sql": sql})
+    assert edge.api.put(f"/accounts/{ACCOUNT}/storage/kv/namespaces/{namespace}/values/k", content="v").status_code == 200
+    source = "export default { fetch: async (_, env) => Response.json([await env.KV.get('k'), await env.DB.prepare('select x from t').first('x')]) };"
+    bindings = [{"type": "kv_namespace", "name": "KV", "namespace_id": namespace}, {"type": "d1", "name": "DB", "database_id": database}]
+    assert edge.upload("store", source, bindings=bindings).status_code == 200
+    edge.route(f"store.{ZONE}/*", "store")
+    assert edge.get(f"store.{ZONE}").json() == ["v", "a;b"]
+    assert edge.api.delete(f"/accounts/{ACCOUNT}/d1/database/{database}").status_code == 400
+    edge.ask("DELETE", f"/accounts/{ACCOUNT}/workers/scripts/store")
+    assert edge.api.delete(f"/accounts/{ACCOUNT}/d1/database/{database}").status_code == 200
+
+
+def _point(edge: EdgeHost, name: str) -> None:
+    assert edge.upload("tcp", f"export default {{ fetch: () => Response.json({{ origin: '{name}' }}) }};").status_code == 200
+
+
+def _serve(server: socket.socket, greeting: bytes) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        threading.Thread(target=_echo, args=(connection, greeting), daemon=True).start()
+
+
+def _echo(connection: socket.socket, greeting: bytes) -> None:
+    with connection:
+        while data := connection.recv(1024):
+            connection.sendall(greeting + b" " + data)
+
+
+def _said(connection: socket.socket, text: bytes) -> bytes:
+    connection.sendall(text)
+    return connection.recv(1024)
