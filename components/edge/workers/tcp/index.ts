@@ -1,7 +1,17 @@
-/** The TCP route for the relay of mode B: `GET tcp.<zone>/tcp/<label>` gives the tunnel's name of the machine that serves now. */
+/**
+ * The TCP Router.
+ *
+ * Mode B: the relay before the machines asks `GET tcp.<zone>/tcp/<label>` where a new connection goes; `?after=<version>` answers when the route has moved
+ * on from that version, `?fresh=1` passes the caches by. Mode A: where Spectrum may hand connections to a Worker (`TCP_MODE` is `worker`), they are relayed here.
+ */
 import { isLabel } from "../shared/ids";
-import { Lookup, type LookupEnv, pick, RoutesUnavailable } from "../shared/lookup";
+import { Lookup, pick, RoutesUnavailable } from "../shared/lookup";
 import { problem } from "../shared/problem";
+import type { Route } from "../shared/route";
+import { relay, type TcpEnv } from "./relay";
+
+const WAIT_MS = 20_000;
+const LOOK_MS = 150;
 
 const lookup = new Lookup();
 
@@ -10,14 +20,31 @@ export default {
     const url = new URL(request.url);
     const label = url.pathname.split("/")[2] ?? "";
     if (request.method !== "GET" || !url.pathname.startsWith("/tcp/") || !isLabel(label)) return problem(404, "not-found", "No such TCP route", url.pathname);
+    const after = url.searchParams.get("after");
+    const limit = performance.now() + WAIT_MS;
+    const look = (fresh: boolean): Promise<Route | null> => lookup.route(label, env, request, (work) => ctx.waitUntil(work), fresh);
     try {
-      const route = await lookup.route(label, env, request, (work) => ctx.waitUntil(work), url.searchParams.get("fresh") === "1");
-      const target = route && pick(route, Math.random());
-      if (!route || !target?.tcpOrigin) return problem(503, "no-machine", "No machine serves this address now", label, { "retry-after": "2" });
-      return Response.json({ label, version: route.version, origin: target.tcpOrigin, placement: target.placement }, { headers: { "cache-control": "no-store" } });
+      let route = await look(url.searchParams.get("fresh") === "1");
+      while (after !== null && (route?.version ?? 0) <= Number(after) && performance.now() < limit) {
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+        route = await look(false);
+      }
+      return answer(label, route);
     } catch (error) {
       if (error instanceof RoutesUnavailable) return problem(503, "routes-unavailable", "The routes can't be read now", label, { "retry-after": "2" });
       throw error;
     }
   },
-} satisfies ExportedHandler<LookupEnv>;
+
+  async connect(socket: Socket, env: TcpEnv, ctx: ExecutionContext): Promise<void> {
+    await relay(socket, env, (label) => lookup.route(label, env, new Request(`https://tcp.${env.ZONE}/`), (work) => ctx.waitUntil(work)));
+  },
+} satisfies ExportedHandler<TcpEnv> & { connect: unknown };
+
+function answer(label: string, route: Route | null): Response {
+  const targets = (route?.targets ?? []).flatMap(({ placement, tcpOrigin, weight }) => (tcpOrigin === null ? [] : [{ placement, origin: tcpOrigin, weight }]));
+  const target = route && pick(route, Math.random());
+  if (!route || !target?.tcpOrigin) return problem(503, "no-machine", "No machine serves this address now", label, { "retry-after": "2" });
+  const document = { label, version: route.version, targets, origin: target.tcpOrigin, placement: target.placement };
+  return Response.json(document, { headers: { "cache-control": "no-store" } });
+}
