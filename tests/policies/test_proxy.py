@@ -1,0 +1,254 @@
+"""The proxy as its clients meet it: over a real socket, with TLS, to a plain upstream on loopback."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+
+from policies.proxy.audit import GENESIS, entry_hash
+
+EU = {"name": "eu", "residency": {"regimes": ["gdpr"]}, "spotOnly": True}
+SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-111122223333"
+AWS_ACCOUNT = "123456789012"
+
+
+@dataclass
+class Stage:
+    """A running proxy and the upstream behind it."""
+
+    home: Path
+    port: int
+    process: subprocess.Popen[str]
+    seen: list[tuple[str, str, bytes]] = field(default_factory=list)
+
+    def client(self, principal: str = "platform", key: str = "k-platform") -> httpx.Client:
+        """An HTTP client through the proxy, trusting its CA."""
+        context = ssl.create_default_context(cafile=str(self.home / "proxy" / "bundle.pem"))
+        return httpx.Client(proxy=f"http://{principal}:{key}@127.0.0.1:{self.port}", verify=context, timeout=10, trust_env=False)
+
+    def entries(self) -> list[dict[str, Any]]:
+        """The audit log."""
+        return [json.loads(line) for line in (self.home / "proxy" / "audit.jsonl").read_text().splitlines()]
+
+
+def _start(home: Path, upstreams: Path) -> tuple[subprocess.Popen[str], int]:
+    environment = {**os.environ, "SPOTLANE_PROXY_UPSTREAMS": str(upstreams)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "policies.proxy", "--home", str(home), "--port", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline().strip().rpartition(":")[2])
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    seen: list[tuple[str, str, bytes]] = []
+
+    class Upstream(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length") or 0))
+            seen.append((self.command, self.headers["host"] + self.path, body))
+            text = b"{}"
+            if b"AssumeRole" in body:
+                text = b"<AssumeRoleResponse><AccessKeyId>ASIATENANT</AccessKeyId></AssumeRoleResponse>"
+            self.send_response(200)
+            self.send_header("content-length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_PUT = do_POST = do_DELETE = _answer
+
+        def log_message(self, format: str, *args: Any) -> None:
+            return
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    upstreams = tmp_path / "upstreams.json"
+    upstreams.write_text(json.dumps({name: url for name in ("*.amazonaws.com", "management.azure.com", "*.googleapis.com", "api.cloudflare.com")}))
+    tenants = tmp_path / "proxy" / "tenants"
+    tenants.mkdir(parents=True)
+    accounts = {"aws": [AWS_ACCOUNT], "azure": [SUBSCRIPTION], "gcp": ["acme-1"]}
+    (tenants / "acme.json").write_text(
+        json.dumps({"tenant": "acme", "boundary": EU, "accounts": accounts, "key_sha256": hashlib.sha256(b"k-acme").hexdigest()})
+    )
+    other = {"aws": ["210987654321"], "azure": [], "gcp": ["globex-1"]}
+    (tenants / "globex.json").write_text(json.dumps({"tenant": "globex", "boundary": {"name": "any"}, "accounts": other}))
+    (tmp_path / "proxy" / "principals.json").write_text(json.dumps({"platform": hashlib.sha256(b"k-platform").hexdigest()}))
+    process, port = _start(tmp_path, upstreams)
+    found = Stage(tmp_path, port, process, seen)
+    yield found
+    found.process.send_signal(signal.SIGTERM)
+    assert found.process.wait(15) == 0
+    server.shutdown()
+
+
+def _group(client: httpx.Client, location: str, subscription: str = SUBSCRIPTION) -> httpx.Response:
+    return client.put(f"https://management.azure.com/subscriptions/{subscription}/resourceGroups/web?api-version=2024-11-01", json={"location": location})
+
+
+def _ec2(client: httpx.Client, region: str, key: str, **form: str) -> httpx.Response:
+    headers = {
+        "authorization": f"AWS4-HMAC-SHA256 Credential={key}/20261124/{region}/ec2/aws4_request, SignedHeaders=host, Signature=0",
+        "content-type": "application/x-www-form-urlencoded; charset=utf-8",
+    }
+    return client.post(f"https://ec2.{region}.amazonaws.com/", content=urlencode({"Version": "2016-11-15", **form}), headers=headers)
+
+
+def _assume(client: httpx.Client, account: str) -> httpx.Response:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    form = {"Action": "AssumeRole", "Version": "2011-06-15", "RoleArn": f"arn:aws:iam::{account}:role/spotlane", "RoleSessionName": "s"}
+    return client.post("https://sts.eu-west-1.amazonaws.com/", content=urlencode(form), headers=headers)
+
+
+def test_a_call_inside_the_boundary_reaches_the_cloud_and_one_outside_does_not(stage: Stage) -> None:
+    with stage.client() as client:
+        assert _group(client, "westeurope").status_code == 200
+        refused = _group(client, "eastus")
+    assert refused.status_code == 403
+    assert refused.json()["error"]["code"] == "RequestDisallowedByPolicy"
+    assert "[residency]" in refused.json()["error"]["message"]
+    assert [host for _, host, _ in stage.seen] == [f"management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/web?api-version=2024-11-01"]
+    assert [(entry["verdict"], entry["rule"], entry["tenant"], entry["region"]) for entry in stage.entries()] == [
+        ("allow", "", "acme", "westeurope"),
+        ("deny", "residency", "acme", "eastus"),
+    ]
+
+
+def test_an_aws_session_is_its_accounts_and_a_restart_keeps_it(stage: Stage) -> None:
+    spot = {"Action": "RunInstances", "InstanceMarketOptions.MarketType": "spot", "MinCount": "1", "MaxCount": "1", "ImageId": "ami-1"}
+    with stage.client() as client:
+        assert _ec2(client, "eu-west-1", "ASIATENANT", **spot).status_code == 403
+        assert _assume(client, AWS_ACCOUNT).status_code == 200
+        assert _ec2(client, "eu-west-1", "ASIATENANT", **spot).status_code == 200
+    stage.process.send_signal(signal.SIGTERM)
+    assert stage.process.wait(15) == 0
+    stage.process, stage.port = _start(stage.home, stage.home / "upstreams.json")
+    with stage.client() as client:
+        assert _ec2(client, "eu-west-1", "ASIATENANT", **spot).status_code == 200
+        on_demand = _ec2(client, "eu-west-1", "ASIATENANT", **(spot | {"InstanceMarketOptions.MarketType": "capacity-block"}))
+        elsewhere = _ec2(client, "us-east-1", "ASIATENANT", **spot)
+    assert "UnauthorizedOperation" in on_demand.text
+    assert "[spot]" in on_demand.text
+    assert "[residency]" in elsewhere.text
+
+
+def test_a_tenants_credential_touches_its_own_accounts_only(stage: Stage) -> None:
+    with stage.client("acme", "k-acme") as client:
+        own = client.get("https://compute.googleapis.com/compute/v1/projects/acme-1/zones/europe-west1-b/instances/web")
+        other = client.get("https://compute.googleapis.com/compute/v1/projects/globex-1/zones/europe-west1-b/instances/web")
+        edge = client.get("https://api.cloudflare.com/client/v4/accounts/a/workers/scripts")
+        assumed = _assume(client, "210987654321")
+    assert [own.status_code, other.status_code, edge.status_code, assumed.status_code] == [200, 403, 403, 403]
+
+
+def test_an_account_of_nobody_takes_nothing_that_has_a_place(stage: Stage) -> None:
+    with stage.client() as client:
+        refused = _group(client, "westeurope", "ffffffff-0000-0000-0000-000000000000")
+        policy = client.put(
+            "https://management.azure.com/subscriptions/ffffffff-0000-0000-0000-000000000000/providers/Microsoft.Authorization/policyAssignments/a", json={}
+        )
+    assert [refused.status_code, policy.status_code] == [403, 200]
+
+
+def test_prices_are_read_from_every_region(stage: Stage) -> None:
+    with stage.client() as client:
+        assert _ec2(client, "us-east-1", "AKIAPLATFORM", Action="DescribeSpotPriceHistory").status_code == 200
+
+
+@pytest.mark.parametrize("target", ["https://example.com/", "https://127.0.0.1/", "https://s3.moon.example/", "https://management.azure.com:8443/"])
+def test_other_hosts_ports_and_addresses_get_no_tunnel(stage: Stage, target: str) -> None:
+    with stage.client() as client, pytest.raises(httpx.ProxyError, match="403"):
+        client.get(target)
+
+
+def test_a_wrong_key_gets_no_tunnel(stage: Stage) -> None:
+    with stage.client(key="wrong") as client, pytest.raises(httpx.ProxyError, match="407"):
+        client.get("https://management.azure.com/subscriptions")
+
+
+def test_plain_http_is_not_passed_on(stage: Stage) -> None:
+    with stage.client() as client:
+        assert client.get("http://management.azure.com/subscriptions").status_code == 403
+
+
+def _raw(stage: Stage, host: str, request: bytes, sni: str | None = None) -> bytes:
+    with socket.create_connection(("127.0.0.1", stage.port), timeout=10) as plain:
+        plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\nProxy-Authorization: Basic cGxhdGZvcm06ay1wbGF0Zm9ybQ==\r\n\r\n".encode())
+        assert plain.recv(4096).startswith(b"HTTP/1.1 200")
+        context = ssl.create_default_context(cafile=str(stage.home / "proxy" / "ca.pem"))
+        with context.wrap_socket(plain, server_hostname=sni or host) as tls:
+            tls.sendall(request)
+            return tls.recv(65536)
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /subscriptions HTTP/1.1\r\nHost: api.cloudflare.com\r\n\r\n",
+        b"GET https://api.cloudflare.com/ HTTP/1.1\r\nHost: management.azure.com\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: management.azure.com\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /x HTTP/1.1\r\nHost: management.azure.com\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"GET /x HTTP/1.1\r\nHost: management.azure.com\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        b"GET /subscriptions/../x HTTP/1.1\r\nHost: management.azure.com\r\n\r\n",
+        b"POST /batch HTTP/1.1\r\nHost: management.azure.com\r\nContent-Length: 2\r\n\r\n{}",
+        b"\x00\x01raw bytes\r\n\r\n",
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(stage: Stage, request_bytes: bytes) -> None:
+    answer = _raw(stage, "management.azure.com", request_bytes)
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 403"))
+    assert stage.seen == []
+    assert stage.entries()[-1]["verdict"] == "deny"
+
+
+def test_a_name_that_differs_from_the_tunnels_ends_the_handshake(stage: Stage) -> None:
+    with pytest.raises(ssl.SSLError):
+        _raw(stage, "management.azure.com", b"", sni="api.cloudflare.com")
+
+
+def test_the_audit_log_is_a_chain_and_shows_to_the_platform_only(stage: Stage) -> None:
+    with stage.client() as client:
+        for location in ("westeurope", "eastus", "francecentral"):
+            _group(client, location)
+    entries = stage.entries()
+    assert [entry["prev"] for entry in entries] == [GENESIS, *(entry["hash"] for entry in entries[:-1])]
+    assert all(entry["hash"] == entry_hash(entry) for entry in entries)
+    view = f"http://127.0.0.1:{stage.port}"
+    assert httpx.get(f"{view}/audit", trust_env=False).status_code == 401
+    answer = httpx.get(f"{view}/audit?after=2&limit=5", auth=("platform", "k-platform"), trust_env=False)
+    assert [entry["seq"] for entry in answer.json()["entries"]] == [3]
+    assert httpx.get(f"{view}/healthz", trust_env=False).json() == {"status": "ok", "seq": 3}
+
+
+def test_a_boundary_that_changes_counts_from_the_next_call(stage: Stage) -> None:
+    path = stage.home / "proxy" / "tenants" / "acme.json"
+    record = json.loads(path.read_text())
+    with stage.client() as client:
+        assert _group(client, "eastus").status_code == 403
+        path.write_text(json.dumps(record | {"boundary": {"name": "us", "residency": {"countries": ["US"]}}}))
+        assert _group(client, "eastus").status_code == 200
+        path.write_text(json.dumps(record | {"boundary": {"nam": "broken"}}))
+        assert _group(client, "eastus").status_code == 403
