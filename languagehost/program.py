@@ -62,7 +62,7 @@ def run(request: dict[str, Any]) -> int:
         if getattr(error, "code", lambda: None)() == grpc.StatusCode.UNAVAILABLE:
             return REPORTED  # the engine ends a run by closing its monitor, after it has reported why
         return _report(pulumi, _unhandled(error))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a program may raise anything; the engine is told
         quiet = isinstance(error, pulumi.RunError) or getattr(type(error), "exits_quietly", False)
         return _report(pulumi, str(error) if quiet else _unhandled(error))
     finally:
@@ -77,7 +77,7 @@ def _run_path(program: str) -> None:
 def _report(pulumi: Any, message: str) -> int:
     try:
         pulumi.log.error(message)
-    except Exception:  # the engine is gone: there is nobody else to tell
+    except Exception:  # noqa: BLE001  # the engine is gone: there is nobody else to tell
         sys.stderr.write(message + "\n")
     return REPORTED
 

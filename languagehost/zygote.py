@@ -151,7 +151,7 @@ class Zygote:
                 file.seek(0)
                 document = json.loads(file.read())
             code = _program().run(document)
-        except BaseException:
+        except BaseException:  # noqa: BLE001  # a fork must never go on as the zygote
             sys.excepthook(*sys.exc_info())
         finally:
             sys.stdout.flush()

@@ -1,137 +1,195 @@
-"""``python tools/engine/resolve.py [--json]``: the path of a Pulumi engine that is new enough.
+"""``python tools/engine/resolve.py [--json]``: prints the path of a Pulumi engine that is new enough, and gets one where there is none.
 
-In this order: ``pulumi`` on PATH; one built or installed here before; the official installer, given up after 10 s without an answer; a build from Go
-modules (go.mod beside this file). Runs on any Python ≥ 3.11 without packages. Exit code 2 with one clear message where none can be had.
+In this order: PATH, the cache (``${XDG_CACHE_HOME:-~/.cache}/spotlane/engine/<version>``), the official release, a build with Go from the module
+beside this file. Standard library only: it runs before anything is installed. Exit code 2 where no way is open, with what to do.
 """
 
 from __future__ import annotations
 
+import argparse
+import fcntl
+import hashlib
+import io
 import json
 import os
+import platform
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tarfile
-import tempfile
+import threading
 import time
 import urllib.request
 from pathlib import Path
 
-LEAST = (3, 258, 0)
 HERE = Path(__file__).resolve().parent
-_ANSWER_SECONDS = 10
-_DOWNLOAD_SECONDS = 300
-_DOWNLOADS = "get.pulumi.com"
+MINIMUM = (3, 258, 0)
+RELEASES = "https://get.pulumi.com/releases/sdk"
+"""Where the official installer finds its archives (its ``install.sh``)."""
+
+_SILENCE_SECONDS = 10.0
+_DOWNLOAD_SECONDS = 600.0
+_PROGRESS_SECONDS = 15.0
 
 
 class NoEngine(Exception):
-    """No engine can be had; the message says why and what to do."""
+    """No way to an engine is open; the message says what to do."""
 
 
-def wanted() -> str:
-    """The version that go.mod pins, without the ``v``."""
-    found = re.search(r"github\.com/pulumi/pulumi/pkg/v3 v([0-9.]+)", (HERE / "go.mod").read_text())
-    if not found:
-        raise NoEngine("tools/engine/go.mod names no version of pulumi/pkg/v3")
-    return found.group(1)
+class NotReachable(Exception):
+    """The official release can't be had from here."""
 
 
-def cached(version: str) -> Path:
-    """Where the engine of this version is kept, outside of the checkout."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "spotlane" / "engine" / version / "pulumi"
+def parse_version(text: str) -> tuple[int, int, int] | None:
+    """``v3.258.0`` and the like as numbers; None where ``text`` is no version (a build without one prints nothing)."""
+    match = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None
 
 
-def version_of(program: str | Path) -> tuple[int, ...] | None:
-    """The version that a program says it is; None for one that says nothing."""
+def pinned_version(go_mod: str) -> str:
+    """The engine's version in ``go.mod``, without its ``v``."""
+    match = re.search(r"^\s*(?:require\s+)?github\.com/pulumi/pulumi/pkg/v3 v(\d+\.\d+\.\d+)\b", go_mod, re.MULTILINE)
+    if match is None:
+        raise NoEngine(f"{HERE / 'go.mod'} doesn't name github.com/pulumi/pulumi/pkg/v3")
+    return match[1]
+
+
+def version_of(program: Path | str) -> tuple[int, int, int] | None:
+    """What ``program version`` says; None where it can't be asked."""
     try:
         environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "1"}
-        printed = subprocess.run([str(program), "version"], capture_output=True, text=True, timeout=30, check=False, env=environment).stdout
+        answer = subprocess.run([str(program), "version"], capture_output=True, text=True, timeout=30, check=False, env=environment)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", printed.strip())
-    return tuple(int(part) for part in found.groups()) if found else None
+    return parse_version(answer.stdout)
 
 
-def on_path() -> Path | None:
-    """``pulumi`` on PATH, if it is new enough."""
-    program = shutil.which("pulumi")
-    if program is None:
-        return None
-    version = version_of(program)
-    if version is not None and version >= LEAST:
-        return Path(program)
-    said = ".".join(map(str, version)) if version else "no version"
-    _say(f"pulumi on PATH says {said}; {'.'.join(map(str, LEAST))} or newer is needed, so another is used")
-    return None
+def cache_directory(version: str) -> Path:
+    """Where an engine of ``version`` is kept for all checkouts of this user."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base, "spotlane", "engine", version)
 
 
-def installed(version: str, target: Path) -> bool:
-    """Downloads the official release; False where its host doesn't answer."""
+def resolve() -> tuple[Path, str]:
+    """The engine's path and where it comes from. Raises :class:`NoEngine`."""
+    on_path = shutil.which("pulumi")
+    if on_path:
+        found = version_of(on_path)
+        if found is not None and found >= MINIMUM:
+            return Path(on_path), "path"
+        told = ".".join(map(str, found)) if found else "of unknown version"
+        _say(f"the engine {on_path} ({told}) is older than {'.'.join(map(str, MINIMUM))}; another one is used")
+    version = pinned_version((HERE / "go.mod").read_text(encoding="utf-8"))
+    directory = cache_directory(version)
+    program = directory / "pulumi"
+    if version_of(program) == parse_version(version):
+        return program, "cache"
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with (directory.parent / f"{version}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two set-ups at once: the second takes what the first has made
+        if version_of(program) == parse_version(version):
+            return program, "cache"
+        return _obtain(version, directory)
+
+
+def _obtain(version: str, directory: Path) -> tuple[Path, str]:
+    partial = directory.with_name(f"{directory.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
     try:
-        socket.create_connection((_DOWNLOADS, 443), timeout=_ANSWER_SECONDS).close()
-        system = {"linux": "linux", "darwin": "darwin"}[sys.platform]
-        machine = {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}[os.uname().machine]
-        url = f"https://{_DOWNLOADS}/releases/sdk/pulumi-v{version}-{system}-{machine}.tar.gz"
-        _say(f"downloading Pulumi {version}")
-        limit = time.monotonic() + _DOWNLOAD_SECONDS
-        with tempfile.TemporaryFile() as archive, urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:
-            while block := answer.read(1 << 20):
-                archive.write(block)
-                if time.monotonic() > limit:
-                    raise TimeoutError(f"the download took longer than {_DOWNLOAD_SECONDS} s")
-            archive.seek(0)
-            with tarfile.open(fileobj=archive, mode="r:gz") as tar:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                for member in tar.getmembers():
-                    if member.isfile() and member.name.startswith("pulumi/"):
-                        member.name = Path(member.name).name
-                        tar.extract(member, target.parent, filter="data")
-        return version_of(target) is not None
-    except (OSError, KeyError, tarfile.TarError) as error:
-        _say(f"the official installer can't be reached ({type(error).__name__}); building from Go modules")
-        return False
+        _install_release(version, partial)
+        source = "release"
+    except NotReachable as error:
+        _say(f"the official release of Pulumi {version} can't be had ({error}); building it with Go")
+        _build(version, partial)
+        source = "build"
+    if version_of(partial / "pulumi") != parse_version(version):
+        raise NoEngine(f"the engine got from the {source} doesn't run on this machine; install Pulumi >= {version} yourself and put it on PATH")
+    shutil.rmtree(directory, ignore_errors=True)
+    partial.rename(directory)
+    return directory / "pulumi", source
 
 
-def built(version: str, target: Path) -> None:
-    """Builds the engine. Raises :class:`NoEngine`."""
+def _install_release(version: str, target: Path) -> None:
+    """Unpacks the official archive into ``target``. Raises :class:`NotReachable`."""
+    system = {"Linux": "linux", "Darwin": "darwin"}.get(platform.system())
+    machine = {"x86_64": "x64", "amd64": "x64", "arm64": "arm64", "aarch64": "arm64"}.get(platform.machine().lower())
+    if system is None or machine is None:
+        raise NotReachable(f"there is none for {platform.system()} on {platform.machine()}")
+    name = f"pulumi-v{version}-{system}-{machine}.tar.gz"
+    sums = _download(f"{RELEASES}/pulumi-{version}-checksums.txt").decode("utf-8", "replace")
+    wanted = next((line.split()[0] for line in sums.splitlines() if line.endswith(name)), None)
+    archive = _download(f"{RELEASES}/{name}")
+    if hashlib.sha256(archive).hexdigest() != wanted:
+        raise NotReachable(f"{name} doesn't match its published checksum")
+    target.mkdir(parents=True)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        for member in files.getmembers():
+            if member.isfile() and (source := files.extractfile(member)) is not None:
+                file = target / Path(member.name).name
+                file.write_bytes(source.read())
+                file.chmod(0o755)
+
+
+def _download(url: str) -> bytes:
+    """The body of ``url``; given up after ten seconds without a byte, name resolution included. Raises :class:`NotReachable`."""
+    state: dict[str, float] = {"heard": time.monotonic()}
+    parts: list[bytes] = []
+    faults: list[str] = []
+
+    def fetch() -> None:
+        try:
+            with urllib.request.urlopen(url, timeout=_SILENCE_SECONDS) as answer:
+                while part := answer.read(1 << 18):
+                    parts.append(part)
+                    state["heard"] = time.monotonic()
+        except (OSError, ValueError) as error:
+            faults.append(str(getattr(error, "reason", error)))
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    started = time.monotonic()
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.2)
+        if time.monotonic() - state["heard"] > _SILENCE_SECONDS:
+            raise NotReachable(f"no answer for {_SILENCE_SECONDS:.0f} s")
+        if time.monotonic() - started > _DOWNLOAD_SECONDS:
+            raise NotReachable(f"not done in {_DOWNLOAD_SECONDS:.0f} s")
+    if faults:
+        raise NotReachable(faults[0])
+    return b"".join(parts)
+
+
+def _build(version: str, target: Path) -> None:
+    """Builds the engine into ``target``. Raises :class:`NoEngine`."""
     go = shutil.which("go")
     if go is None:
-        raise NoEngine("neither a Pulumi engine nor Go was found: install Pulumi (https://www.pulumi.com/docs/iac/download-install/), or Go to build it")
-    _say(f"building Pulumi {version} from Go modules; about four minutes on two cores")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f"pulumi.{os.getpid()}.new")
+        raise NoEngine(f"there is neither Pulumi nor Go: install Pulumi >= {version} (https://www.pulumi.com/docs/install/), or Go, and run this again")
+    target.mkdir(parents=True)
     flags = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{version}"
-    command = [go, "build", "-trimpath", "-ldflags", flags, "-o", str(draft), "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"]
-    environment = {**os.environ, "GOFLAGS": "-mod=readonly"}
-    begun = time.monotonic()
-    with subprocess.Popen(command, cwd=HERE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as build:
-        printed: list[str] = []
-        assert build.stdout is not None, "asked for above"
-        for line in build.stdout:
-            printed.append(line.rstrip())
-    if build.returncode != 0:
-        draft.unlink(missing_ok=True)
-        raise NoEngine("building the engine failed: " + "; ".join(printed[-5:]))
-    draft.replace(target)
-    _say(f"built in {time.monotonic() - begun:.0f} s")
-
-
-def resolve() -> Path:
-    """An engine that is new enough. Raises :class:`NoEngine`."""
-    if found := on_path():
-        return found
-    version = wanted()
-    target = cached(version)
-    if (version_of(target) or (0,)) >= LEAST:
-        return target
-    if not installed(version, target):
-        built(version, target)
-    if (version_of(target) or (0,)) < LEAST:
-        raise NoEngine(f"{target} doesn't say its version; remove it and run `make setup` again")
-    return target
+    command = [go, "build", "-buildvcs=false", "-o", str(target / "pulumi"), "-ldflags", flags, "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"]
+    started = time.monotonic()
+    _say(f"building the Pulumi engine {version} with {go}: about 4 minutes on two cores, once")
+    child = subprocess.Popen(command, cwd=HERE, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines: list[str] = []
+    assert child.stdout is not None
+    reader = threading.Thread(target=lambda: lines.extend(child.stdout or ()), daemon=True)
+    reader.start()
+    try:
+        while True:
+            try:
+                child.wait(_PROGRESS_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                _say(f"building the Pulumi engine: {time.monotonic() - started:.0f} s, {len(lines)} messages")
+    except KeyboardInterrupt:
+        child.terminate()
+        child.wait()
+        raise
+    reader.join(5)
+    if child.returncode != 0:
+        raise NoEngine("go build failed; its last lines:\n  " + "\n  ".join(line.rstrip() for line in lines[-8:]))
+    _say(f"the engine was built in {time.monotonic() - started:.0f} s")
 
 
 def _say(text: str) -> None:
@@ -139,21 +197,23 @@ def _say(text: str) -> None:
     sys.stderr.flush()
 
 
-def main(argv: list[str]) -> int:
-    """Prints the path."""
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 0 with the path on standard output; 2 where there is no way to an engine."""
+    parser = argparse.ArgumentParser(prog="resolve.py", description="Finds, installs or builds the Pulumi engine.")
+    parser.add_argument("--json", action="store_true", help="path, version and source as one JSON object")
+    arguments = parser.parse_args(argv)
     try:
-        program = resolve()
-    except NoEngine as error:
-        sys.stderr.write(f"error: {error}\n")
+        program, source = resolve()
+    except (NoEngine, OSError) as error:
+        _say(str(error))
         return 2
-    except KeyboardInterrupt:
-        return 130
-    if "--json" in argv:
-        sys.stdout.write(json.dumps({"program": str(program), "version": ".".join(map(str, version_of(program) or ()))}) + "\n")
+    if arguments.json:
+        version = ".".join(map(str, version_of(program) or ()))
+        sys.stdout.write(json.dumps({"path": str(program), "version": version, "source": source}) + "\n")
     else:
         sys.stdout.write(f"{program}\n")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
