@@ -99,7 +99,7 @@ class ScriptPlan:
     @property
     def depends_on(self) -> set[str]:
         """Scripts that must be there first: Cloudflare refuses a binding to a script or class that isn't."""
-        used = {use.script for use in (*self.durable_objects, *self.services, *self.workflows)}
+        used = {one.script for one in self.durable_objects} | {one.script for one in self.services} | {one.script for one in self.workflows}
         return used - {self.name}
 
     @property

@@ -118,7 +118,15 @@ class Host {
     const call = `${request.method} ${url.pathname}`;
     if (call === "GET /healthz") {
       const state = this.store.now;
-      const body = { status: this.#ready ? "ok" : "starting", serial: state.serial, applied: this.runtime.applied, reloads: this.runtime.reloads, scripts: Object.keys(state.scripts).length, webSockets: this.gate.webSockets, held: this.gate.held };
+      const body = {
+        status: this.#ready ? "ok" : "starting",
+        serial: state.serial,
+        applied: this.runtime.applied,
+        reloads: this.runtime.reloads,
+        scripts: Object.keys(state.scripts).length,
+        webSockets: this.gate.webSockets,
+        held: this.gate.held,
+      };
       return sendJson(response, this.#ready ? 200 : 503, body);
     }
     if (call === "GET /resolve") return this.#resolve(url.searchParams.get("host") ?? "", response);

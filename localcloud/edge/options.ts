@@ -184,7 +184,7 @@ export function optionsFor(scripts: Scripts, state: State, store: Store, ports: 
       name: script.name,
       modules: contents(script, store),
       modulesRoot: "/",
-      compatibilityDate: script.compatibilityDate > workerd.compatibilityDate ? workerd.compatibilityDate : script.compatibilityDate,
+      compatibilityDate: [script.compatibilityDate, workerd.compatibilityDate].sort()[0],
       compatibilityFlags: script.compatibilityFlags,
       stripCfConnectingIp: false,
       outboundService: INTERNET_WORKER,

@@ -1,5 +1,5 @@
 /** Cloudflare Tunnel on loopback: which machine stands behind a public hostname now. */
-import { type State, type Store, type Tunnel } from "./state.js";
+import type { State, Store, Tunnel } from "./state.js";
 
 /** A connector says every second where it is; this long after its last word (ms) its tunnel has no connector. */
 const CONNECTOR_TTL_MS = 5000;

@@ -4,21 +4,7 @@ import type { Binding, DurableClass, Json, Script, State } from "../state.js";
 import { ApiError } from "./dispatch.js";
 
 /** Binding types that the runtime can serve. */
-const TYPES = new Set([
-  "plain_text",
-  "secret_text",
-  "json",
-  "kv_namespace",
-  "d1",
-  "r2_bucket",
-  "queue",
-  "service",
-  "durable_object_namespace",
-  "workflow",
-  "assets",
-  "ratelimit",
-  "analytics_engine",
-]);
+const TYPES = new Set(["plain_text", "secret_text", "json", "kv_namespace", "d1", "r2_bucket", "queue", "service", "durable_object_namespace", "workflow", "assets", "ratelimit", "analytics_engine"]);
 
 const refuse = (code: number, message: string): never => {
   throw new ApiError(400, code, message);
@@ -30,10 +16,7 @@ function checkDurable(binding: Binding, script: Script, scripts: Scripts): void 
   const target = owner === script.name ? script : scripts[owner];
   if (!target) refuse(10_061, `Cannot create binding for class '${className}' in script '${owner}' because the script does not exist.`);
   if (!target?.classes[className])
-    refuse(
-      10_061,
-      `Cannot create binding for class '${className}' because it is not currently configured to implement Durable Objects. Did you forget to apply a migration to script '${owner}'?`,
-    );
+    refuse(10_061, `Cannot create binding for class '${className}' because it is not currently configured to implement Durable Objects. Did you forget to apply a migration to script '${owner}'?`);
 }
 
 /** Refuses a binding to something that isn't there. `scripts` are those deployed or on their way. */
@@ -57,8 +40,7 @@ export function checkBindings(script: Script, scripts: Scripts, state: Readonly<
         if (!Object.values(state.queues).some(({ queue_name }) => queue_name === binding.queue_name)) refuse(11_000, `Queue "${binding.queue_name}" does not exist.`);
         break;
       case "service":
-        if (binding.service !== script.name && !scripts[String(binding.service)])
-          refuse(10_143, `Could not resolve service binding '${binding.name}'. Target script '${binding.service}' not found.`);
+        if (binding.service !== script.name && !scripts[String(binding.service)]) refuse(10_143, `Could not resolve service binding '${binding.name}'. Target script '${binding.service}' not found.`);
         break;
       case "durable_object_namespace":
         checkDurable(binding, script, scripts);
@@ -101,8 +83,7 @@ export function migrate(script: Script, before: Script | undefined, migrations: 
   const plan = migrations as Migration | undefined;
   const same = plan?.new_tag !== undefined && plan.new_tag === tag;
   if (plan && !same) {
-    if (plan.old_tag !== undefined && plan.old_tag !== (tag ?? ""))
-      refuse(10_079, `Migration tag precondition failed; expected tag '${plan.old_tag}' but got '${tag ?? ""}'.`);
+    if (plan.old_tag !== undefined && plan.old_tag !== (tag ?? "")) refuse(10_079, `Migration tag precondition failed; expected tag '${plan.old_tag}' but got '${tag ?? ""}'.`);
     for (const step of plan.steps ?? [plan]) {
       for (const name of step.new_classes ?? []) addClass(classes, script, name, false);
       for (const name of step.new_sqlite_classes ?? []) addClass(classes, script, name, true);
@@ -123,7 +104,10 @@ export function migrate(script: Script, before: Script | undefined, migrations: 
   }
   for (const name of Object.keys(classes))
     if (!script.exports.includes(name))
-      refuse(10_064, `New version of script does not export class '${name}' which is depended on by existing Durable Objects. If you want to delete the class's existing Durable Objects, use a delete-class migration.`);
+      refuse(
+        10_064,
+        `New version of script does not export class '${name}' which is depended on by existing Durable Objects. If you want to delete the class's existing Durable Objects, use a delete-class migration.`,
+      );
   return { classes, migrationTag: plan?.new_tag ?? tag };
 }
 

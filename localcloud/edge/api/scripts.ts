@@ -84,7 +84,16 @@ export class Scripts {
       .on("GET", `${script}/subdomain`, (call) => this.#find(call).subdomain)
       .on("POST", `${script}/subdomain`, (call) => this.#subdomain(call))
       .on("DELETE", `${script}/subdomain`, (call) => this.#edit(call, { subdomain: { enabled: false, previews_enabled: false } }).subdomain)
-      .on("GET", `${script}/secrets`, (call) => new Page(this.#find(call).bindings.filter(({ type }) => type === "secret_text").map(shown)))
+      .on(
+        "GET",
+        `${script}/secrets`,
+        (call) =>
+          new Page(
+            this.#find(call)
+              .bindings.filter(({ type }) => type === "secret_text")
+              .map(shown),
+          ),
+      )
       .on("PUT", `${script}/secrets`, (call) => this.#secret(call))
       .on("POST", `${script}/assets-upload-session`, (call) => this.#openUpload(call))
       .on("POST", "/accounts/{account}/workers/assets/upload", (call) => this.#upload(call));
@@ -201,7 +210,8 @@ export class Scripts {
     const others = this.runtime.upcoming;
     if (users.length > 0)
       for (const other of Object.values(others))
-        if (dependents(script.name, { [other.name]: other }).length > 0) void this.runtime.deploy(other.name, { ...other, bindings: other.bindings.filter((one) => one.service !== script.name && one.script_name !== script.name) });
+        if (dependents(script.name, { [other.name]: other }).length > 0)
+          void this.runtime.deploy(other.name, { ...other, bindings: other.bindings.filter((one) => one.service !== script.name && one.script_name !== script.name) });
     await this.runtime.deploy(script.name, null);
     this.store.change((draft) => {
       for (const [id, domain] of Object.entries(state.domains)) if (domain.service === script.name) delete draft.domains[id];
@@ -241,8 +251,7 @@ export class Scripts {
   #openUpload(call: Call): Json {
     const { manifest } = call.json<{ manifest: Record<string, { hash: string; size: number }> }>();
     for (const [path, { hash }] of Object.entries(manifest))
-      if (!/^[0-9a-f]{32,64}$/.test(hash) || !path.startsWith("/") || path.split("/").includes(".."))
-        throw new ApiError(400, 10_306, `Asset manifest entry '${path}' has a malformed path or hash.`);
+      if (!/^[0-9a-f]{32,64}$/.test(hash) || !path.startsWith("/") || path.split("/").includes("..")) throw new ApiError(400, 10_306, `Asset manifest entry '${path}' has a malformed path or hash.`);
     const missing = new Set(Object.values(manifest).map(({ hash }) => hash));
     for (const hash of missing) if (this.store.hasBlob("assets", hash)) missing.delete(hash);
     const jwt = randomUUID();

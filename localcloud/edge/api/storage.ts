@@ -107,7 +107,10 @@ export class Storage {
       const results: unknown[] = [];
       try {
         for (const statement of statements(sql ?? "")) {
-          const answer = await database.prepare(statement).bind(...(params ?? [])).all();
+          const answer = await database
+            .prepare(statement)
+            .bind(...(params ?? []))
+            .all();
           const rows = answer.results as Json[];
           results.push({
             success: true,

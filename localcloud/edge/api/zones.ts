@@ -23,7 +23,16 @@ export class Zones {
   routes(api: Api): void {
     const shown = (zone: Zone) => ({ ...zone, status: "active", paused: false, type: "full", account: { id: this.account, name: "spotlane" }, name_servers: [] });
     api
-      .on("GET", "/zones", (call) => new Page(Object.values(this.store.now.zones).filter(({ name }) => !call.query.get("name") || name === call.query.get("name")).map(shown)))
+      .on(
+        "GET",
+        "/zones",
+        (call) =>
+          new Page(
+            Object.values(this.store.now.zones)
+              .filter(({ name }) => !call.query.get("name") || name === call.query.get("name"))
+              .map(shown),
+          ),
+      )
       .on("GET", "/zones/{zone}", (call) => shown(this.#zone(call)))
       .on("POST", "/zones", (call) => {
         const { name } = call.json<{ name: string }>();
@@ -71,7 +80,9 @@ export class Zones {
     const body = call.json<Partial<DnsRecord>>();
     const merged = { ...before, ...body };
     const invalid = (code: number, message: string) => new ApiError(400, 1004, "DNS Validation Error", [{ code, message }]);
-    const name = String(merged.name ?? "").replace(/\.$/, "").toLowerCase();
+    const name = String(merged.name ?? "")
+      .replace(/\.$/, "")
+      .toLowerCase();
     if (!name) throw invalid(9000, "DNS name is invalid.");
     const type = String(merged.type ?? "");
     if (!DNS_TYPES.has(type)) throw invalid(9004, `Invalid DNS record type: ${type}`);
@@ -117,7 +128,9 @@ export class Zones {
       .on("GET", base, (call) => {
         const zone = this.#zone(call);
         const wanted = (field: "name" | "type" | "content") => call.query.get(field) ?? call.query.get(`${field}.exact`);
-        return new Page(Object.values(this.store.now.dns).filter((row) => row.zone_id === zone.id && (["name", "type", "content"] as const).every((field) => !wanted(field) || row[field] === wanted(field))));
+        return new Page(
+          Object.values(this.store.now.dns).filter((row) => row.zone_id === zone.id && (["name", "type", "content"] as const).every((field) => !wanted(field) || row[field] === wanted(field))),
+        );
       })
       .on("POST", base, (call) => this.#save("dns", this.#record(call)))
       .on("GET", `${base}/{id}`, find)
@@ -156,7 +169,14 @@ export class Zones {
       return row;
     };
     api
-      .on("GET", base, (call) => new Page(Object.values(this.store.now.domains).filter((row) => (["hostname", "service", "zone_id"] as const).every((field) => !call.query.get(field) || row[field] === call.query.get(field)))))
+      .on(
+        "GET",
+        base,
+        (call) =>
+          new Page(
+            Object.values(this.store.now.domains).filter((row) => (["hostname", "service", "zone_id"] as const).every((field) => !call.query.get(field) || row[field] === call.query.get(field))),
+          ),
+      )
       .on("PUT", base, (call) => {
         const { hostname, service, zone_id, zone_name, environment } = call.json<{ hostname: string; service: string; zone_id?: string; zone_name?: string; environment?: string }>();
         const zone = Object.values(this.store.now.zones).find(({ id, name }) => id === zone_id || name === zone_name || (!zone_id && !zone_name && hostname.endsWith(`.${name}`)));
@@ -211,7 +231,16 @@ export class Zones {
       };
     };
     api
-      .on("GET", base, (call) => new Page(Object.values(this.store.now.spectrum).filter(({ zone_id }) => zone_id === this.#zone(call).id).map(shown)))
+      .on(
+        "GET",
+        base,
+        (call) =>
+          new Page(
+            Object.values(this.store.now.spectrum)
+              .filter(({ zone_id }) => zone_id === this.#zone(call).id)
+              .map(shown),
+          ),
+      )
       .on("POST", base, (call) => shown(this.#save("spectrum", app(call)) as SpectrumApp))
       .on("GET", `${base}/{id}`, (call) => shown(find(call)))
       .on("PUT", `${base}/{id}`, (call) => shown(this.#save("spectrum", app(call, find(call))) as SpectrumApp))

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.sync.server import ServerConnection, serve
 
 from tests.localcloud.edge.conftest import ACCOUNT, ZONE, ZONE_ID, EdgeHost, free_port
 
@@ -34,7 +35,7 @@ export default { fetch: (request, env) => {
     server.addEventListener("message", ({ data }) => server.send(`echo ${data}`));
     return new Response(null, { status: 101, webSocket: client });
   }
-  if (pathname.startsWith("/to/")) return fetch(`http://${pathname.slice(4)}/where?from=worker`);
+  if (pathname.startsWith("/to/")) return fetch(`http://${pathname.slice(4)}/where?from=worker`, request);
   return env.BACK.fetch(request);
 } };
 """
@@ -170,6 +171,25 @@ def test_worker_reaches_an_origin_through_its_tunnel(edge: EdgeHost) -> None:
     assert edge.get(f"app.{ZONE}", f"/to/{name}").status_code == 502
     with origin("127.0.0.1") as port:
         assert edge.get(f"app.{ZONE}", f"/to/127.0.0.1:{port}").status_code == 200
+
+
+def test_websocket_reaches_an_origin_through_its_tunnel(edge: EdgeHost) -> None:
+    deploy(edge)
+    name = f"web-acme-1.origins.{ZONE}"
+
+    def echo(connection: ServerConnection) -> None:
+        for message in connection:
+            connection.send(message)
+
+    with serve(echo, "127.0.0.5", 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert edge.connect(edge.tunnel(name, f"http://localhost:{server.socket.getsockname()[1]}"), "127.0.0.5") == 200
+        raw = socket.create_connection(("127.0.0.1", edge.edge_port))
+        with connect(f"ws://app.{ZONE}:{edge.edge_port}/to/{name}", sock=raw, max_size=None) as client:
+            for message in ("a", "b" * 300_000):
+                client.send(message)
+                assert client.recv(timeout=5) == message
+        server.shutdown()
 
 
 def test_spectrum_follows_the_route_for_new_connections_and_leaves_open_ones(edge: EdgeHost) -> None:

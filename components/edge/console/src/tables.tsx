@@ -138,7 +138,11 @@ function MigrationRow({ migration, now }: { migration: Migration; now: number })
       </td>
       <td class="number">
         {dollars(evidence?.netSavingUsd)}
-        {evidence && <small>over {Math.round(evidence.horizonHours)} h, price {Math.round(evidence.quoteAgeSeconds)} s old</small>}
+        {evidence && (
+          <small>
+            over {Math.round(evidence.horizonHours)} h, price {Math.round(evidence.quoteAgeSeconds)} s old
+          </small>
+        )}
       </td>
       <td>{reason}</td>
     </tr>
