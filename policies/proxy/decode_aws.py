@@ -54,7 +54,7 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
         raise Refused("request", f"signed for service {signed[2]}, sent to {host.service}", 400)
     action, parameters = _action(request, host)
     facts = Facts(scope="global" if host.service in GLOBAL_SERVICES else "regional")
-    if host.region:
+    if host.region and facts.scope == "regional":
         facts.regions.append(Named(host.region, "host"))
     for path, text in strings(parameters):
         if _REGION_KEYS.search(path):

@@ -50,6 +50,9 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
     ):
         # What exists already stays where it is; only a PUT can make something in a place.
         facts.scope = "global"
+    if kind.split("/", 1)[0] in _GLOBAL_NAMESPACES:
+        # A policy's or role's location says where its own record is kept, not where anything may run.
+        facts.regions = []
     facts.account = subscription
     if "locations" in lowered[:-1] and access == "read":
         # Progress and catalogues of a location: read by what was started there.

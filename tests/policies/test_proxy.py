@@ -87,7 +87,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     upstreams = tmp_path / "upstreams.json"
-    upstreams.write_text(json.dumps({name: url for name in ("*.amazonaws.com", "management.azure.com", "*.googleapis.com", "api.cloudflare.com")}))
+    upstreams.write_text(json.dumps(dict.fromkeys(("*.amazonaws.com", "management.azure.com", "*.googleapis.com", "api.cloudflare.com"), url)))
     tenants = tmp_path / "proxy" / "tenants"
     tenants.mkdir(parents=True)
     accounts = {"aws": [AWS_ACCOUNT], "azure": [SUBSCRIPTION], "gcp": ["acme-1"]}
@@ -171,6 +171,12 @@ def test_an_account_of_nobody_takes_nothing_that_has_a_place(stage: Stage) -> No
             "https://management.azure.com/subscriptions/ffffffff-0000-0000-0000-000000000000/providers/Microsoft.Authorization/policyAssignments/a", json={}
         )
     assert [refused.status_code, policy.status_code] == [403, 200]
+
+
+def test_the_platform_enters_an_account_in_the_making_but_places_nothing_there(stage: Stage) -> None:
+    with stage.client() as client:
+        assert _assume(client, "555555555555").status_code == 200
+        assert _ec2(client, "eu-west-1", "ASIATENANT", Action="CreateVpc", CidrBlock="10.0.0.0/16").status_code == 403
 
 
 def test_prices_are_read_from_every_region(stage: Stage) -> None:
