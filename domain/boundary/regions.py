@@ -217,7 +217,7 @@ _AWS_ZONE = re.compile(r"^([a-z]{2,4}(?:-[a-z]+)+-[0-9]+)[a-z]$")
 
 
 def of_zone(cloud: str, zone: str) -> str:
-    """The region of a zone's name (``eu-west-1a``, ``europe-west1-b``); a name in no zone's form comes back unchanged. Azure zones are numbers inside a region."""
+    """The region of a zone's name (``eu-west-1a``, ``europe-west1-b``); a name in no zone's form comes back unchanged. Azure's zones are numbers."""
     form = {"aws": _AWS_ZONE, "gcp": _GCP_ZONE}.get(cloud)
     match = form.match(zone) if form else None
     return match.group(1) if match else zone
