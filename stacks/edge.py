@@ -5,12 +5,17 @@ from __future__ import annotations
 import pulumi
 
 from components.edge import blueprint
+from components.edge.blueprint import BlueprintFault, EdgeNotBuilt
 from components.edge.platform import EdgePlatform, EdgePlatformArgs
 from stacks.settings import EdgeSettings, StackName
 
 
 def declare(name: StackName, settings: EdgeSettings) -> None:
-    """Declares the edge and exports its addresses and ids. Raises ``EdgeNotBuilt`` before anything is declared."""
+    """Declares the edge and exports its addresses and ids. An edge that isn't built ends the run with one message, before anything is declared."""
+    try:
+        plan = blueprint.load()
+    except (EdgeNotBuilt, BlueprintFault) as error:
+        raise pulumi.RunError(str(error)) from None
     platform = EdgePlatform(
         name.kind,
         EdgePlatformArgs(
@@ -19,7 +24,7 @@ def declare(name: StackName, settings: EdgeSettings) -> None:
             zone_id=settings.zone_id,
             automation_url=settings.automation_url,
             platform_key_sha256=settings.platform_key_sha256,
-            blueprint=blueprint.load(),
+            blueprint=plan,
             protect_data=settings.protect_data,
         ),
     )

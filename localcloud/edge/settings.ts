@@ -1,5 +1,5 @@
 /** Where the host keeps its state and listens: flags first, then `local.json` of the state directory. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -18,15 +18,24 @@ export interface Settings {
 /** A flag or `local.json` is missing or wrong; the message says what to do. */
 export class SettingsError extends Error {}
 
-function endpoint(home: string, name: string): number {
+interface LocalDocument {
+  zone?: string;
+  endpoints?: Record<string, unknown>;
+}
+
+function localDocument(home: string): LocalDocument {
   const path = join(home, "local.json");
-  let endpoints: Record<string, unknown>;
   try {
-    endpoints = JSON.parse(readFileSync(path, "utf8")).endpoints ?? {};
+    return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as LocalDocument) : {};
   } catch (error) {
-    throw new SettingsError(`${path}: cannot be read (${(error as Error).message}); start the local cloud first or give --edge-port and --api-port`);
+    throw new SettingsError(`${path}: cannot be read (${(error as Error).message}); remove it and start the local cloud again`);
   }
-  const value = endpoints[name];
+}
+
+function endpoint(home: string, document: LocalDocument, name: string): number {
+  const path = join(home, "local.json");
+  if (!document.endpoints) throw new SettingsError(`${path}: names no endpoints; start the local cloud first or give --edge-port and --api-port`);
+  const value = document.endpoints[name];
   const port = typeof value === "number" ? value : typeof value === "string" ? Number(new URL(value).port) : Number((value as { port?: number } | undefined)?.port);
   if (!Number.isInteger(port) || port <= 0) throw new SettingsError(`${path}: endpoints.${name} names no port`);
   return port;
@@ -41,11 +50,12 @@ export function readSettings(argv: string[], env: NodeJS.ProcessEnv): Settings {
   const home = values.home ?? env.SPOTLANE_HOME;
   if (!home) throw new SettingsError("SPOTLANE_HOME is not set; set it or give --home");
   const directory = resolve(home);
+  const document = localDocument(directory);
   return {
     home: directory,
-    edgePort: values["edge-port"] ? Number(values["edge-port"]) : endpoint(directory, "edge"),
-    apiPort: values["api-port"] ? Number(values["api-port"]) : endpoint(directory, "cloudflare_api"),
-    zone: env.SPOTLANE_ZONE ?? "spotlane.localhost",
+    edgePort: values["edge-port"] ? Number(values["edge-port"]) : endpoint(directory, document, "edge"),
+    apiPort: values["api-port"] ? Number(values["api-port"]) : endpoint(directory, document, "cloudflare_api"),
+    zone: env.SPOTLANE_ZONE ?? document.zone ?? "spotlane.localhost",
     zoneId: "1".repeat(32),
     accountId: "0".repeat(32),
     drainMs: Number(values["drain-ms"] ?? 2500),
