@@ -139,6 +139,34 @@ def test_killed_workerd_is_started_again_for_the_next_request(edge: EdgeHost) ->
     assert edge.get(f"app.{ZONE}").status_code == 200
 
 
+def test_owner_of_a_workflow_is_given_its_cron_after_a_restart(edge: EdgeHost) -> None:
+    source = """
+import { DurableObject, WorkflowEntrypoint } from "cloudflare:workers";
+export class Log extends DurableObject {
+  async add(cron) { await this.ctx.storage.put("crons", [...(await this.all()), cron]); }
+  async all() { return (await this.ctx.storage.get("crons")) ?? []; }
+}
+export class Move extends WorkflowEntrypoint { async run() {} }
+const log = (env) => env.LOGS.get(env.LOGS.idFromName("one"));
+export default { fetch: async (_, env) => Response.json(await log(env).all()), scheduled: (event, env) => log(env).add(event.cron) };
+"""
+    bindings = [
+        {"type": "durable_object_namespace", "name": "LOGS", "class_name": "Log"},
+        {"type": "workflow", "name": "MOVES", "workflow_name": "move", "class_name": "Move"},
+    ]
+    assert edge.upload("control", source, bindings=bindings, migrations={"new_tag": "v1", "new_sqlite_classes": ["Log"]}).status_code == 200
+    edge.ask("PUT", f"/accounts/{ACCOUNT}/workflows/move", json={"class_name": "Move", "script_name": "control"})
+    edge.ask("PUT", f"/accounts/{ACCOUNT}/workers/scripts/control/schedules", json=[{"cron": "0 0 1 1 *"}])
+    edge.route(f"control.{ZONE}/*", "control")
+    assert edge.get(f"control.{ZONE}").json() == []
+    edge.end(signal.SIGKILL)
+    edge.start()
+    deadline = time.monotonic() + 5
+    while not (crons := edge.get(f"control.{ZONE}").json()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert crons == ["0 0 1 1 *"]
+
+
 def test_refuses_bindings_to_what_is_not_there(edge: EdgeHost) -> None:
     def code(**metadata: object) -> int:
         answer = edge.upload("front", "export default {};", **metadata)
