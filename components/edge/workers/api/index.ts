@@ -20,7 +20,10 @@ api.use("*", async (context, next) => {
 
 api.get("/healthz", (context) => context.json({ status: "ok" }));
 
-api.get("/.well-known/jwks.json", async (context) => context.json(await context.env.AUTH.jwks()));
+api.get("/.well-known/jwks.json", async (context) => {
+  const { keys } = await context.env.AUTH.jwks();
+  return context.json({ keys }, 200, { "cache-control": "public, max-age=60" });
+});
 
 api.post("/v1/tokens", async (context) => {
   const given = await context.req.json<{ apiKey?: unknown }>().catch(() => ({ apiKey: undefined }));

@@ -53,6 +53,13 @@ tenants.post("/:tenant/keys", async (context) => {
   return context.json(await context.env.AUTH.createKey(id, asked), 201);
 });
 
+tenants.delete("/:tenant/keys/:key", async (context) => {
+  need(context, "platform:admin");
+  const { tenant, key } = context.req.param();
+  if (!(await context.env.AUTH.revokeKey(tenant, key))) throw new ProblemError(404, "not-found", "No such key", key);
+  return context.body(null, 204);
+});
+
 export async function tenantOf(db: D1Database, id: string): Promise<Tenant> {
   const row = await db.prepare("select document from tenants where id = ?").bind(id).first<{ document: string }>();
   if (!row) throw new ProblemError(404, "not-found", "No such tenant", id);

@@ -26,6 +26,10 @@ export class AuthService extends WorkerEntrypoint<AuthEnv> {
     return this.#keys().createKey(tenant, scopes);
   }
 
+  async revokeKey(tenant: string, id: string): Promise<boolean> {
+    return this.#keys().revokeKey(tenant, id);
+  }
+
   async revokeTenant(tenant: string): Promise<void> {
     return this.#keys().revokeTenant(tenant);
   }

@@ -26,8 +26,8 @@ export interface Issued {
 }
 
 const TOKEN_SECONDS = 900;
-/** A signing key is replaced after a week and published for two. */
-const KEY_DAYS = 7;
+/** A signing key is replaced after a month and published for two: longer than any token lives. */
+const KEY_DAYS = 31;
 const DAY_MS = 86_400_000;
 
 interface Signing {
@@ -43,12 +43,15 @@ export class AuthKeys extends DurableObject<AuthEnv> {
     ctx.storage.sql.exec(`
       create table if not exists signing (kid text primary key, document text not null, created_at integer not null);
       create table if not exists api_keys (hash text primary key, id text not null unique, tenant text, scopes text not null, created_at integer not null);
+      create table if not exists revoked (subject text primary key, until integer not null);
     `);
   }
 
+  /** The public keys, and the subjects whose tokens are refused. */
   async jwks(): Promise<Jwks> {
     await this.#current();
-    return { keys: this.#signing().map((one) => ({ ...one.public, kid: one.kid, alg: "ES256", use: "sig" }) as JsonWebKey & { kid: string }) };
+    const revoked = [...this.ctx.storage.sql.exec<{ subject: string }>("select subject from revoked where until > ?", Date.now())].map(({ subject }) => subject);
+    return { revoked, keys: this.#signing().map((one) => ({ ...one.public, kid: one.kid, alg: "ES256", use: "sig" }) as JsonWebKey & { kid: string }) };
   }
 
   async issue(grant: Grant): Promise<Issued> {
@@ -90,9 +93,26 @@ export class AuthKeys extends DurableObject<AuthEnv> {
     return { id, tenant, scopes, key };
   }
 
-  /** Forgets every key of a tenant. */
+  /** Forgets a tenant's key, and has its tokens refused until they have expired; false for a key that the tenant doesn't have. */
+  async revokeKey(tenant: string, id: string): Promise<boolean> {
+    return this.#revoke([...this.ctx.storage.sql.exec<{ id: string }>("select id from api_keys where tenant = ? and id = ?", tenant, id)]) > 0;
+  }
+
+  /** Forgets every key of a tenant, as {@link revokeKey} does. */
   async revokeTenant(tenant: string): Promise<void> {
-    this.ctx.storage.sql.exec("delete from api_keys where tenant = ?", tenant);
+    this.#revoke([...this.ctx.storage.sql.exec<{ id: string }>("select id from api_keys where tenant = ?", tenant)]);
+  }
+
+  #revoke(keys: { id: string }[]): number {
+    const until = Date.now() + 2 * TOKEN_SECONDS * 1000;
+    this.ctx.storage.transactionSync(() => {
+      this.ctx.storage.sql.exec("delete from revoked where until < ?", Date.now());
+      for (const { id } of keys) {
+        this.ctx.storage.sql.exec("delete from api_keys where id = ?", id);
+        this.ctx.storage.sql.exec("insert or replace into revoked values (?, ?)", id, until);
+      }
+    });
+    return keys.length;
   }
 
   #signing(): Signing[] {
@@ -108,6 +128,7 @@ export class AuthKeys extends DurableObject<AuthEnv> {
       if (again && Date.now() - again.createdAt < KEY_DAYS * DAY_MS) return again;
       const pair = await generateKeyPair("ES256", { extractable: true });
       const made: Signing = { kid: crypto.randomUUID(), private: await exportJWK(pair.privateKey), public: await exportJWK(pair.publicKey), createdAt: Date.now() };
+      this.ctx.storage.sql.exec("delete from signing where created_at <= ?", Date.now() - 2 * KEY_DAYS * DAY_MS);
       this.ctx.storage.sql.exec("insert into signing values (?, ?, ?)", made.kid, JSON.stringify(made), made.createdAt);
       return made;
     });

@@ -15,8 +15,8 @@ export interface PriceEnv {
 const LIMIT_HOURS = 6;
 /** How much dearer than its evidence an offer may have become. */
 const TOLERANCE = 0.02;
-/** Wall-clock minutes after which a lease whose holder is silent may be taken. */
-const LEASE_MINUTES = 30;
+/** Wall-clock time after which a lease whose holder is silent may be taken: longer than the longest drain. */
+const LEASE_MS = 2 * 3_600_000;
 
 export type Reserved = { ok: true; token: number } | { ok: false; word: "lease-held" | "stale-decision" | "price-moved"; detail: string };
 
@@ -69,22 +69,30 @@ export class PriceEngine extends DurableObject<PriceEnv> {
     return row ? (JSON.parse(row.document) as Quote) : null;
   }
 
-  /** The workload's lease for `holder` (a migration), if the decision still holds. Asked twice by one holder, the same token. */
+  /** The workload's lease for `holder` (a migration), if the decision still holds. Asked again by its holder, the same token for longer. */
   async reserve(decision: Decision, holder: string): Promise<Reserved> {
     const held = [...this.#sql.exec<{ token: number; holder: string | null; until: number }>("select token, holder, until from leases where workload = ?", decision.workload)][0];
-    if (held?.holder === holder) return { ok: true, token: held.token };
+    if (held?.holder === holder) {
+      this.#sql.exec("update leases set until = ? where workload = ?", Date.now() + LEASE_MS, decision.workload);
+      return { ok: true, token: held.token };
+    }
     if (held?.holder && held.until > Date.now()) return { ok: false, word: "lease-held", detail: `${held.holder} is at work on ${decision.workload}; wait for its end` };
     if (!FORCED.has(decision.kind)) {
       const refusal = await this.#recheck(decision);
       if (refusal) return refusal;
     }
     const token = (held?.token ?? 0) + 1;
-    this.#sql.exec("insert or replace into leases values (?, ?, ?, ?)", decision.workload, token, holder, Date.now() + LEASE_MINUTES * 60_000);
+    this.#sql.exec("insert or replace into leases values (?, ?, ?, ?)", decision.workload, token, holder, Date.now() + LEASE_MS);
     return { ok: true, token };
   }
 
   async release(workload: string, holder: string): Promise<void> {
     this.#sql.exec("update leases set holder = null where workload = ? and holder = ?", workload, holder);
+  }
+
+  /** Who has held a lease for at least `ms` without a sign of life. */
+  async holders(ms: number): Promise<{ workload: string; holder: string }[]> {
+    return [...this.#sql.exec<{ workload: string; holder: string }>("select workload, holder from leases where holder is not null and until <= ?", Date.now() + LEASE_MS - ms)];
   }
 
   async #recheck(decision: Decision): Promise<Reserved | null> {

@@ -12,6 +12,8 @@ export interface Claims {
 
 export interface Jwks {
   keys: (JsonWebKey & { kid: string })[];
+  /** Subjects whose tokens are refused though they have not expired. */
+  revoked?: string[];
 }
 
 export type KeySource = () => Promise<Jwks>;
@@ -32,6 +34,7 @@ function decoded(part: string): Record<string, unknown> {
 /** Keeps keys and verified tokens for one isolate. */
 export class Verifier {
   #keys = new Map<string, CryptoKey>();
+  #revoked = new Set<string>();
   #fetchedAt = Number.NEGATIVE_INFINITY;
   #verified = new Map<string, Claims>();
 
@@ -60,7 +63,7 @@ export class Verifier {
       const signed = new TextEncoder().encode(`${head}.${body}`);
       if (!(await crypto.subtle.verify({ name: "ECDSA", hash: "SHA-256" }, key, bytes(signature), signed))) return null;
       const claims = decoded(body) as unknown as Claims;
-      if (claims.iss !== this.issuer || typeof claims.exp !== "number" || claims.exp + LEEWAY_SECONDS <= now / 1000) return null;
+      if (claims.iss !== this.issuer || typeof claims.exp !== "number" || claims.exp + LEEWAY_SECONDS <= now / 1000 || this.#revoked.has(claims.sub)) return null;
       if (this.#verified.size > 4096) this.#verified.clear();
       this.#verified.set(token, claims);
       return claims;
@@ -72,11 +75,22 @@ export class Verifier {
   async #key(kid: string, now: number): Promise<CryptoKey | undefined> {
     const age = now - this.#fetchedAt;
     if (age > KEEP_MS || (!this.#keys.has(kid) && age > ASK_AGAIN_MS)) {
-      const { keys } = await this.source();
-      this.#keys = new Map(await Promise.all(keys.map(async (jwk) => [jwk.kid, await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"])] as const)));
-      this.#fetchedAt = now;
+      try {
+        await this.#fetch(now);
+      } catch (error) {
+        // While Auth is away, keys that are known go on serving.
+        if (!this.#keys.has(kid)) throw error;
+      }
     }
     return this.#keys.get(kid);
+  }
+
+  async #fetch(now: number): Promise<void> {
+    const { keys, revoked } = await this.source();
+    const imported = keys.map(async (jwk) => [jwk.kid, await crypto.subtle.importKey("jwk", jwk, { name: "ECDSA", namedCurve: "P-256" }, false, ["verify"])] as const);
+    this.#keys = new Map(await Promise.all(imported));
+    this.#revoked = new Set(revoked);
+    this.#fetchedAt = now;
   }
 }
 

@@ -8,6 +8,7 @@ export interface Auth {
   exchange(key: string): Promise<Issued | null>;
   issue(grant: Grant): Promise<Issued>;
   createKey(tenant: string, scopes: string[]): Promise<{ id: string; tenant: string; scopes: string[]; key: string }>;
+  revokeKey(tenant: string, id: string): Promise<boolean>;
   revokeTenant(tenant: string): Promise<void>;
 }
 

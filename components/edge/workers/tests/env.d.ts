@@ -1,0 +1,12 @@
+/** The bindings of the object tests (vitest.config.ts). */
+declare namespace Cloudflare {
+  interface Env {
+    AUTHORITIES: DurableObjectNamespace<import("../routes/authority").RouteAuthority>;
+    REPLICAS: DurableObjectNamespace<import("../routes/replica").RouteReplica>;
+    KEYS: DurableObjectNamespace<import("../auth/keys").AuthKeys>;
+    PRICES: DurableObjectNamespace<import("../control/prices").PriceEngine>;
+    ROUTES: KVNamespace;
+    DB: D1Database;
+    ZONE: string;
+  }
+}
