@@ -1,0 +1,28 @@
+"""``python -m benchmarks NAME [options] [--json]``: runs one benchmark, or all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks import placement, runs
+from benchmarks.report import show
+
+BENCHMARKS = {"runs": runs, "placement": placement}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit code 2 for an unknown benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what is claimed, as ratios within one run.")
+    parser.add_argument("name", choices=[*BENCHMARKS, "all"])
+    parser.add_argument("--samples", type=int, help="counted samples of each side")
+    parser.add_argument("--json", action="store_true", help="one JSON object on the last line instead of a table")
+    arguments = parser.parse_args(argv)
+    for name in BENCHMARKS if arguments.name == "all" else [arguments.name]:
+        module = BENCHMARKS[name]
+        show(module.run(arguments.samples or module.SAMPLES), as_json=arguments.json)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

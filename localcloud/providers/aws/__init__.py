@@ -1,0 +1,1 @@
+"""AWS resources through boto3's clients: the real wire, signed, through the inline proxy."""
