@@ -1,4 +1,3 @@
-import type { PriceEngine } from "../control/prices";
 import type { Claims } from "../shared/jwt";
 import type { Auth } from "../shared/services";
 
@@ -16,8 +15,4 @@ export interface ApiEnv {
 export interface App {
   Bindings: ApiEnv;
   Variables: { claims: Claims };
-}
-
-export function prices(env: ApiEnv): PriceEngine {
-  return env.PRICES.get(env.PRICES.idFromName("market")) as unknown as PriceEngine;
 }

@@ -3,7 +3,8 @@ import { Hono } from "hono";
 import { tenantOf } from "../shared/ids";
 import type { AuditHead, LedgerHour, PriceBook } from "../shared/wire";
 import { body, need, valid, visible } from "./access";
-import { type App, prices } from "./env";
+import { prices } from "../shared/decisions";
+import type { App } from "./env";
 import { ProblemError } from "../shared/problem";
 
 const MICRO = 1_000_000;

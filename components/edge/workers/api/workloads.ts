@@ -1,11 +1,11 @@
 /** /workloads: what its owner declares, where it runs, how it is reached. */
 import { Hono } from "hono";
+import { propose, terminate } from "../shared/decisions";
 import { isLabel, nameOf, tenantOf } from "../shared/ids";
 import { ProblemError } from "../shared/problem";
 import { placementBy, setState, workloadOfRow, type WorkloadRow, workloadRow } from "../shared/records";
 import type { Decision, Endpoint, Placement, Workload, WorkloadSpec } from "../shared/wire";
 import { body, need, needTenant, visible } from "./access";
-import { propose } from "./decisions";
 import type { App } from "./env";
 import { tenantOf as tenantBy } from "./tenants";
 
@@ -51,21 +51,8 @@ workloads.delete("/:id", async (context) => {
   needTenant(context, tenantOf(id), "tenant:deploy");
   const row = await known(context.env.DB, id);
   if (row.state === "TERMINATED" || row.state === "STOPPING") return context.json(await shown(context.env.DB, id));
-  if (row.active_migration) throw new ProblemError(409, "lease-held", "The workload is moving", `${row.active_migration} is at work on ${id}; try again after its end`, { "retry-after": "2" });
-  const tenant = await tenantBy(context.env.DB, row.tenant);
-  const decision: Decision = {
-    id: `decision-terminate-${id}-${row.generation}`,
-    workload: id,
-    kind: "terminate",
-    offer: null,
-    fromPlacement: row.placement,
-    boundaryDigest: tenant.boundaryDigest,
-    evidence: null,
-    reason: "removed by its owner",
-    deadline: null,
-  };
-  await propose(context.env, row, decision);
   await setState(context.env.DB, id, "STOPPING", "removed by its owner");
+  await terminate(context.env, row);
   return context.json(await shown(context.env.DB, id), 202);
 });
 

@@ -1,4 +1,5 @@
 /** What the saga does to the world, each call safe to repeat: runs, routes, records. The order stands in migration.ts. */
+import { prices, terminate } from "../shared/decisions";
 import { generationOf, nameOf, tenantOf } from "../shared/ids";
 import { endMigration, migrationOf, migrationRow, placementBy, setPlacement, setState, setStep, workloadRow } from "../shared/records";
 import type { AuthorityStub, Target } from "../shared/route";
@@ -135,13 +136,20 @@ export class Effects {
     await endMigration(this.env.DB, subject.migration.id, subject.migration.workload, error === null, error);
   }
 
-  /** A run's result that was delivered, should the saga have missed its event. */
-  async delivered(key: Run["id"]): Promise<Run | null> {
-    const row = await this.env.DB.prepare("select document from run_events where run = ?").bind(key).first<{ document: string }>();
-    return row ? (JSON.parse(row.document) as Run) : null;
+  /** How a run stands: as it was delivered, should the saga have missed its event, else as the automation service says. Keeps the lease alive. */
+  async present(subject: Subject, id: Run["id"], request: RunRequest): Promise<Run> {
+    await this.#prices().reserve(subject.migration.decision, subject.migration.id);
+    const row = await this.env.DB.prepare("select document from run_events where run = ?").bind(id).first<{ document: string }>();
+    return row ? (JSON.parse(row.document) as Run) : this.run(request);
+  }
+
+  /** A workload that was removed while it moved is taken down now. */
+  async next(subject: Subject): Promise<void> {
+    const row = await workloadRow(this.env.DB, subject.migration.workload);
+    if (row?.state === "STOPPING") await terminate(this.env, row);
   }
 
   #prices(): PriceEngine {
-    return this.env.PRICES.get(this.env.PRICES.idFromName("market")) as unknown as PriceEngine;
+    return prices(this.env);
   }
 }

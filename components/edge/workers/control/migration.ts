@@ -5,11 +5,11 @@
  * repeated: runs have keys, the lease and the route know their holder, D1 is written by id.
  */
 import { WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep, type WorkflowStepConfig } from "cloudflare:workers";
+import { placementBy } from "../shared/records";
 import { HARD_MS } from "../shared/route";
 import type { Run, RunEvent, RunRequest } from "../shared/wire";
 import { Effects, type Subject } from "./effects";
 import type { ControlEnv } from "./env";
-import { placementBy } from "../shared/records";
 
 const QUICK: WorkflowStepConfig = { retries: { limit: 12, delay: 300, backoff: "exponential" }, timeout: "1 minute" };
 const LONG: WorkflowStepConfig = { retries: { limit: 3, delay: 500, backoff: "constant" }, timeout: "3 minutes" };
@@ -18,8 +18,10 @@ const VERIFY_MS = 60_000;
 const COMMIT_RESERVE_MS = 3_000;
 /** What an isolate may still believe after the last replica has acknowledged, and the requests then on their way. */
 const BELIEF_MS = HARD_MS + 600;
-const WAIT = "1 minute";
-const WAITS = 20;
+/** How long a run's event is waited for before the run is asked after, and how often that is done. */
+const WAIT_MS = 30_000;
+const WAITS = 60;
+const LEAST_WAIT_MS = 1_000;
 const DESTROYS = 5;
 
 class Failed extends Error {}
@@ -28,24 +30,46 @@ export class MigrationWorkflow extends WorkflowEntrypoint<ControlEnv, { id: stri
   override async run(event: Readonly<WorkflowEvent<{ id: string }>>, step: WorkflowStep): Promise<void> {
     const effects = new Effects(this.env);
     const subject = (await step.do("load", QUICK, () => effects.load(event.payload.id) as never)) as unknown as Subject;
-    if (subject.migration.kind === "terminate") return this.#terminate(subject, step, effects);
-    let token: number;
+    const saga = new Saga(this.env, subject, effects, step);
+    await (subject.migration.kind === "terminate" ? saga.terminate() : saga.migrate());
+    await step.do("next", QUICK, () => effects.next(subject));
+  }
+}
+
+class Saga {
+  #token = 0;
+  /** The old machine has left rotation before a new one was there. */
+  #withdrawn = false;
+  readonly #forced: boolean;
+
+  constructor(
+    private readonly env: ControlEnv,
+    private readonly subject: Subject,
+    private readonly effects: Effects,
+    private readonly step: WorkflowStep,
+  ) {
+    this.#forced = subject.migration.kind === "interruption" || subject.migration.kind === "unhealthy";
+  }
+
+  async migrate(): Promise<void> {
+    const { subject, effects, step } = this;
     try {
-      token = await step.do("reserve", QUICK, () => effects.reserve(subject));
-      await this.#provision(subject, step, effects);
-      await this.#verify(subject, step, effects, token);
+      this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
+      await this.#provision();
+      await this.#verify();
     } catch (error) {
-      return this.#compensate(subject, step, effects, (error as Error).message);
+      return this.#compensate((error as Error).message);
     }
     const version = await step.do("commit", LONG, async () => {
       await effects.step(subject, "commit");
-      return effects.commit(subject, await placementBy(this.env.DB, subject.migration.id), token);
+      return effects.commit(subject, await placementBy(this.env.DB, subject.migration.id), this.#token);
     });
     await step.do("serve", QUICK, () => effects.serve(subject, version));
     if (subject.serving) {
       await step.do("drain", QUICK, () => effects.step(subject, "drain"));
       await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, BELIEF_MS));
-      await this.#decommission(subject, step, effects, subject.serving.id);
+      await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
+      await this.#decommission(subject.serving.id);
     }
     await step.do("record", QUICK, async () => {
       await effects.step(subject, "record");
@@ -56,7 +80,36 @@ export class MigrationWorkflow extends WorkflowEntrypoint<ControlEnv, { id: stri
     });
   }
 
-  async #provision(subject: Subject, step: WorkflowStep, effects: Effects): Promise<void> {
+  async terminate(): Promise<void> {
+    const { subject, effects, step } = this;
+    this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
+    await step.do("withdraw", LONG, async () => {
+      await effects.step(subject, "commit");
+      return effects.commit(subject, null, this.#token);
+    });
+    const { serving } = subject;
+    if (serving) {
+      await step.do("retire", QUICK, () => effects.retire(serving));
+      await step.do("drain", QUICK, () => effects.step(subject, "drain"));
+      await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, BELIEF_MS));
+      await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
+      await this.#decommission(serving.id);
+    }
+    if (subject.spec.ports.tcp !== null) {
+      const request = effects.addressRun(subject);
+      const run = await step.do("address", QUICK, async () => (await effects.run(request)) as never);
+      await this.#ended(run as unknown as Run, request, "address");
+    }
+    await step.do("record", QUICK, async () => {
+      await effects.unplace(subject);
+      await effects.end(subject, null);
+      await effects.state(subject, "TERMINATED", "removed by its owner");
+      await effects.release(subject);
+    });
+  }
+
+  async #provision(): Promise<void> {
+    const { subject, effects, step } = this;
     const { migration, serving } = subject;
     const request = effects.placementRun(subject, migration.id, "provision", `${migration.id}:provision`);
     const run = await step.do("provision", QUICK, async () => {
@@ -66,34 +119,42 @@ export class MigrationWorkflow extends WorkflowEntrypoint<ControlEnv, { id: stri
       else await effects.state(subject, serving ? "MIGRATING" : "PROVISIONING", migration.decision.reason);
       return (await effects.run(request)) as never;
     });
-    const ended = await this.#ended(run as unknown as Run, request, "provision", step, effects);
+    const ended = await this.#ended(run as unknown as Run, request, "provision", this.#deadline());
     if (ended.status !== "succeeded") throw new Failed(`provisioning failed: ${ended.error ?? ended.status}`);
   }
 
-  async #verify(subject: Subject, step: WorkflowStep, effects: Effects, token: number): Promise<void> {
-    const { migration, spec } = subject;
-    const forced = migration.kind === "interruption" || migration.kind === "unhealthy";
+  async #verify(): Promise<void> {
+    const { subject, effects, step } = this;
     await step.do("verify", QUICK, () => effects.step(subject, "verify"));
-    const left = migration.decision.deadline ? Date.parse(migration.decision.deadline) - Date.now() - COMMIT_RESERVE_MS : VERIFY_MS;
-    const healthy = await step.do("probe", LONG, () => effects.verify(subject, Math.min(Math.max(left, 1_000), VERIFY_MS)));
-    if (healthy >= spec.health.healthyCount || (forced && healthy > 0)) return;
-    if (!forced) throw new Failed(`the new machine gave ${healthy} of ${spec.health.healthyCount} healthy answers in time`);
-    // The old machine is going: it leaves rotation, and requests are held by the router until a machine answers.
-    await step.do("withdraw", LONG, () => effects.commit(subject, null, token));
+    const deadline = this.#withdrawn ? null : this.#deadline();
+    const left = deadline === null ? VERIFY_MS : deadline - Date.now() - COMMIT_RESERVE_MS;
+    const healthy = await step.do("probe", LONG, () => effects.verify(subject, Math.min(Math.max(left, LEAST_WAIT_MS), VERIFY_MS)));
+    if (healthy >= subject.spec.health.healthyCount || (this.#forced && healthy > 0)) return;
+    if (!this.#forced || this.#withdrawn) throw new Failed(`the new machine gave ${healthy} of ${subject.spec.health.healthyCount} healthy answers in time`);
+    await this.#withdraw();
     const late = await step.do("probe-late", LONG, () => effects.verify(subject, VERIFY_MS));
     if (late === 0) throw new Failed("the new machine never gave a healthy answer");
   }
 
-  async #decommission(subject: Subject, step: WorkflowStep, effects: Effects, placement: string): Promise<void> {
+  /** When the machine that serves will be gone, in ms of the wall clock; null where it isn't known to go. */
+  #deadline(): number | null {
+    const { deadline } = this.subject.migration.decision;
+    return this.#forced && this.subject.serving && deadline ? Date.parse(deadline) : null;
+  }
+
+  /** The old machine leaves rotation: the router holds requests until a machine answers. */
+  async #withdraw(): Promise<void> {
+    await this.step.do("withdraw", LONG, () => this.effects.commit(this.subject, null, this.#token));
+    this.#withdrawn = true;
+  }
+
+  async #decommission(placement: string): Promise<void> {
+    const { subject, effects, step } = this;
     for (let attempt = 1; attempt <= DESTROYS; attempt += 1) {
-      const request = effects.placementRun(subject, placement, "decommission", `${subject.migration.id}:decommission:${placement}:${attempt}`);
-      const run = await step.do(`decommission-${attempt}`, QUICK, async () => {
-        if (subject.migration.kind !== "terminate") await effects.step(subject, "decommission");
-        return (await effects.run(request)) as never;
-      });
-      const ended = await this.#ended(run as unknown as Run, request, `decommission-${attempt}`, step, effects);
-      if (ended.status === "succeeded") {
-        await step.do(`gone-${attempt}`, QUICK, () => effects.gone(placement, "DESTROYED"));
+      const request = effects.placementRun(subject, placement, "decommission", `${subject.migration.id}:decommission:${placement}${attempt === 1 ? "" : `:${attempt}`}`);
+      const run = await step.do(`decommission-${attempt}`, QUICK, async () => (await effects.run(request)) as never);
+      if ((await this.#ended(run as unknown as Run, request, `decommission-${attempt}`)).status === "succeeded") {
+        await step.do("gone", QUICK, () => effects.gone(placement, "DESTROYED"));
         return;
       }
       await step.sleep(`before-decommission-${attempt + 1}`, attempt * 2_000);
@@ -101,66 +162,44 @@ export class MigrationWorkflow extends WorkflowEntrypoint<ControlEnv, { id: stri
     // What could not be destroyed is found by the orphan sweep; the move itself is done.
   }
 
-  /** Waits for a run's end: by its event, or by asking again where the event got lost. */
-  async #ended(run: Run, request: RunRequest, name: string, step: WorkflowStep, effects: Effects): Promise<Run> {
+  /** Waits for a run's end: by its event, or by asking again where the event got lost. Once `deadline` has passed, the old machine leaves rotation meanwhile. */
+  async #ended(run: Run, request: RunRequest, name: string, deadline: number | null = null): Promise<Run> {
     let present = run;
     for (let wait = 1; wait <= WAITS; wait += 1) {
       if (present.status !== "queued" && present.status !== "running") return present;
+      const left = deadline === null || this.#withdrawn ? WAIT_MS : Math.min(Math.max(deadline - Date.now(), LEAST_WAIT_MS), WAIT_MS);
       try {
-        const event = await step.waitForEvent<never>(`${name}-event-${wait}`, { type: request.step ?? "provision", timeout: WAIT });
+        const event = await this.step.waitForEvent<never>(`${name}-event-${wait}`, { type: request.step ?? "provision", timeout: left });
         const { run: told } = event.payload as unknown as RunEvent;
         if (told.id === present.id) return told;
       } catch {
         // Timed out: the run may have ended while nobody listened.
+        if (deadline !== null && !this.#withdrawn && Date.now() >= deadline) await this.#withdraw();
       }
-      present = (await step.do(`${name}-ask-${wait}`, QUICK, async () => ((await effects.delivered(present.id)) ?? (await effects.run(request))) as never)) as unknown as Run;
+      present = (await this.step.do(`${name}-ask-${wait}`, QUICK, async () => (await this.effects.present(this.subject, present.id, request)) as never)) as unknown as Run;
     }
     throw new Failed(`run ${present.id} has not ended`);
   }
 
-  async #compensate(subject: Subject, step: WorkflowStep, effects: Effects, error: string): Promise<void> {
+  async #compensate(error: string): Promise<void> {
+    const { subject, effects, step } = this;
     const { migration, serving } = subject;
     const request = effects.placementRun(subject, migration.id, "decommission", `${migration.id}:compensate`);
+    // Whatever the old machine still answers is better than nothing.
+    if (this.#withdrawn && serving) await step.do("restore", LONG, () => effects.commit(subject, serving, this.#token));
     try {
       const run = await step.do("compensate", QUICK, async () => (await effects.run(request)) as never);
-      await this.#ended(run as unknown as Run, request, "compensate", step, effects);
+      await this.#ended(run as unknown as Run, request, "compensate");
     } catch {
       // The automation service is away for long: the generation's stack is left to the orphan sweep, its number is never used again.
     }
     await step.do("compensated", QUICK, async () => {
       await effects.gone(migration.id, "FAILED");
       await effects.end(subject, error);
-      if (!serving) await effects.state(subject, "PENDING", error);
+      if (!serving) await effects.state(subject, "FAILED", error);
       else if (migration.kind === "interruption") await effects.state(subject, "INTERRUPTED", error);
       else if (migration.kind === "unhealthy") await effects.state(subject, "UNHEALTHY", error);
       else await effects.state(subject, "RUNNING", `it stays where it is: ${error}`);
-      await effects.release(subject);
-    });
-  }
-
-  async #terminate(subject: Subject, step: WorkflowStep, effects: Effects): Promise<void> {
-    const token = await step.do("reserve", QUICK, () => effects.reserve(subject));
-    await step.do("withdraw", LONG, async () => {
-      await effects.step(subject, "commit");
-      return effects.commit(subject, null, token);
-    });
-    const { serving } = subject;
-    if (serving) {
-      await step.do("retire", QUICK, () => effects.retire(serving));
-      await step.do("drain", QUICK, () => effects.step(subject, "drain"));
-      await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, BELIEF_MS));
-      await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
-      await this.#decommission(subject, step, effects, serving.id);
-    }
-    if (subject.spec.ports.tcp !== null) {
-      const request = effects.addressRun(subject);
-      const run = await step.do("address", QUICK, async () => (await effects.run(request)) as never);
-      await this.#ended(run as unknown as Run, request, "address", step, effects);
-    }
-    await step.do("record", QUICK, async () => {
-      await effects.unplace(subject);
-      await effects.end(subject, null);
-      await effects.state(subject, "TERMINATED", "removed by its owner");
       await effects.release(subject);
     });
   }

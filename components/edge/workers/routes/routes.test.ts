@@ -1,7 +1,8 @@
 import { env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { beforeEach, expect, test } from "vitest";
 import type { Change, Route } from "../shared/route";
-import type { RouteAuthority, RoutesEnv } from "./authority";
+import type { RoutesEnv } from "./authority";
+import type { RouteReplica } from "./replica";
 
 /** A tenant of its own for each test, with one workload and one replica. */
 let number = 0;
@@ -26,13 +27,13 @@ const change = (generation: number, ifVersion: number | null, fencingToken = gen
 
 /** Cuts the authority off from its replicas. */
 const partition = () =>
-  runInDurableObject(authority(), (instance: RouteAuthority) => {
+  runInDurableObject(authority(), (instance) => {
     const cut = { idFromName: () => "cut", get: () => ({ apply: () => Promise.reject(new Error("no route to the replica")) }) };
-    (instance as unknown as { env: RoutesEnv }).env = { ...(instance as unknown as { env: RoutesEnv }).env, REPLICAS: cut as never };
+    const open = instance as unknown as { env: RoutesEnv };
+    open.env = { ...open.env, REPLICAS: cut as never };
   });
 /** Lets every lease that the authority granted end after `ms`. */
-const shorten = (ms: number) =>
-  runInDurableObject(authority(), (_, state) => void state.storage.sql.exec("update leases set until = ?", Date.now() + ms));
+const shorten = (ms: number) => runInDurableObject(authority(), (_, state) => void state.storage.sql.exec("update leases set until = ?", Date.now() + ms));
 
 test("versions grow by one, and a commit that follows an old version is refused", async () => {
   const acme = authority();
@@ -89,10 +90,10 @@ test("a replica without its lease and without its authority answers nothing rath
   await weur.lookup(label, false);
   const asked = await runInDurableObject(weur, async (instance) => {
     const cut = { idFromName: () => "cut", get: () => ({ grant: () => Promise.reject(new Error("no route to the authority")) }) };
-    const open = instance as unknown as { env: RoutesEnv };
-    open.env = { ...open.env, AUTHORITIES: cut as never };
-    const within = await instance.lookup(label, false);
-    const after = await instance.lookup(label, true).catch((error: Error) => error.message);
+    const open = instance as unknown as RouteReplica & { env: RoutesEnv };
+    (open as { env: RoutesEnv }).env = { ...open.env, AUTHORITIES: cut as never };
+    const within = await open.lookup(label, false);
+    const after = await open.lookup(label, true).catch((error: Error) => error.message);
     return { within: within?.version, after };
   });
   expect(asked).toEqual({ within: 1, after: "no route to the authority" });

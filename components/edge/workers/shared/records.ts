@@ -81,10 +81,13 @@ export async function migrationRow(db: D1Database, id: string): Promise<Migratio
   return db.prepare("select * from migrations where id = ?").bind(id).first<MigrationRow>();
 }
 
-/** A change of state with its reason, and its event; the same state and reason twice is one. */
+/** A change of state with its reason, and its event; the same state and reason twice is one. A workload that is being removed only ends. */
 export async function setState(db: D1Database, workload: string, state: WorkloadState, reason: string): Promise<void> {
   const now = new Date().toISOString();
-  const changed = await db.prepare("update workloads set state = ?, reason = ?, updated_at = ? where id = ? and (state <> ? or reason <> ?)").bind(state, reason, now, workload, state, reason).run();
+  const changed = await db
+    .prepare("update workloads set state = ?1, reason = ?2, updated_at = ?3 where id = ?4 and (state <> ?1 or reason <> ?2) and (state <> 'STOPPING' or ?1 = 'TERMINATED')")
+    .bind(state, reason, now, workload)
+    .run();
   if (changed.meta.changes > 0) await db.prepare("insert into events (workload, state, reason, at) values (?, ?, ?, ?)").bind(workload, state, reason, now).run();
 }
 

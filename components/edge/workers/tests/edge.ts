@@ -36,7 +36,14 @@ export class TestEdge {
     await edge.#miniflare.ready;
     await edge.#signIn();
     await edge.call("PUT", "/tenants/acme", tenant("acme"));
-    await edge.call("PUT", "/prices", book(MARKET_NOW, Object.entries(PRICES).map(([cloud, price]) => quote(offer(cloud as OfferRef["cloud"]), price))));
+    await edge.call(
+      "PUT",
+      "/prices",
+      book(
+        MARKET_NOW,
+        Object.entries(PRICES).map(([cloud, price]) => quote(offer(cloud as OfferRef["cloud"]), price)),
+      ),
+    );
     return edge;
   }
 

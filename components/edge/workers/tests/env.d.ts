@@ -1,3 +1,4 @@
+/// <reference types="@cloudflare/vitest-pool-workers/types" />
 /** The bindings of the object tests (vitest.config.ts). */
 declare namespace Cloudflare {
   interface Env {

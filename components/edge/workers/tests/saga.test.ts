@@ -110,3 +110,18 @@ test("a saga that was cut off by a restart is woken by the reconciler and finish
   expect(await (await edge.fetch("cut-acme.workloads", "/")).json()).toEqual({ machine: "cut-acme-2" });
   expect(edge.automation.operations.filter((one) => one.includes(".cut."))).toEqual(["up placement.acme.cut.1", "up placement.acme.cut.2", "destroy placement.acme.cut.1"]);
 });
+
+test("a workload that is removed while it moves is taken down when the move has ended", async () => {
+  const workload = await edge.serving("left-acme");
+  const { id } = await edge.move(workload, "azure");
+  expect((await edge.call<Workload>("DELETE", "/workloads/left-acme")).state).toBe("STOPPING");
+  expect((await edge.ended(id)).status).toBe("succeeded");
+  await edge.until("the end", async () => (await edge.call<Workload>("GET", "/workloads/left-acme")).state === "TERMINATED");
+  expect(edge.automation.operations.filter((one) => one.includes(".left."))).toEqual([
+    "up placement.acme.left.1",
+    "up placement.acme.left.2",
+    "destroy placement.acme.left.1",
+    "destroy placement.acme.left.2",
+  ]);
+  expect(await states("left-acme")).toEqual(["PENDING", "PROVISIONING", "RUNNING", "MIGRATING", "STOPPING", "TERMINATED"]);
+});

@@ -183,8 +183,7 @@ class Relay {
     const begun = Date.now();
     const limit = begun + Math.min(QUIET_AT_LEAST_MS + graceMs * QUIET_SHARE, QUIET_AT_MOST_MS);
     this.#heardAt = begun;
-    while (!this.lost && !this.ended && Date.now() - this.#heardAt < QUIET_MS && Date.now() < limit)
-      await new Promise((resolve) => setTimeout(resolve, QUIET_MS / 5));
+    while (!this.lost && !this.ended && Date.now() - this.#heardAt < QUIET_MS && Date.now() < limit) await new Promise((resolve) => setTimeout(resolve, QUIET_MS / 5));
   }
 
   /** Asks the machine to close and waits until it has, or for {@link CLOSE_MS}. */

@@ -1,16 +1,28 @@
 /** A decision becomes a migration: lease first, then its rows, then its saga. */
-import { originOf, placementId, tcpOriginOf } from "../shared/ids";
-import { ProblemError } from "../shared/problem";
-import { type MigrationRow, migrationOf, migrationRow, type WorkloadRow } from "../shared/records";
-import type { Decision, Migration, Placement, WorkloadSpec } from "../shared/wire";
-import { type ApiEnv, prices } from "./env";
+import type { PriceEngine } from "../control/prices";
+import { originOf, placementId, tcpOriginOf } from "./ids";
+import { ProblemError } from "./problem";
+import { type MigrationRow, migrationOf, migrationRow, type WorkloadRow } from "./records";
+import type { Decision, Migration, Placement, Tenant, WorkloadSpec } from "./wire";
+
+export interface DecisionEnv {
+  PRICES: DurableObjectNamespace;
+  MIGRATIONS: Workflow<{ id: string }>;
+  DB: D1Database;
+  ZONE: string;
+}
 
 const TITLES = { "lease-held": "The workload is moving already", "stale-decision": "The decision is out of date", "price-moved": "The price has moved" };
 
+export function prices(env: Pick<DecisionEnv, "PRICES">): PriceEngine {
+  return env.PRICES.get(env.PRICES.idFromName("market")) as unknown as PriceEngine;
+}
+
 /** Authorises the decision and starts its saga. The same decision twice is one migration. Throws 409 problems. */
-export async function propose(env: ApiEnv, row: WorkloadRow, decision: Decision): Promise<Migration> {
+export async function propose(env: DecisionEnv, row: WorkloadRow, decision: Decision): Promise<Migration> {
   const twin = await env.DB.prepare("select * from migrations where workload = ? and json_extract(decision, '$.id') = ?").bind(row.id, decision.id).first<MigrationRow>();
   if (twin) return migrationOf(twin);
+  if (row.active_migration !== null) throw new ProblemError(409, "lease-held", TITLES["lease-held"], `${row.active_migration} is at work on ${row.id}; wait for its end`);
   if (decision.kind !== "terminate" && (row.state === "STOPPING" || row.state === "TERMINATED")) throw new ProblemError(409, "stopping", "The workload is being removed", row.id);
   if (decision.kind === "deploy" ? row.placement !== null : decision.fromPlacement !== row.placement)
     throw new ProblemError(409, "stale-decision", TITLES["stale-decision"], `${row.id} now runs as ${row.placement ?? "nothing"}, not as ${decision.fromPlacement ?? "nothing"}`);
@@ -39,7 +51,7 @@ async function nextGeneration(db: D1Database, workload: string): Promise<number>
   return row.generation;
 }
 
-async function store(env: ApiEnv, row: WorkloadRow, decision: Decision, id: string, generation: number, token: number): Promise<void> {
+async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id: string, generation: number, token: number): Promise<void> {
   const now = new Date().toISOString();
   const statements = [
     env.DB.prepare("insert into migrations values (?, ?, ?, ?, ?, 'reserve', 'running', ?, ?, ?, null, null, ?, null)").bind(
@@ -75,4 +87,22 @@ async function store(env: ApiEnv, row: WorkloadRow, decision: Decision, id: stri
     statements.push(env.DB.prepare("insert into placements values (?, ?, ?, ?, ?, ?)").bind(id, row.id, row.tenant, generation, placement.state, JSON.stringify(placement)));
   }
   await env.DB.batch(statements);
+}
+
+/** Begins to take down a workload that its owner has removed; null while a migration is still at work on it, whose end begins it then. */
+export async function terminate(env: DecisionEnv, row: WorkloadRow): Promise<Migration | null> {
+  if (row.active_migration !== null) return null;
+  const tenant = await env.DB.prepare("select document from tenants where id = ?").bind(row.tenant).first<{ document: string }>();
+  if (!tenant) throw new ProblemError(404, "not-found", "No such tenant", row.tenant);
+  return propose(env, row, {
+    id: `decision-terminate-${row.id}-${row.generation}`,
+    workload: row.id,
+    kind: "terminate",
+    offer: null,
+    fromPlacement: row.placement,
+    boundaryDigest: (JSON.parse(tenant.document) as Tenant).boundaryDigest,
+    evidence: null,
+    reason: "removed by its owner",
+    deadline: null,
+  });
 }
