@@ -46,7 +46,7 @@ class Engine:
         document: dict[str, Any] = {
             "name": "spotlane",
             "main": f"{root / 'stacks'}{os.sep}",
-            "stackConfigDir": str(self._config),
+            "stackConfigDir": os.path.relpath(self._config, project),
             "runtime": {"name": "python"},
         }
         if python.is_dir():

@@ -60,9 +60,11 @@ def same(one: Any, other: Any) -> bool:
             return _json(one) is not None and _json(one) == _json(other)
         if one.startswith("/") and other.startswith("/"):
             return one.casefold() == other.casefold()
-        return one.startswith("https://") and other.startswith("https://") and _resource_path(one) == _resource_path(other)
+        return _is_link(one) and _is_link(other) and _resource_path(one) == _resource_path(other)
     if _empty(one) and _empty(other):
         return True
+    if isinstance(one, list) and isinstance(other, Mapping) and all(isinstance(item, str) for item in one):
+        return sorted(item.casefold() for item in one) == sorted(str(key).casefold() for key in other)  # azure-native: a set of ids that ARM shows as a map
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return all(same(one.get(name), other.get(name)) for name in set(one) | set(other))
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
@@ -105,10 +107,14 @@ def _json(text: str) -> Any:
         return None
 
 
-def _resource_path(url: str) -> str:
-    """``https://compute.googleapis.com/compute/v1/projects/p/…`` and ``https://www.googleapis.com/compute/v1/projects/p/…`` name one resource."""
-    _, found, rest = url.partition("/projects/")
-    return rest if found else url
+def _is_link(text: str) -> bool:
+    return text.startswith(("https://", "projects/"))
+
+
+def _resource_path(link: str) -> str:
+    """``https://www.googleapis.com/compute/v1/projects/p/…``, the same under another host, and ``projects/p/…`` name one resource."""
+    _, found, rest = link.partition("projects/")
+    return rest if found else link
 
 
 def _step(path: str, name: str) -> str:

@@ -68,9 +68,13 @@ class PartlyMade(CloudFault):
         super().__init__(message)
 
 
-def refused_by_proxy(document: Any) -> str | None:
-    """What the inline proxy says in a denial: problem details (RFC 9457) with ``findings``, or None if it isn't one."""
-    if not isinstance(document, dict) or not str(document.get("type", "")).startswith("https://spotlane.dev/problems/"):
-        return None
-    findings = [f"{finding.get('rule')}: {finding.get('message')}" for finding in document.get("findings") or [] if isinstance(finding, dict)]
-    return "; ".join(findings) or str(document.get("detail") or document.get("title") or "no reason given")
+_BOUNDARY = "Spotlane boundary ["
+"""How the inline proxy's refusals begin, in whatever form of the vendor's they come."""
+
+
+def of_status(status: int, message: str, code: str = "") -> CloudFault:
+    """The fault of an HTTP answer of ``status`` (400 and above)."""
+    if _BOUNDARY in message:
+        return Denied(f"refused by the inline proxy: {message[message.index(_BOUNDARY) :]}", code)
+    kinds: dict[int, type[CloudFault]] = {401: Denied, 403: Denied, 404: NotFound, 409: Conflict, 410: NotFound}
+    return kinds.get(status, Rejected)(message, code)

@@ -59,7 +59,7 @@ class AwsConnection:
     def handler(self, token: str) -> Handler | None:
         """The handler of a type."""
         kind = HANDLERS.get(token)
-        return None if kind is None else kind(self._session)  # type: ignore[return-value]  # every subclass in HANDLERS has create and delete
+        return None if kind is None else kind(self._session)
 
     def invoke(self, token: str, arguments: Props) -> Props:
         """A function's result."""

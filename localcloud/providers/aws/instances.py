@@ -153,7 +153,7 @@ class Instance(AwsHandler):
             ask(ec2.modify_instance_attribute, InstanceId=id, DisableApiTermination={"Value": new.get("disableApiTermination", False)})
         if "metadataOptions" in changed and new.get("metadataOptions"):
             ask(ec2.modify_instance_metadata_options, InstanceId=id, **parameters(_input(ec2, "ModifyInstanceMetadataOptions"), new["metadataOptions"]))
-        stopped = {}
+        stopped: dict[str, Any] = {}
         if "instanceType" in changed and new.get("instanceType"):
             stopped["InstanceType"] = {"Value": new["instanceType"]}
         if {"userData", "userDataBase64"} & changed:
@@ -239,11 +239,11 @@ def _input(ec2: Any, operation: str) -> Any:
     return ec2.meta.service_model.operation_model(operation).input_shape
 
 
-def _user_data(inputs: Props) -> str:
-    """As text: botocore encodes a RunInstances' user data by itself."""
+def _user_data(inputs: Props) -> bytes:
+    """Not encoded: botocore does it for these calls."""
     if inputs.get("userDataBase64"):
-        return base64.b64decode(inputs["userDataBase64"]).decode("utf-8", "surrogateescape")
-    return str(inputs.get("userData") or "")
+        return base64.b64decode(inputs["userDataBase64"])
+    return str(inputs.get("userData") or "").encode()
 
 
 def _disks(shape: Any, inputs: Props) -> list[dict[str, Any]]:

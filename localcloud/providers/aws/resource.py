@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from localcloud.providers.ports import Call, Made
 from localcloud.providers.values import Props
 
 
-class AwsHandler:
+class AwsHandler(ABC):
     """Subclasses say what they take (``fields``) and implement ``create``, ``read``, ``change`` and ``delete``."""
 
     FIELDS: ClassVar[str] = ""
@@ -28,11 +29,19 @@ class AwsHandler:
         common = ({"region"} if self.REGIONAL else set()) | ({"tags"} if self.TAGGED else set())
         return frozenset(self.FIELDS.split()) | common
 
+    @abstractmethod
+    def create(self, call: Call, inputs: Props) -> Made:
+        """Makes the object and waits until it is usable."""
+
+    @abstractmethod
     def read(self, call: Call, id: str, known: Props) -> Made | None:
         """The object as it is now."""
-        raise NotImplementedError
 
-    def change(self, call: Call, id: str, known: Props, old: Props, new: Props) -> None:
+    @abstractmethod
+    def delete(self, call: Call, id: str, known: Props) -> None:
+        """Removes the object; one that is gone already is no error."""
+
+    def change(self, call: Call, id: str, known: Props, old: Props, new: Props) -> None:  # noqa: B027  # many types have nothing but tags to change
         """Carries out the difference between two inputs, tags aside."""
 
     def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -15,7 +14,7 @@ import botocore.exceptions
 import botocore.session
 from botocore.config import Config
 
-from localcloud.providers.faults import CloudFault, Conflict, Denied, NotFound, Rejected, Unreachable, refused_by_proxy
+from localcloud.providers.faults import CloudFault, Conflict, Denied, NotFound, Rejected, Unreachable, of_status
 from localcloud.providers.ports import ProviderSettings
 from localcloud.providers.values import Props
 
@@ -66,7 +65,7 @@ class Clients:
             endpoint = next((url for pattern, url in settings.upstreams.items() if fnmatch(f"{service}.{region}.amazonaws.com", pattern)), None)
             if endpoint is None:
                 raise Unreachable(f"no upstream for {service}.{region}.amazonaws.com and no inline proxy; every call to a cloud goes through the proxy")
-        client = self._session.create_client(
+        client: Any = self._session.create_client(
             service,
             region_name=region,
             aws_access_key_id=credentials.key,
@@ -76,7 +75,6 @@ class Clients:
             verify=str(settings.ca_file) if settings.proxy_url else True,
             config=Config(**options),
         )
-        client.meta.events.register("before-parse", _see_denial)
         return client
 
     def assume(self, role: str, external_id: str | None, session_name: str, region: str, base: Credentials) -> Credentials:
@@ -174,6 +172,8 @@ def fault(error: botocore.exceptions.ClientError) -> CloudFault:
     """AWS's error as ours, by its code (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html)."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     text = f"{error.response.get('Error', {}).get('Message', '') or error} ({error.operation_name})"
+    if "Spotlane boundary" in text:
+        return of_status(403, text, code)
     if code == "403" or any(word in code for word in _REFUSED):
         return Denied(text, code)
     if any(word in code for word in _GONE) and not code.startswith("MalformedPolicy"):
@@ -181,15 +181,3 @@ def fault(error: botocore.exceptions.ClientError) -> CloudFault:
     if any(word in code for word in _TAKEN):
         return Conflict(text, code)
     return Rejected(text, code)
-
-
-def _see_denial(response_dict: Mapping[str, Any], **_: Any) -> None:
-    """The inline proxy answers with problem details whatever the service's protocol; no AWS parser knows them."""
-    if response_dict["status_code"] < 400 or "json" not in str(response_dict["headers"].get("content-type", "")):
-        return
-    try:
-        reason = refused_by_proxy(json.loads(response_dict["body"]))
-    except ValueError:
-        return
-    if reason is not None:
-        raise Denied(f"refused by the inline proxy: {reason}", "Denied")

@@ -1,169 +1,99 @@
-"""The azure-native provider: resources become calls of Azure Resource Manager (https://learn.microsoft.com/azure/azure-resource-manager/)."""
+"""The ``azure-native`` package: one handler for every type of the table."""
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Mapping
-from typing import Any
-
-import httpx
-
-from localcloud.providers.azure.types import TYPES, ArmType, body_of, outputs_of
-from localcloud.providers.faults import CloudFault, Conflict, Denied, NotFound, Rejected, Unsupported, refused_by_proxy
+from localcloud.providers.azure.arm import Arm
+from localcloud.providers.azure.bodies import body, outputs, parameters_of, resource_id
+from localcloud.providers.azure.types import TYPES, ArmType
+from localcloud.providers.faults import Conflict, Rejected, Unsupported
 from localcloud.providers.ports import Call, Handler, Made, ProviderSettings
-from localcloud.providers.rest import Rest, overlaid
+from localcloud.providers.rest import Rest
+from localcloud.providers.schema import Schemas
 from localcloud.providers.values import Props
 
-_DONE = {"Succeeded", "Failed", "Canceled"}
-_CLIENT_CONFIG = "azure-native:authorization:getClientConfig"
 
+class ArmHandler:
+    """One ARM type. A PUT is both creation and update."""
 
-class AzurePackage:
-    """The package."""
+    fields: frozenset[str] | None = None
 
-    package = "azure-native"
+    def __init__(self, arm: Arm, schemas: Schemas, token: str) -> None:
+        self._arm = arm
+        self._schemas = schemas
+        self._token = token
+        self._kind: ArmType = TYPES[token]
 
-    def __init__(self, settings: ProviderSettings) -> None:
-        self._settings = settings
+    def create(self, call: Call, inputs: Props) -> Made:
+        if "{subscription}" in self._kind.path and not self._arm.subscription:
+            raise Rejected("the provider has no subscription: set subscriptionId of azure-native or ARM_SUBSCRIPTION_ID")
+        id = resource_id(self._kind, self._arm.subscription, inputs)
+        # As azure-native: a PUT would silently take over what another made.
+        if not call.resumed and self._arm.get(id, self._kind.version) is not None:
+            raise Conflict(f"cannot create already existing resource {id}; import it or choose another name", "Exists")
+        document = self._arm.put(call, id, self._kind.version, body(self._schemas, self._token, self._kind, inputs))
+        return Made(str(document.get("id") or id), outputs(self._token, self._kind, document))
 
-    @property
-    def types(self) -> frozenset[str]:
-        """The resource types that it can make."""
-        return frozenset(TYPES)
+    def read(self, call: Call, id: str, known: Props) -> Made | None:
+        document = self._arm.get(id, self._kind.version)
+        if document is None:
+            return None
+        state = outputs(self._token, self._kind, document)
+        # At an import, nothing but the id tells the resource's group and names.
+        return Made(str(document.get("id") or id), state if known else {**parameters_of(self._kind, id), **state})
 
-    def connect(self, config: Props) -> AzureConnection:
-        """A connection with a provider's config."""
-        return AzureConnection(self._settings, config)
+    def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:
+        document = body(self._schemas, self._token, self._kind, new)
+        unset = [name for name in self._kind.embedded if name not in new]
+        if unset and (current := self._arm.get(id, self._kind.version)) is not None:
+            there = current.get("properties") or {}
+            document.setdefault("properties", {}).update({name: there[name] for name in unset if there.get(name)})
+        return outputs(self._token, self._kind, self._arm.put(call, id, self._kind.version, document))
+
+    def delete(self, call: Call, id: str, known: Props) -> None:
+        self._arm.delete(call, id, self._kind.version)
 
 
 class AzureConnection:
-    """One subscription's API."""
+    """One configuration of the provider."""
 
-    def __init__(self, settings: ProviderSettings, config: Props) -> None:
-        self.subscription = str(config.get("subscriptionId") or os.environ.get("ARM_SUBSCRIPTION_ID") or "")
-        self.location = config.get("location")
-        token = str(config.get("oidcToken") or os.environ.get("ARM_ACCESS_TOKEN") or "local")
-        self.rest = Rest(settings, "https://management.azure.com", fault_of, {"authorization": f"Bearer {token}"})
+    def __init__(self, arm: Arm, schemas: Schemas) -> None:
+        self._arm = arm
+        self._schemas = schemas
 
     def prepare(self, token: str, inputs: Props) -> Props:
-        """The inputs; a location that isn't given is the provider's or, in ARM itself, the group's."""
+        """The provider's ``location`` goes to located resources that name none."""
+        kind = TYPES.get(token)
+        if kind is not None and kind.located and self._arm.location and inputs.get("location") is None:
+            return {**inputs, "location": self._arm.location}
         return inputs
 
     def places(self, token: str, inputs: Props) -> Props:
-        """The location, for types that have one."""
-        return {"location": inputs["location"]} if inputs.get("location") else {}
+        """None: an ARM id says where a resource is."""
+        return {}
 
     def handler(self, token: str) -> Handler | None:
-        """The handler of a resource type."""
-        return ResourceHandler(self, TYPES[token]) if token in TYPES else None
+        """The handler of a type."""
+        return ArmHandler(self._arm, self._schemas, token) if token in TYPES else None
 
     def invoke(self, token: str, arguments: Props) -> Props:
-        """The provider's own configuration."""
-        if token == _CLIENT_CONFIG:
-            return {"subscriptionId": self.subscription, "tenantId": os.environ.get("ARM_TENANT_ID", ""), "clientId": os.environ.get("ARM_CLIENT_ID", "")}
-        raise Unsupported(f"the local cloud has no function {token}; it has {_CLIENT_CONFIG}")
+        """A function's result."""
+        if token == "azure-native:authorization:getClientConfig":
+            config = self._arm.config
+            names = {"clientId": "clientId", "objectId": "objectId", "tenantId": "tenantId"}
+            return {**{name: str(config.get(key) or "00000000-0000-0000-0000-000000000000") for name, key in names.items()}, "subscriptionId": self._arm.subscription}
+        raise Unsupported(f"{token}: the local cloud doesn't have this function; of azure-native it has azure-native:authorization:getClientConfig")
 
 
-class ResourceHandler:
-    """One ARM type."""
+class AzurePackage:
+    """Makes connections."""
 
-    fields = None
+    package = "azure-native"
+    types = frozenset(TYPES)
 
-    def __init__(self, connection: AzureConnection, kind: ArmType) -> None:
-        self._connection = connection
-        self._kind = kind
+    def __init__(self, settings: ProviderSettings) -> None:
+        self._rest = Rest(settings)
+        self._schemas = Schemas(self.package)
 
-    def create(self, call: Call, inputs: Props) -> Made:
-        """PUTs the resource and waits for its operation."""
-        path = self._path(inputs)
-        answer = self._put(call, path, inputs)
-        return Made(str(answer.get("id") or path), self._outputs(inputs, answer))
-
-    def read(self, call: Call, id: str, known: Props) -> Made | None:
-        """The resource as it is now."""
-        try:
-            answer = self._connection.rest.call("GET", id, params={"api-version": self._kind.version})
-        except NotFound:
-            return None
-        found = outputs_of(self._kind, answer)
-        path_parts = self._parts(id)
-        declared = {name: value for name, value in known.items() if name not in self._kind.parents}
-        return Made(id, {**found, **overlaid(declared, _as_declared(found, declared)), **path_parts})
-
-    def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:
-        """PUTs the resource anew."""
-        return self._outputs(new, self._put(call, id, new))
-
-    def delete(self, call: Call, id: str, known: Props) -> None:
-        """Removes the resource and waits for its operation."""
-        try:
-            answer = self._connection.rest.send("DELETE", id, params={"api-version": self._kind.version})
-        except NotFound:
-            return
-        self._wait(call, answer)
-
-    def _path(self, inputs: Props) -> str:
-        if "{subscription}" in self._kind.path and not self._connection.subscription:
-            raise Rejected("the provider has no subscriptionId; set it on the provider or in ARM_SUBSCRIPTION_ID")
-        return self._kind.path.format(**{**inputs, "subscription": self._connection.subscription})
-
-    def _parts(self, id: str) -> Props:
-        """The inputs that stand in an id's path."""
-        pattern = re.sub(r"\\\{(\w+)\\\}", lambda match: f"(?P<{match.group(1)}>.+?)", re.escape(self._kind.path)) + "$"
-        match = re.match(pattern, id, re.IGNORECASE)
-        return {name: value for name, value in match.groupdict().items() if name != "subscription"} if match else {}
-
-    def _put(self, call: Call, path: str, inputs: Props) -> dict[str, Any]:
-        call.check()
-        rest, version = self._connection.rest, {"api-version": self._kind.version}
-        self._wait(call, rest.send("PUT", path, params=version, json=body_of(self._kind, inputs)))
-        answer: dict[str, Any] = rest.call("GET", path, params=version)
-        return answer
-
-    def _wait(self, call: Call, answer: httpx.Response) -> None:
-        """Waits for a long-running operation (``Azure-AsyncOperation``). Raises the operation's own error."""
-        monitor = answer.headers.get("azure-asyncoperation")
-        if not monitor:
-            return
-        last: dict[str, Any] = {}
-
-        def done() -> bool:
-            last.update(self._connection.rest.call("GET", monitor))
-            return last.get("status") in _DONE
-
-        call.poll(done)
-        if last["status"] != "Succeeded":
-            error = last.get("error") or {}
-            raise Rejected(f"{error.get('code', last['status'])}: {error.get('message', 'the operation failed')}", str(error.get("code", "")))
-
-    def _outputs(self, inputs: Props, answer: Mapping[str, Any]) -> Props:
-        found = outputs_of(self._kind, answer)
-        merged = {**inputs, **{name: value for name, value in found.items() if name != "id"}}
-        if self._kind.shaped(dict(inputs)).get("identity") is not inputs.get("identity"):
-            merged["identity"] = found.get("identity")
-        return {**merged, "azureApiVersion": self._kind.version}
-
-
-def _as_declared(found: Props, declared: Props) -> Props:
-    """What the cloud says in the form of the inputs: identities as a list, write-only parts as they were declared."""
-    result = dict(found)
-    identity, mine = result.get("identity"), declared.get("identity")
-    if isinstance(identity, Mapping) and isinstance(mine, Mapping) and isinstance(mine.get("userAssignedIdentities"), list):
-        result["identity"] = {**identity, "userAssignedIdentities": list(identity.get("userAssignedIdentities") or {})}
-    return result
-
-
-def fault_of(answer: httpx.Response) -> CloudFault:
-    """ARM's errors as ours: ``{"error": {"code", "message"}}``."""
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    where = f"{answer.request.method} {answer.request.url.path}"
-    if refusal := refused_by_proxy(document):
-        return Denied(f"{where}: {refusal}", "proxy")
-    error = (document.get("error") if isinstance(document, dict) else None) or {"code": str(answer.status_code), "message": answer.text[:300]}
-    code = str(error.get("code"))
-    kind = {404: NotFound, 409: Conflict, 401: Denied, 403: Denied}.get(answer.status_code, Rejected)
-    return kind(f"{where}: {code}: {error.get('message')}", code)
+    def connect(self, config: Props) -> AzureConnection:
+        """A connection with a provider's config."""
+        return AzureConnection(Arm(self._rest, config), self._schemas)

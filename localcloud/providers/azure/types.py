@@ -1,150 +1,90 @@
-"""The ARM types that the local cloud makes: where each stands, at which API version, and how its properties nest on the wire.
+"""The ARM types in use: where each lives, its API version (that of pulumi-azure-native 3), and which inputs stand beside ``properties``.
 
-azure-native flattens a resource's ``properties`` into its inputs; here they are put back. API versions are those of azure-native 3.29's default modules
-(https://learn.microsoft.com/rest/api/azure/).
+Versions and paths: the docstrings of the installed SDK ("Uses Azure REST API version …", "Import").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from localcloud.providers.values import Props
+_TOP = frozenset({"location", "tags", "zones", "sku", "identity", "plan", "extendedLocation", "managedBy", "kind", "placement"})
+"""Fields of a resource that stand beside ``properties`` (https://learn.microsoft.com/azure/azure-resource-manager/management/resource-providers-and-types)."""
 
-_TOP = frozenset({"location", "tags", "zones", "identity", "sku", "plan", "kind", "extendedLocation"})
+_GROUP = "/subscriptions/{subscription}/resourceGroups/{resourceGroupName}"
 
 
 @dataclass(frozen=True)
 class ArmType:
-    """``path`` is formatted with the inputs and ``subscription``; ``parents`` are inputs that stand in the path only."""
+    """``path`` with its inputs in braces; ``whole`` takes ``properties`` as one input; ``renamed`` maps an input to its name under ``properties``.
+
+    ``embedded`` are children that a PUT without them would remove, though they may be resources of their own.
+    """
 
     path: str
     version: str
-    parents: tuple[str, ...]
-    children: frozenset[str] = frozenset()
-    """Properties whose objects are resources themselves: ``{name, id, properties: {…}}``."""
-    renamed: Mapping[str, str] = field(default_factory=dict)
-    """Inputs that are called otherwise on the wire."""
     whole: bool = False
-    """The inputs are the body as they are (``properties`` is one of them)."""
-    shaped: Callable[[dict[str, Any]], dict[str, Any]] = field(default=lambda body: body)
+    renamed: dict[str, str] = field(default_factory=dict)
+    embedded: tuple[str, ...] = ()
+    located: bool = False
+    top: frozenset[str] = _TOP
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The inputs that the path is made of."""
+        return tuple(part.split("}")[0] for part in self.path.split("{")[1:] if not part.startswith("subscription}"))
 
 
-_GROUP = "/subscriptions/{subscription}/resourceGroups/{resourceGroupName}"
-_NETWORK = f"{_GROUP}/providers/Microsoft.Network"
-
-
-def _identities(body: dict[str, Any]) -> dict[str, Any]:
-    """The list of identities as ARM's map of id to an empty object."""
-    given = (body.get("identity") or {}).get("userAssignedIdentities")
-    if isinstance(given, list):
-        body["identity"] = {**body["identity"], "userAssignedIdentities": {one: {} for one in given}}
-    return body
+def _network(collection: str, name: str, *embedded: str) -> ArmType:
+    return ArmType(f"{_GROUP}/providers/Microsoft.Network/{collection}/{{{name}}}", "2024-05-01", embedded=embedded, located=True)
 
 
 TYPES: dict[str, ArmType] = {
-    "azure-native:subscription:Alias": ArmType("/providers/Microsoft.Subscription/aliases/{aliasName}", "2021-10-01", ("aliasName",), whole=True),
+    "azure-native:subscription:Alias": ArmType("/providers/Microsoft.Subscription/aliases/{aliasName}", "2024-08-01-preview", whole=True),
     "azure-native:authorization:PolicyAssignment": ArmType(
-        "{scope}/providers/Microsoft.Authorization/policyAssignments/{policyAssignmentName}", "2025-01-01", ("scope", "policyAssignmentName")
+        "/{scope}/providers/Microsoft.Authorization/policyAssignments/{policyAssignmentName}", "2025-01-01", top=frozenset({"location", "identity"})
     ),
     "azure-native:authorization:PolicyDefinition": ArmType(
-        "/subscriptions/{subscription}/providers/Microsoft.Authorization/policyDefinitions/{policyDefinitionName}", "2025-01-01", ("policyDefinitionName",)
+        "/subscriptions/{subscription}/providers/Microsoft.Authorization/policyDefinitions/{policyDefinitionName}", "2025-01-01", top=frozenset()
     ),
     "azure-native:authorization:RoleDefinition": ArmType(
-        "{scope}/providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionId}",
-        "2022-05-01-preview",
-        ("scope", "roleDefinitionId"),
-        renamed={"roleType": "type"},
+        "/{scope}/providers/Microsoft.Authorization/roleDefinitions/{roleDefinitionId}", "2022-05-01-preview", renamed={"roleType": "type"}, top=frozenset()
     ),
     "azure-native:authorization:RoleAssignment": ArmType(
-        "{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}", "2022-04-01", ("scope", "roleAssignmentName")
+        "/{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}", "2022-04-01", top=frozenset()
     ),
-    "azure-native:resources:ResourceGroup": ArmType(_GROUP, "2024-11-01", ("resourceGroupName",)),
-    "azure-native:network:VirtualNetwork": ArmType(
-        f"{_NETWORK}/virtualNetworks/{{virtualNetworkName}}", "2024-05-01", ("resourceGroupName", "virtualNetworkName"), frozenset({"subnets"})
-    ),
+    "azure-native:resources:ResourceGroup": ArmType("/subscriptions/{subscription}/resourceGroups/{resourceGroupName}", "2024-03-01", located=True),
+    "azure-native:network:VirtualNetwork": _network("virtualNetworks", "virtualNetworkName", "subnets", "virtualNetworkPeerings"),
     "azure-native:network:Subnet": ArmType(
-        f"{_NETWORK}/virtualNetworks/{{virtualNetworkName}}/subnets/{{subnetName}}",
-        "2024-05-01",
-        ("resourceGroupName", "virtualNetworkName", "subnetName"),
-        frozenset({"networkSecurityGroup", "routeTable"}),
+        f"{_GROUP}/providers/Microsoft.Network/virtualNetworks/{{virtualNetworkName}}/subnets/{{subnetName}}", "2024-05-01", top=frozenset({"name", "type", "id"})
     ),
-    "azure-native:network:NetworkSecurityGroup": ArmType(
-        f"{_NETWORK}/networkSecurityGroups/{{networkSecurityGroupName}}",
-        "2024-05-01",
-        ("resourceGroupName", "networkSecurityGroupName"),
-        frozenset({"securityRules"}),
-    ),
-    "azure-native:network:PublicIPAddress": ArmType(
-        f"{_NETWORK}/publicIPAddresses/{{publicIpAddressName}}", "2024-05-01", ("resourceGroupName", "publicIpAddressName")
-    ),
-    "azure-native:network:NatGateway": ArmType(f"{_NETWORK}/natGateways/{{natGatewayName}}", "2024-05-01", ("resourceGroupName", "natGatewayName")),
-    "azure-native:network:NetworkInterface": ArmType(
-        f"{_NETWORK}/networkInterfaces/{{networkInterfaceName}}",
-        "2024-05-01",
-        ("resourceGroupName", "networkInterfaceName"),
-        frozenset({"ipConfigurations", "subnet", "networkSecurityGroup", "publicIPAddress"}),
-    ),
+    "azure-native:network:NetworkSecurityGroup": _network("networkSecurityGroups", "networkSecurityGroupName", "securityRules"),
+    "azure-native:network:PublicIPAddress": _network("publicIPAddresses", "publicIpAddressName"),
+    "azure-native:network:NatGateway": _network("natGateways", "natGatewayName"),
+    "azure-native:network:NetworkInterface": _network("networkInterfaces", "networkInterfaceName"),
     "azure-native:managedidentity:UserAssignedIdentity": ArmType(
-        f"{_GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{{resourceName}}", "2023-01-31", ("resourceGroupName", "resourceName")
+        f"{_GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{{resourceName}}", "2023-01-31", located=True
     ),
-    "azure-native:compute:VirtualMachine": ArmType(
-        f"{_GROUP}/providers/Microsoft.Compute/virtualMachines/{{vmName}}", "2024-11-01", ("resourceGroupName", "vmName"), shaped=_identities
-    ),
+    "azure-native:compute:VirtualMachine": ArmType(f"{_GROUP}/providers/Microsoft.Compute/virtualMachines/{{vmName}}", "2024-11-01", located=True),
 }
 
-
-def body_of(kind: ArmType, inputs: Props) -> dict[str, Any]:
-    """The request's body: what ARM keeps at the top, the rest under ``properties``."""
-    given = {name: value for name, value in inputs.items() if name not in kind.parents and not name.startswith("__") and value is not None}
-    if kind.whole:
-        return given
-    body = _nested(given, kind, top=_TOP)
-    return kind.shaped(body)
-
-
-def _nested(values: Mapping[str, Any], kind: ArmType, top: frozenset[str]) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    properties: dict[str, Any] = {}
-    for name, value in values.items():
-        target = body if name in top else properties
-        target[kind.renamed.get(name, name)] = _child(name, value, kind)
-    if properties:
-        body["properties"] = properties
-    return body
-
-
-def _child(name: str, value: Any, kind: ArmType) -> Any:
-    if name in kind.children:
-        if isinstance(value, list):
-            return [_child(name, item, kind) for item in value]
-        if isinstance(value, Mapping):
-            return _nested(value, kind, top=frozenset({"id", "name", "tags", "location", "zones"}))
-    if isinstance(value, Mapping):
-        return {key: _child(key, item, kind) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_child("", item, kind) for item in value]
-    return value
-
-
-def outputs_of(kind: ArmType, answer: Mapping[str, Any]) -> Props:
-    """A resource as azure-native shows it: ``properties`` flattened, in it and in the resources it holds."""
-    if kind.whole:
-        return dict(answer)
-    back = {wire: name for name, wire in kind.renamed.items()}
-    properties = answer.get("properties") or {}
-    found = {name: value for name, value in answer.items() if name != "properties"}
-    found |= {back.get(name, name): _flat(value) for name, value in properties.items()}
-    return found
-
-
-def _flat(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_flat(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    inner = value.get("properties")
-    if isinstance(inner, Mapping) and ("id" in value or "name" in value):
-        return {**{key: item for key, item in value.items() if key != "properties"}, **{key: _flat(item) for key, item in inner.items()}}
-    return {key: _flat(item) for key, item in value.items()}
+NESTED: dict[str, frozenset[str]] = {
+    name: frozenset(top.split())
+    for name, top in {
+        "SecurityRule": "id name type",
+        "Subnet": "id name type",
+        "Route": "id name type",
+        "RouteTable": "id location tags",
+        "NetworkSecurityGroup": "id location tags",
+        "NatGateway": "id location tags sku zones",
+        "PublicIPAddress": "id location tags sku zones extendedLocation",
+        "ApplicationSecurityGroup": "id location tags",
+        "Delegation": "id name type",
+        "VirtualNetworkPeering": "id name type",
+        "NetworkInterfaceIPConfiguration": "id name type",
+        "NetworkInterfaceReference": "id",
+        "VirtualMachineNetworkInterfaceConfiguration": "name tags",
+        "VirtualMachineNetworkInterfaceIPConfiguration": "name",
+        "VirtualMachinePublicIPAddressConfiguration": "name sku tags",
+    }.items()
+}
+"""Nested types whose properties azure-native shows flat though ARM keeps them under ``properties`` (``x-ms-client-flatten``); what stays beside it."""

@@ -104,7 +104,8 @@ class ObjectHandler:
         if self._kind.body and isinstance(result, dict):
             result = {self._kind.body: result.get(self._kind.body)}
         found = self._named(result)
-        return Made(id, {**found, **overlaid(known, found)} if known else {**found, **dict.fromkeys(())})
+        plain = {name: value for name, value in found.items() if name in known or not isinstance(value, dict | list)}
+        return Made(id, {**plain, **overlaid(known, found)})
 
     def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:
         """Writes the object anew."""
@@ -139,5 +140,6 @@ class ObjectHandler:
         return found if isinstance(found, dict) else {}
 
     def _outputs(self, inputs: Props, result: dict[str, Any]) -> Props:
-        found = {name: value for name, value in self._named(result).items() if name != "id" and name not in _WRITE_ONLY}
+        # Of what the program didn't declare only plain figures are told: some answers nest where the provider's schema has a text.
+        found = {name: value for name, value in self._named(result).items() if name not in ("id", *_WRITE_ONLY) and not isinstance(value, dict | list)}
         return {**found, **inputs}
