@@ -39,7 +39,8 @@ def declare(name: StackName, settings: Settings) -> None:
         ),
     )
     tokens = pulumi.Output.all(pulumi.Output.secret(settings.machine.placement_token), tunnel.token)
-    user_data = pulumi.Output.secret(tokens.apply(lambda found: render(_document(placement, settings, str(found[0]), str(found[1])))))
+    # Made of secrets, so a secret itself.
+    user_data: pulumi.Output[str] = tokens.apply(lambda found: render(_document(placement, settings, str(found[0]), str(found[1]))))
     tags = naming.tags(name.tenant, name.workload, placement, settings.tags)
     region = Foundation(f"region.{name.tenant}.{settings.cloud}.{settings.region}")
     machine = {"aws": _aws, "azure": _azure, "gcp": _gcp}[settings.cloud](f"{label}-{name.generation}", settings, region, user_data, tags)
