@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from languagehost.protocol import SdkMissing
+from languagehost.zygote import SDKS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,13 +21,16 @@ def main(argv: list[str] | None = None) -> int:
         from languagehost.host import LanguageHost, serve  # after the flags: --help needs no SDK
         from languagehost.runs import Programs, SpawnedPrograms
         from languagehost.warm import WarmPrograms
-    except SdkMissing as error:
-        sys.stderr.write(f"error: {error}\n")
+    except ImportError as error:
+        sys.stderr.write(f"error: {sys.executable} lacks what the language host needs ({error}); run `make setup`\n")
         return 2
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stopped.set())
-    preload = [name for name in (arguments.preload or "").split(",") if name]
+    preload = [name for name in arguments.preload.split(",") if name]
+    if unknown := [name for name in preload if name not in SDKS]:
+        sys.stderr.write(f"error: --preload {','.join(unknown)}: choose from {', '.join(SDKS)}\n")
+        return 2
     programs: Programs = SpawnedPrograms() if arguments.engine else WarmPrograms(preload)
     try:
         server, _ = serve(LanguageHost(programs, arguments.engine), arguments.port)

@@ -19,7 +19,7 @@ class SdkMissing(ImportError):
     """The Python that runs the language host has no ``pulumi`` package."""
 
     def __init__(self) -> None:
-        super().__init__(f"{sys.executable} has no package 'pulumi'; install the project's requirements into it (`make setup`)")
+        super().__init__("no package 'pulumi'")
 
 
 def _load() -> dict[str, Any]:

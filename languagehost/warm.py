@@ -139,7 +139,7 @@ class WarmPrograms:
         return self._connection.process.pid
 
     def start(self, run: ProgramRun, console: Console) -> StartedProgram:
-        """See :class:`languagehost.runs.Programs`. A run that comes while the SDKs still load waits for them: that is shorter than to load them twice."""
+        """See :class:`languagehost.runs.Programs`. A run that comes while the SDKs still load waits for one module at most."""
         if os.path.dirname(os.path.dirname(os.path.abspath(run.python))) != sys.prefix:
             return self._spawned.start(run, console)
         with self._lock:

@@ -49,28 +49,44 @@ SDKS: dict[str, tuple[str, ...]] = {
 }
 """Provider → modules that are worth having before a run: those that the stacks of this project name."""
 
-_BASE = ("grpc", "pulumi", "pulumi.runtime", "pydantic", "yaml")
+_BASE = (
+    "grpc",
+    "gzip",
+    "pulumi",
+    "pulumi.runtime",
+    "pydantic",
+    "pydantic._internal._generate_schema",
+    "pydantic.alias_generators",
+    "pydantic.functional_validators",
+    "pydantic.main",
+    "pydantic.plugin._schema_validator",
+    "secrets",
+    "yaml",
+    "zoneinfo",
+)
 _PR_SET_PDEATHSIG = 1
 _KILL_AFTER_SECONDS = 3.0
 _MAX_FRAME = 4096
 
 
-def preload(names: list[str]) -> list[str]:
-    """Loads the modules of providers ``names``; those that are loaded now."""
-    loaded = []
-    for module in (*_BASE, *(module for name in names for module in SDKS[name])):
-        try:
-            # The SDKs load their modules on first touch of an attribute.
-            dir(importlib.import_module(module))
-        except ImportError as error:
-            sys.stderr.write(f"zygote: {module} is not loaded ahead: {error}\n")
-            continue
-        loaded.append(module)
-    return loaded
+def modules_of(names: list[str]) -> list[str]:
+    """What is loaded ahead for providers ``names``, in order."""
+    return [*_BASE, *(module for name in names for module in SDKS[name])]
+
+
+def load(module: str) -> bool:
+    """Loads one module; False where it isn't installed."""
+    try:
+        # The SDKs' modules are lazy: the first look at an attribute, even of one that isn't there, loads them.
+        getattr(importlib.import_module(module), "_", None)
+    except ImportError as error:
+        sys.stderr.write(f"zygote: {module} is not loaded ahead: {error}\n")
+        return False
+    return True
 
 
 class Zygote:
-    """Forks a program per request; the loop of one thread."""
+    """Forks a program per request; the loop of one thread. Between two modules that it loads ahead it serves what has come."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
@@ -79,8 +95,10 @@ class Zygote:
         self._wake_read, self._wake_write = os.pipe()
         self._libc = ctypes.CDLL(None, use_errno=True)
 
-    def serve(self) -> None:
-        """Until the host closes the socket."""
+    def serve(self, modules: list[str]) -> None:
+        """Loads ``modules``, and serves until the host closes the socket."""
+        started, waiting, loaded = time.monotonic(), list(modules), 0
+        gc.disable()
         os.set_blocking(self._wake_write, False)
         os.set_blocking(self._wake_read, False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -89,14 +107,22 @@ class Zygote:
         selector.register(self._channel, selectors.EVENT_READ)
         selector.register(self._wake_read, selectors.EVENT_READ)
         while True:
-            ready = {key.fd for key, _ in selector.select(timeout=0.5 if self._kill_at else None)}
+            ready = {key.fd for key, _ in selector.select(timeout=0 if waiting else (0.5 if self._kill_at else None))}
             if self._wake_read in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wake_read, 4096)
             self._reap()
             self._kill_late()
-            if self._channel.fileno() in ready and not self._serve_frame():
-                break
+            if self._channel.fileno() in ready:
+                if not self._serve_frame():
+                    break
+            elif waiting:
+                loaded += load(waiting.pop(0))
+                if not waiting:
+                    gc.collect()
+                    gc.freeze()  # keeps the collector off the shared pages, which would copy them into every fork
+                    gc.enable()
+                    self._tell({"ready": loaded, "seconds": round(time.monotonic() - started, 2)})
         for pid in self._programs.values():
             _kill_group(pid, signal.SIGKILL)
 
@@ -136,6 +162,7 @@ class Zygote:
             self._libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(code)
+            gc.enable()
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self._channel.close()
@@ -210,15 +237,8 @@ def main() -> None:
     arguments = parser.parse_args()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the host decides
     channel = socket.socket(fileno=arguments.socket)
-    started = time.monotonic()
-    gc.disable()
     _load_program()
-    modules = preload([name for name in arguments.preload.split(",") if name])
-    gc.collect()
-    gc.freeze()  # keeps the collector off the shared pages, which would copy them into every fork
-    gc.enable()
-    channel.send(json.dumps({"ready": len(modules), "seconds": round(time.monotonic() - started, 2)}).encode())
-    Zygote(channel).serve()
+    Zygote(channel).serve(modules_of([name for name in arguments.preload.split(",") if name]))
 
 
 if __name__ == "__main__":
