@@ -25,7 +25,7 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "objects", include: ["components/edge/workers/{auth,control,routes,router,shared}/*.test.ts"] },
+        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{auth,control,routes,router,shared}/*.test.ts"] },
       },
       {
         test: {
@@ -36,6 +36,7 @@ export default defineConfig({
           testTimeout: 30_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
+          sequence: { groupOrder: 1 },
         },
       },
     ],

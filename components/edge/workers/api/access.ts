@@ -7,12 +7,16 @@ import type { App } from "./env";
 
 let verifier: Verifier | null = null;
 
-/** The caller's claims. Throws a 401 problem. */
+/** The caller's claims. Throws a 401 problem, and a 403 one for a machine that is gone: its token lives longer than it. */
 export async function authenticate(context: Context<App>): Promise<Claims> {
   verifier ??= new Verifier(`https://auth.${context.env.ZONE}`, () => context.env.AUTH.jwks());
   const token = bearer(context.req.raw);
   const claims = token ? await verifier.verify(token) : null;
   if (!claims) throw new ProblemError(401, "not-signed-in", "A valid token is needed", "exchange an API key at POST /v1/tokens", { "www-authenticate": "Bearer" });
+  if (claims.placement) {
+    const row = await context.env.DB.prepare("select state from placements where id = ?").bind(claims.placement).first<{ state: string }>();
+    if (!row || row.state === "DESTROYED" || row.state === "FAILED") throw new ProblemError(403, "placement-gone", "The token is of a placement that is gone", claims.placement);
+  }
   return claims;
 }
 

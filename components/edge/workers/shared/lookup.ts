@@ -1,5 +1,5 @@
 /** A router's view of the routes: isolate cache, then the region's replica, then the authority, then KV. */
-import { type AuthorityStub, HARD_MS, hintOf, type ReplicaStub, type Route, SOFT_MS } from "./route";
+import { type AuthorityStub, HARD_MS, hintOf, type ReplicaStub, replicaOf, type Route, SOFT_MS } from "./route";
 
 export interface LookupEnv {
   REPLICAS: DurableObjectNamespace;
@@ -45,11 +45,11 @@ export class Lookup {
 
   async #from(label: string, env: LookupEnv, request: Request, fresh: boolean): Promise<Route | null> {
     const hint = hintOf((request as { cf?: { continent?: string } }).cf);
+    const tenant = label.slice(label.lastIndexOf("-") + 1);
     try {
-      const replica = env.REPLICAS.get(env.REPLICAS.idFromName(hint), { locationHint: hint }) as unknown as ReplicaStub;
+      const replica = env.REPLICAS.get(env.REPLICAS.idFromName(replicaOf(hint, tenant)), { locationHint: hint }) as unknown as ReplicaStub;
       return await replica.lookup(label, fresh);
     } catch {
-      const tenant = label.slice(label.lastIndexOf("-") + 1);
       try {
         return await (env.AUTHORITIES.get(env.AUTHORITIES.idFromName(tenant)) as unknown as AuthorityStub).lookup(label);
       } catch {

@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { ApiKey, Ledger, LedgerHour, PriceBook, Problem, Tenant, Workload } from "../shared/wire";
+import { offer, quote, spec, tenant } from "./documents";
+import { TestEdge } from "./edge";
+
+let edge: TestEdge;
+let reader: string;
+let deployer: string;
+let stranger: string;
+beforeAll(async () => {
+  edge = await TestEdge.start();
+  await edge.call("PUT", "/tenants/other", tenant("other"));
+  const token = async (owner: string, scope: string) => (await edge.exchange((await edge.call<ApiKey>("POST", `/tenants/${owner}/keys`, { scopes: [scope] })).key)).token;
+  [reader, deployer, stranger] = await Promise.all([token("acme", "tenant:read"), token("acme", "tenant:deploy"), token("other", "tenant:admin")]);
+});
+afterAll(async () => {
+  await edge.stop();
+});
+
+const status = async (token: string, method: string, path: string, body?: unknown): Promise<number> => (await edge.request(method, path, body, token)).status;
+
+test("the edge is healthy once its database is migrated, and publishes its keys and nothing more", async () => {
+  expect(await (await edge.fetch("api", "/healthz")).json()).toEqual({ status: "ok" });
+  const published = (await (await edge.fetch("api", "/.well-known/jwks.json")).json()) as { keys: Record<string, string>[] };
+  expect(Object.keys(published)).toEqual(["keys"]);
+  expect(Object.keys(published.keys[0] ?? {}).sort()).toEqual(["alg", "crv", "kid", "kty", "use", "x", "y"]);
+});
+
+test("without a token, or with a key that isn't known, nothing is answered", async () => {
+  expect([await status("", "GET", "/tenants"), (await edge.exchange("spk_unknown")).status]).toEqual([401, 401]);
+});
+
+test("a tenant reads its own things by scope; another tenant's don't exist for it", async () => {
+  await edge.call("PUT", "/workloads/web-acme", spec());
+  expect(await status(reader, "GET", "/workloads/web-acme")).toBe(200);
+  expect(await status(reader, "PUT", "/workloads/web-acme", spec())).toBe(403);
+  expect(await status(deployer, "PUT", "/workloads/web-acme", spec())).toBe(200);
+  for (const path of ["/workloads/web-acme", "/workloads/web-acme/endpoint", "/workloads/web-acme/events", "/tenants/acme"]) expect(await status(stranger, "GET", path)).toBe(404);
+  expect(((await (await edge.request("GET", "/workloads", undefined, stranger)).json()) as { items: Workload[] }).items).toEqual([]);
+  expect(((await (await edge.request("GET", "/tenants", undefined, reader)).json()) as { items: Tenant[] }).items.map(({ id }) => id)).toEqual(["acme"]);
+  expect([await status(stranger, "PUT", "/tenants/acme", tenant("acme")), await status(deployer, "PUT", "/prices", { marketNow: "2026-03-01T12:00:00Z", quotes: [] })]).toEqual([403, 403]);
+});
+
+test("every fault of a document is named, with its field", async () => {
+  const answer = await edge.request("PUT", "/workloads/bad-acme", { ...spec(), command: [], ports: { http: 99_999, tcp: null }, colour: "red" });
+  const { type, detail } = (await answer.json()) as Problem;
+  expect([answer.status, answer.headers.get("content-type"), type]).toEqual([422, "application/problem+json", "https://spotlane.dev/problems/invalid-request"]);
+  expect(detail.split("; ").sort()).toEqual(["colour is not a field of this document", "command must have at least 1 entries", "ports.http must be at most 65535"]);
+});
+
+test("a workload's address is its own for life, and names no port where the scheme's is meant", async () => {
+  await edge.call("PUT", "/workloads/data-acme", spec({ ports: { http: 8080, tcp: 5432 } }));
+  expect(await edge.call("GET", "/workloads/data-acme/endpoint")).toEqual({
+    workload: "data-acme",
+    http: "http://data-acme.workloads.edge.test",
+    websocket: "ws://data-acme.workloads.edge.test",
+    tcpHost: "tcp-data-acme.workloads.edge.test",
+    tcpPort: 5432,
+  });
+});
+
+test("an artifact is kept under the digest of what it is; a placement may fetch its own", async () => {
+  const content = "a gzipped tar";
+  const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
+  const put = async (name: string) => (await edge.fetch("api", `/v1/artifacts/${name}`, { method: "PUT", headers: { authorization: `Bearer ${deployer}` }, body: content })).status;
+  expect([await put(digest), await put(`sha256:${"0".repeat(64)}`)]).toEqual([204, 422]);
+  await edge.serving("own-acme", { artifact: { digest, sizeBytes: content.length } });
+  const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_own_1/token");
+  const fetched = await edge.request("GET", `/artifacts/${digest}`, undefined, accessToken);
+  expect([fetched.status, await fetched.text()]).toEqual([200, content]);
+  expect(await status(accessToken, "GET", `/artifacts/sha256:${"1".repeat(64)}`)).toBe(403);
+  expect(await status(accessToken, "GET", "/workloads/own-acme")).toBe(403);
+});
+
+test("a machine reports its own notice to the automation service; its token ends with it", async () => {
+  await edge.serving("spot-acme");
+  const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_spot_1/token");
+  const notice = { placement: "acme_spot_1", kind: "interruption", deadline: "2026-03-01T12:02:00Z", detail: "AWS will terminate the instance" };
+  expect(await status(accessToken, "POST", "/incidents", notice)).toBe(202);
+  expect(edge.automation.incidents).toEqual([notice]);
+  expect(await status(accessToken, "POST", "/incidents", { ...notice, placement: "acme_own_1" })).toBe(403);
+  await edge.call("DELETE", "/workloads/spot-acme");
+  await edge.ended("acme_spot_2");
+  expect(await status(accessToken, "POST", "/incidents", notice)).toBe(403);
+});
+
+test("the ledger adds each hour once and is exact to a millionth of a dollar", async () => {
+  const hour: LedgerHour = {
+    placement: "acme_web_1",
+    workload: "web-acme",
+    tenant: "acme",
+    hour: "2026-03-01T11:00:00Z",
+    seconds: 3600,
+    paidUsd: "0.100001",
+    onDemandUsd: "0.300000",
+    stayedUsd: "0.200002",
+    quote: quote(offer("aws"), 0.1),
+    stayedOffer: offer("aws"),
+  };
+  const hours = Array.from({ length: 10 }, (_, at) => ({ ...hour, hour: `2026-03-01T${String(at).padStart(2, "0")}:00:00Z` }));
+  await edge.call("PUT", "/ledger/hours", hours);
+  await edge.call("PUT", "/ledger/hours", hours.slice(0, 3));
+  const { totals } = await edge.call<Ledger>("GET", "/ledger?workload=web-acme");
+  expect(totals).toEqual({ paidUsd: "1.000010", onDemandUsd: "3.000000", stayedUsd: "2.000020", hours: 10 });
+  expect(((await (await edge.request("GET", "/ledger", undefined, stranger)).json()) as Ledger).hours).toEqual([]);
+});
+
+test("the price book is read by cloud and region", async () => {
+  const read = async (query: string) => (await edge.call<PriceBook>("GET", `/prices${query}`)).quotes.map((one) => one.offer.cloud);
+  expect([await read(""), await read("?cloud=gcp"), await read("?cloud=gcp&region=europe-west4")]).toEqual([["azure", "gcp", "aws"], ["gcp"], []]);
+});
+
+test("a tenant with workloads stays; a revoked key is of no use", async () => {
+  expect((await edge.request("DELETE", "/tenants/acme")).status).toBe(409);
+  const made = await edge.call<ApiKey>("POST", "/tenants/other/keys", { scopes: ["tenant:read"] });
+  expect((await edge.request("DELETE", `/tenants/other/keys/${made.id}`)).status).toBe(204);
+  expect((await edge.exchange(made.key)).status).toBe(401);
+  expect((await edge.request("DELETE", "/tenants/other")).status).toBe(204);
+});
+
+test("the console is served with deep links, and scripts from elsewhere are refused", async () => {
+  const answer = await edge.fetch("console", "/workloads/web-acme");
+  expect([answer.status, await answer.text()]).toEqual([200, "<!doctype html><title>Spotlane</title>"]);
+  expect(answer.headers.get("content-security-policy")).toContain("default-src 'none'; script-src 'self'");
+});
