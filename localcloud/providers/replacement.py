@@ -162,8 +162,7 @@ RULES: dict[str, Rule] = {
 
 _ESTIMATE = Rule(
     frozenset(
-        """name region location zone project resourceGroupName accountId zoneId vpcId subnetId cidrBlock availabilityZone ami namePrefix path scope network
-        subnetwork keyName parent""".split()
+        ["name", "region", "location", "zone", "project", "resourceGroupName", "accountId", "zoneId", "vpcId", "subnetId", "cidrBlock", "availabilityZone", "ami", "namePrefix", "path", "scope", "network", "subnetwork", "keyName", "parent"]
     ),
     estimated=True,
 )

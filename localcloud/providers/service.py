@@ -267,7 +267,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ign
     def _previewed(self, token: str, inputs: Props, state: Props) -> Props:
         """What a preview knows of the outputs: the inputs; for an update also what was there before; the rest is unknown."""
         schema = self._schemas.resource(token)
-        return {**{name: unknown for name in schema.outputs - set(schema.inputs)}, **{n: v for n, v in state.items() if n not in schema.inputs}, **inputs}
+        return {**dict.fromkeys(schema.outputs - set(schema.inputs), unknown), **{n: v for n, v in state.items() if n not in schema.inputs}, **inputs}
 
     def _answer(self, context: Any, subject: str, verb: str, operation: Callable[[], Result]) -> Result:
         try:

@@ -119,4 +119,4 @@ def _fault(answer: Answer) -> CloudFault:
 
 def _named(status: int, message: str, code: str) -> CloudFault:
     """ARM's error (https://learn.microsoft.com/azure/azure-resource-manager/troubleshooting/common-deployment-errors) as ours."""
-    return of_status(status if status >= 400 else 400, message, code)
+    return of_status(max(status, 400), message, code)

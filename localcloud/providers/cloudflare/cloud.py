@@ -7,11 +7,11 @@ from typing import Any
 
 import httpx
 
+from localcloud.providers.calls import Rest, camel, refused_by_proxy, renamed
 from localcloud.providers.cloudflare.objects import OBJECTS, ObjectHandler
 from localcloud.providers.cloudflare.scripts import ScriptHandler
-from localcloud.providers.faults import CloudFault, Conflict, Denied, NotFound, Rejected, Unsupported, refused_by_proxy
+from localcloud.providers.faults import CloudFault, Conflict, Denied, NotFound, Rejected, Unsupported
 from localcloud.providers.ports import Handler, ProviderSettings
-from localcloud.providers.rest import Rest, camel, renamed
 from localcloud.providers.values import Props
 
 SCRIPT = "cloudflare:index/workersScript:WorkersScript"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from localcloud.providers.calls import Rest, camel, overlaid, renamed, snake
 from localcloud.providers.faults import NotFound
 from localcloud.providers.ports import Call, Made
-from localcloud.providers.rest import Rest, camel, overlaid, renamed, snake
 from localcloud.providers.values import Props
 
 

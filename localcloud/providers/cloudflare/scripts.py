@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from localcloud.providers.calls import Rest, renamed, snake
 from localcloud.providers.faults import NotFound, Rejected
 from localcloud.providers.ports import Call, Made
-from localcloud.providers.rest import Rest, renamed, snake
 from localcloud.providers.values import Props
 
 _METADATA = (

@@ -1,0 +1,1 @@
+"""Google Cloud resources through their REST APIs, as the bridged provider does."""

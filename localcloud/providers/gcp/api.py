@@ -7,9 +7,9 @@ from typing import Any
 
 import httpx
 
-from localcloud.providers.faults import CloudFault, Conflict, Denied, NotFound, Rejected, refused_by_proxy
+from localcloud.providers.calls import Rest, refused_by_proxy
+from localcloud.providers.faults import CloudFault, Conflict, Denied, NotFound, Rejected
 from localcloud.providers.ports import Call, ProviderSettings
-from localcloud.providers.rest import Rest
 from localcloud.providers.values import Props
 
 COMPUTE = "https://compute.googleapis.com/compute/v1"

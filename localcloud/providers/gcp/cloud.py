@@ -1,85 +1,101 @@
-"""The gcp provider: resources become calls of Google's REST APIs."""
+"""The ``gcp`` package: which handler serves which type."""
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 
-from localcloud.providers.faults import Unsupported
-from localcloud.providers.gcp.api import GcpApi
-from localcloud.providers.gcp.compute import COMPUTE_TYPES, ComputeHandler, RouterNatHandler
-from localcloud.providers.gcp.platform import (
-    CustomRoleHandler,
-    MemberHandler,
-    OrgPolicyHandler,
-    ProjectHandler,
-    ServiceAccountHandler,
-    ServiceHandler,
-)
-from localcloud.providers.ports import Handler, ProviderSettings
+from localcloud.providers.faults import Rejected, Unsupported
+from localcloud.providers.gcp import instance, network, projects
+from localcloud.providers.gcp.google import Google, Locks
+from localcloud.providers.gcp.resource import GcpHandler
+from localcloud.providers.ports import Call, Handler, ProviderSettings
+from localcloud.providers.rest import Rest
 from localcloud.providers.values import Props
 
-HANDLERS: dict[str, Callable[[GcpApi], Handler]] = {
-    "gcp:compute/routerNat:RouterNat": RouterNatHandler,
-    "gcp:organizations/project:Project": ProjectHandler,
-    "gcp:projects/service:Service": ServiceHandler,
-    "gcp:projects/iAMCustomRole:IAMCustomRole": CustomRoleHandler,
-    "gcp:projects/iAMMember:IAMMember": MemberHandler,
-    "gcp:orgpolicy/policy:Policy": OrgPolicyHandler,
-    "gcp:serviceaccount/account:Account": ServiceAccountHandler,
+HANDLERS: dict[str, type[GcpHandler]] = {
+    "gcp:organizations/project:Project": projects.Project,
+    "gcp:projects/service:Service": projects.Service,
+    "gcp:orgpolicy/policy:Policy": projects.OrgPolicy,
+    "gcp:serviceaccount/account:Account": projects.ServiceAccount,
+    "gcp:projects/iAMMember:IAMMember": projects.IamMember,
+    "gcp:projects/iAMCustomRole:IAMCustomRole": projects.CustomRole,
+    "gcp:compute/network:Network": network.Network,
+    "gcp:compute/subnetwork:Subnetwork": network.Subnetwork,
+    "gcp:compute/firewall:Firewall": network.Firewall,
+    "gcp:compute/router:Router": network.Router,
+    "gcp:compute/routerNat:RouterNat": network.RouterNat,
+    "gcp:compute/instance:Instance": instance.Instance,
 }
-_PROJECT_FUNCTION = "gcp:organizations/getProject:getProject"
-_GLOBAL = {"gcp:organizations/project:Project", "gcp:orgpolicy/policy:Policy"}
 
 
-class GcpPackage:
-    """The package."""
+def _project(google: Google, arguments: Props) -> Props:
+    id = str(arguments.get("projectId") or google.project)
+    found = projects.Project(google).read(Call("", "", time.monotonic() + 60, threading.Event()), f"projects/{id}", {"autoCreateNetwork": True})
+    if found is None:
+        raise Rejected(f"project {id} was not found")
+    return {**found.outputs, "id": found.id}
 
-    package = "gcp"
 
-    def __init__(self, settings: ProviderSettings) -> None:
-        self._settings = settings
+def _client(google: Google, arguments: Props) -> Props:
+    id = f"projects/{google.project}/regions/{google.region}/zones/{google.zone}"
+    return {"id": id, "project": google.project, "region": google.region, "zone": google.zone, "accessToken": google.token, "defaultLabels": {}}
 
-    @property
-    def types(self) -> frozenset[str]:
-        """The resource types that it can make."""
-        return frozenset({*COMPUTE_TYPES, *HANDLERS})
 
-    def connect(self, config: Props) -> GcpConnection:
-        """A connection with a provider's config."""
-        return GcpConnection(self._settings, config)
+def _zones(google: Google, arguments: Props) -> Props:
+    project, region = google.project_of(arguments), google.region_of(arguments)
+    items = google.request("GET", google.compute(f"projects/{project}/zones")).get("items") or []
+    names = sorted(item["name"] for item in items if item["name"].rpartition("-")[0] == region and arguments.get("status") in (None, item.get("status")))
+    return {**arguments, "id": f"projects/{project}/regions/{region}", "project": project, "region": region, "names": names}
+
+
+FUNCTIONS: dict[str, Callable[[Google, Props], Props]] = {
+    "gcp:organizations/getProject:getProject": _project,
+    "gcp:organizations/getClientConfig:getClientConfig": _client,
+    "gcp:compute/getZones:getZones": _zones,
+}
 
 
 class GcpConnection:
-    """One provider's project."""
+    """One configuration of the provider."""
 
-    def __init__(self, settings: ProviderSettings, config: Props) -> None:
-        self.api = GcpApi(settings, config)
+    def __init__(self, google: Google) -> None:
+        self._google = google
 
     def prepare(self, token: str, inputs: Props) -> Props:
-        """The inputs; labels by default aren't in use here."""
+        """Nothing is added."""
         return inputs
 
     def places(self, token: str, inputs: Props) -> Props:
-        """Project, region and zone as they are in effect."""
-        if token in _GLOBAL:
-            return {}
-        found = {"project": inputs.get("project") or self.api.project}
-        scope = COMPUTE_TYPES[token].scope if token in COMPUTE_TYPES else "region" if token == "gcp:compute/routerNat:RouterNat" else "global"
-        if scope == "region":
-            found["region"] = inputs.get("region") or self.api.region
-        elif scope == "zone":
-            found["zone"] = inputs.get("zone") or self.api.zone
-        return {name: value for name, value in found.items() if value}
+        """The effective project, region and zone."""
+        kind = HANDLERS.get(token)
+        defaults = {"project": self._google.project, "region": self._google.region, "zone": self._google.zone}
+        return {name: inputs.get(name) or defaults[name] or None for name in (kind.PLACES if kind is not None else ())}
 
     def handler(self, token: str) -> Handler | None:
-        """The handler of a resource type."""
-        if token in COMPUTE_TYPES:
-            return ComputeHandler(self.api, COMPUTE_TYPES[token])
-        return HANDLERS[token](self.api) if token in HANDLERS else None
+        """The handler of a type."""
+        kind = HANDLERS.get(token)
+        return None if kind is None else kind(self._google)
 
     def invoke(self, token: str, arguments: Props) -> Props:
-        """The provider's project."""
-        if token != _PROJECT_FUNCTION:
-            raise Unsupported(f"the local cloud has no function {token}; it has {_PROJECT_FUNCTION}")
-        project = str(arguments.get("projectId") or self.api.project)
-        return {"projectId": project, "id": f"projects/{project}", "name": project}
+        """A function's result."""
+        function = FUNCTIONS.get(token)
+        if function is None:
+            raise Unsupported(f"{token}: the local cloud doesn't have this function; of gcp it has {', '.join(sorted(FUNCTIONS))}")
+        return function(self._google, arguments)
+
+
+class GcpPackage:
+    """Makes connections."""
+
+    package = "gcp"
+    types = frozenset(HANDLERS)
+
+    def __init__(self, settings: ProviderSettings) -> None:
+        self._rest = Rest(settings)
+        self._locks = Locks()
+
+    def connect(self, config: Props) -> GcpConnection:
+        """A connection with a provider's config."""
+        return GcpConnection(Google(self._rest, config, self._locks))
