@@ -2,7 +2,7 @@
  * The TCP Router.
  *
  * Mode B: the relay before the machines asks `GET tcp.<zone>/tcp/<label>` where a new connection goes; `?after=<version>` answers when the route has moved
- * on from that version, `?fresh=1` passes the caches by. Mode A: where Spectrum may hand connections to a Worker (`TCP_MODE` is `worker`), they are relayed here.
+ * on from that version, `?fresh=1` passes the caches by. Mode A: where Spectrum hands an address's connections to a Worker, they are relayed here.
  */
 import { isLabel } from "../shared/ids";
 import { Lookup, pick, RoutesUnavailable } from "../shared/lookup";

@@ -1,4 +1,8 @@
-/** Mode A: a connection that Spectrum hands to the Worker, joined with one to the machine that serves now. An open one keeps its machine until the drain ends. */
+/**
+ * Mode A: connections that Spectrum hands to a Worker, joined with the machine that serves now. An open one keeps its machine until the drain ends.
+ *
+ * A connection doesn't say which address it came in on (workerd gives no `localAddress`), so the Worker is told the one that it serves.
+ */
 import { connect } from "cloudflare:sockets";
 import { isLabel } from "../shared/ids";
 import { type LookupEnv, pick } from "../shared/lookup";
@@ -6,11 +10,11 @@ import type { Route } from "../shared/route";
 
 export interface TcpEnv extends LookupEnv {
   ZONE: string;
-  /** `worker` where the zone may send Spectrum's connections to a Worker; else they are refused here. */
-  TCP_MODE?: string;
+  /** `tcp-<label>.workloads.<zone>:<port>` where Spectrum hands that address's connections to this Worker; unset, none is taken. */
+  TCP_ADDRESS?: string;
 }
 
-/** The label of `tcp-<label>.workloads.<zone>:<port>`, and the port; null for any other address. */
+/** The label and port of `tcp-<label>.workloads.<zone>:<port>`; null for any other address. */
 export function addressed(address: string, zone: string): { label: string; port: number } | null {
   const [host = "", port = ""] = address.split(":");
   const suffix = `.workloads.${zone}`;
@@ -19,12 +23,12 @@ export function addressed(address: string, zone: string): { label: string; port:
   return isLabel(label) && /^[0-9]+$/.test(port) ? { label, port: Number(port) } : null;
 }
 
-export async function relay(client: Socket, env: TcpEnv, route: (label: string) => Promise<Route | null>): Promise<void> {
-  const { localAddress } = await client.opened;
-  const wanted = env.TCP_MODE === "worker" && localAddress ? addressed(localAddress, env.ZONE) : null;
-  const found = wanted && (await route(wanted.label).catch(() => null));
+export async function relay(client: Socket, env: TcpEnv, route: (label: string) => Promise<Route | null>, dial: typeof connect = connect): Promise<void> {
+  const served = addressed(env.TCP_ADDRESS ?? "", env.ZONE);
+  const found = served && (await route(served.label).catch(() => null));
   const target = found && pick(found, Math.random());
-  if (!wanted || !target?.tcpOrigin) return client.close();
-  const machine = connect({ hostname: target.tcpOrigin, port: wanted.port }, { allowHalfOpen: true, secureTransport: "off" });
-  await Promise.all([client.readable.pipeTo(machine.writable), machine.readable.pipeTo(client.writable)]).catch(() => Promise.all([client.close(), machine.close()]));
+  if (!served || !target?.tcpOrigin) return client.close();
+  const machine = dial({ hostname: target.tcpOrigin, port: served.port }, { allowHalfOpen: true, secureTransport: "off" });
+  const joined = Promise.all([client.readable.pipeTo(machine.writable), machine.readable.pipeTo(client.writable)]);
+  await joined.catch(() => Promise.allSettled([client.close(), machine.close()]));
 }
