@@ -1,0 +1,1 @@
+"""Cloudflare resources through its API v4."""

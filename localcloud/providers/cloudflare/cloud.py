@@ -1,92 +1,85 @@
-"""The cloudflare provider: resources become calls of the Cloudflare API v4 (https://developers.cloudflare.com/api/)."""
+"""The ``cloudflare`` package: which handler serves which type."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from collections.abc import Callable
 
-import httpx
-
-from localcloud.providers.calls import Rest, camel, refused_by_proxy, renamed
-from localcloud.providers.cloudflare.objects import OBJECTS, ObjectHandler
-from localcloud.providers.cloudflare.scripts import ScriptHandler
-from localcloud.providers.faults import CloudFault, Conflict, Denied, NotFound, Rejected, Unsupported
+from localcloud.providers.cloudflare.api import Api, from_wire
+from localcloud.providers.cloudflare.objects import COLLECTIONS, CollectionHandler
+from localcloud.providers.cloudflare.workers import WorkersCronTrigger, WorkersKv, WorkersScript, with_asset_digest
+from localcloud.providers.faults import Rejected, Unsupported
 from localcloud.providers.ports import Handler, ProviderSettings
+from localcloud.providers.rest import Rest
 from localcloud.providers.values import Props
 
 SCRIPT = "cloudflare:index/workersScript:WorkersScript"
-_TOKEN_FUNCTION = "cloudflare:index/getZeroTrustTunnelCloudflaredToken:getZeroTrustTunnelCloudflaredToken"
+HANDLERS: dict[str, Callable[[Api], Handler]] = {
+    SCRIPT: WorkersScript,
+    "cloudflare:index/workersCronTrigger:WorkersCronTrigger": WorkersCronTrigger,
+    "cloudflare:index/workersKv:WorkersKv": WorkersKv,
+}
 
 
-class CloudflarePackage:
-    """The package."""
+def _tunnel_token(api: Api, arguments: Props) -> Props:
+    token = api.request("GET", f"/accounts/{arguments['accountId']}/cfd_tunnel/{arguments['tunnelId']}/token")
+    return {"accountId": arguments["accountId"], "tunnelId": arguments["tunnelId"], "token": token}
 
-    package = "cloudflare"
 
-    def __init__(self, settings: ProviderSettings) -> None:
-        self._settings = settings
+def _zone(api: Api, arguments: Props) -> Props:
+    if arguments.get("zoneId"):
+        found = api.request("GET", f"/zones/{arguments['zoneId']}")
+    else:
+        name = (arguments.get("filter") or {}).get("name")
+        zones = api.request("GET", "/zones", params={"name": name} if name else {})
+        if len(zones) != 1:
+            raise Rejected(f"{len(zones)} zones are named {name!r}; exactly one is needed")
+        found = zones[0]
+    return {**from_wire(found), "zoneId": found["id"]}
 
-    @property
-    def types(self) -> frozenset[str]:
-        """The resource types that it can make."""
-        return frozenset({SCRIPT, *OBJECTS})
 
-    def connect(self, config: Props) -> CloudflareConnection:
-        """A connection with a provider's config."""
-        return CloudflareConnection(self._settings, config)
+FUNCTIONS: dict[str, Callable[[Api, Props], Props]] = {
+    "cloudflare:index/getZeroTrustTunnelCloudflaredToken:getZeroTrustTunnelCloudflaredToken": _tunnel_token,
+    "cloudflare:index/getZone:getZone": _zone,
+}
 
 
 class CloudflareConnection:
-    """One account's API."""
+    """One configuration of the provider."""
 
-    def __init__(self, settings: ProviderSettings, config: Props) -> None:
-        token = str(config.get("apiToken") or os.environ.get("CLOUDFLARE_API_TOKEN") or "local")
-        base = str(config.get("baseUrl") or "https://api.cloudflare.com/client/v4").rstrip("/")
-        self.rest = Rest(settings, base, fault_of, {"authorization": f"Bearer {token}"})
+    def __init__(self, api: Api) -> None:
+        self._api = api
 
     def prepare(self, token: str, inputs: Props) -> Props:
-        """Cloudflare's provider has no defaults of its own."""
-        return inputs
+        """A script's assets get their digest."""
+        return with_asset_digest(inputs) if token == SCRIPT else inputs
 
     def places(self, token: str, inputs: Props) -> Props:
-        """Nothing of Cloudflare has a place."""
+        """None: account and zone are always given."""
         return {}
 
     def handler(self, token: str) -> Handler | None:
-        """The handler of a resource type."""
-        if token == SCRIPT:
-            return ScriptHandler(self.rest)
-        return ObjectHandler(self.rest, OBJECTS[token]) if token in OBJECTS else None
+        """The handler of a type."""
+        if token in COLLECTIONS:
+            return CollectionHandler(self._api, COLLECTIONS[token])
+        return HANDLERS[token](self._api) if token in HANDLERS else None
 
     def invoke(self, token: str, arguments: Props) -> Props:
-        """A tunnel's token, for the machine's ``cloudflared``."""
-        if token != _TOKEN_FUNCTION:
-            raise Unsupported(f"the local cloud has no function {token}; it has {_TOKEN_FUNCTION}")
-        answer = self.rest.call("GET", f"/accounts/{arguments['accountId']}/cfd_tunnel/{arguments['tunnelId']}/token")
-        return {**arguments, "id": arguments["tunnelId"], "token": answer["result"]}
+        """A function's result."""
+        function = FUNCTIONS.get(token)
+        if function is None:
+            raise Unsupported(f"{token}: the local cloud doesn't have this function; of cloudflare it has {', '.join(sorted(FUNCTIONS))}")
+        return function(self._api, arguments)
 
 
-def fault_of(answer: httpx.Response) -> CloudFault:
-    """Cloudflare's errors as ours: ``{"success": false, "errors": [{"code", "message"}]}``."""
-    document = _json(answer)
-    where = f"{answer.request.method} {answer.request.url.path.removeprefix('/client/v4')}"
-    if refusal := refused_by_proxy(document):
-        return Denied(f"{where}: {refusal}", "proxy")
-    errors = (document.get("errors") if isinstance(document, dict) else None) or [{"code": answer.status_code, "message": answer.text[:300]}]
-    text = f"{where}: " + "; ".join(f"{error.get('message')} ({error.get('code')})" for error in errors)
-    code = str(errors[0].get("code"))
-    kind = {404: NotFound, 409: Conflict, 401: Denied, 403: Denied}.get(answer.status_code, Rejected)
-    return kind(text, code)
+class CloudflarePackage:
+    """Makes connections."""
 
+    package = "cloudflare"
+    types = frozenset({*COLLECTIONS, *HANDLERS})
 
-def _json(answer: httpx.Response) -> Any:
-    try:
-        return answer.json()
-    except ValueError:
-        return None
+    def __init__(self, settings: ProviderSettings) -> None:
+        self._rest = Rest(settings)
 
-
-def properties(result: Any) -> Props:
-    """An answer's result under the schema's names."""
-    found = renamed(result, camel)
-    return found if isinstance(found, dict) else {}
+    def connect(self, config: Props) -> CloudflareConnection:
+        """A connection with a provider's config."""
+        return CloudflareConnection(Api(self._rest, config))

@@ -1,145 +1,184 @@
-"""Cloudflare's plain objects: made, read, changed and removed at one path each. A table says where; nothing else differs."""
+"""Cloudflare objects that are one document in a collection: most of them. A table says where each lives.
+
+Paths and fields: https://developers.cloudflare.com/api/. The ids are those of Terraform's provider, which Pulumi bridges.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from localcloud.providers.calls import Rest, camel, overlaid, renamed, snake
-from localcloud.providers.faults import NotFound
+from localcloud.providers.cloudflare.api import Api, from_wire, to_wire
+from localcloud.providers.faults import Conflict, NotFound, Rejected
 from localcloud.providers.ports import Call, Made
 from localcloud.providers.values import Props
 
 
 @dataclass(frozen=True)
-class ObjectType:
-    """``collection`` takes the creation, ``item`` the rest; ``{name}`` is an input, ``{id}`` the object's id.
+class Collection:
+    """``path`` with its parents in braces; ``id`` is the field that names an object. ``named`` is the input that is the id, for objects that are PUT by name.
 
-    ``id`` is the answer's field or, where it begins with ``{``, made of inputs. ``parents`` are inputs that stand in the path only. ``wrap`` puts the
-    body under a key or (``list:``) makes the named input the whole body. ``put`` creates by PUT at the item's path.
+    ``sent`` are the inputs that go into the body; ``update`` is the method of a change, empty where there is none. ``unique`` finds an object again by a field.
     """
 
-    collection: str
-    item: str
+    path: str
+    sent: tuple[str, ...]
     id: str = "id"
-    parents: tuple[str, ...] = ("accountId",)
+    named: str = ""
     update: str = "PUT"
-    put: bool = False
-    body: str = ""
-    keep_on_delete: bool = False
-    clear: Any = None
-    names: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    header: tuple[str, str] | None = None
+    unique: str = ""
+    put_collection: bool = False
+    singular: bool = False
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The inputs that the path is made of."""
+        return tuple(part.split("}")[0] for part in self.path.split("{")[1:])
 
 
-_ACCOUNT = "/accounts/{accountId}"
-_ZONE = "/zones/{zoneId}"
+def _collection(path: str, sent: str, **options: object) -> Collection:
+    return Collection(path, tuple(sent.split()), **options)  # type: ignore[arg-type]  # the table's own keywords
 
-OBJECTS: dict[str, ObjectType] = {
-    "cloudflare:index/workersKvNamespace:WorkersKvNamespace": ObjectType(f"{_ACCOUNT}/storage/kv/namespaces", f"{_ACCOUNT}/storage/kv/namespaces/{{id}}"),
-    "cloudflare:index/d1Database:D1Database": ObjectType(f"{_ACCOUNT}/d1/database", f"{_ACCOUNT}/d1/database/{{id}}", "uuid"),
-    "cloudflare:index/r2Bucket:R2Bucket": ObjectType(f"{_ACCOUNT}/r2/buckets", f"{_ACCOUNT}/r2/buckets/{{id}}", "name", update="PATCH"),
-    "cloudflare:index/queue:Queue": ObjectType(f"{_ACCOUNT}/queues", f"{_ACCOUNT}/queues/{{id}}", "queue_id"),
-    "cloudflare:index/workflow:Workflow": ObjectType(
-        f"{_ACCOUNT}/workflows", f"{_ACCOUNT}/workflows/{{workflowName}}", "{workflowName}", ("accountId", "workflowName"), put=True
+
+_DNS = "name type content ttl proxied priority data comment tags settings privateRouting"
+_SPECTRUM = "protocol dns originDirects originDns originPort originWorkerId argoSmartRouting edgeIps ipFirewall proxyProtocol tls trafficType virtualNetworkId"
+
+COLLECTIONS: dict[str, Collection] = {
+    "cloudflare:index/workersKvNamespace:WorkersKvNamespace": _collection(
+        "/accounts/{accountId}/storage/kv/namespaces", "title jurisdiction", unique="title"
     ),
-    "cloudflare:index/dnsRecord:DnsRecord": ObjectType(f"{_ZONE}/dns_records", f"{_ZONE}/dns_records/{{id}}", parents=("zoneId",)),
-    "cloudflare:index/workersRoute:WorkersRoute": ObjectType(f"{_ZONE}/workers/routes", f"{_ZONE}/workers/routes/{{id}}", parents=("zoneId",)),
-    "cloudflare:index/workersCustomDomain:WorkersCustomDomain": ObjectType(f"{_ACCOUNT}/workers/domains", f"{_ACCOUNT}/workers/domains/{{id}}"),
-    "cloudflare:index/workersCronTrigger:WorkersCronTrigger": ObjectType(
-        f"{_ACCOUNT}/workers/scripts/{{scriptName}}/schedules",
-        f"{_ACCOUNT}/workers/scripts/{{scriptName}}/schedules",
-        "{scriptName}",
-        ("accountId", "scriptName"),
-        put=True,
-        body="schedules",
-        clear=[],
+    "cloudflare:index/d1Database:D1Database": _collection(
+        "/accounts/{accountId}/d1/database", "name jurisdiction primaryLocationHint readReplication", id="uuid", unique="name"
     ),
-    "cloudflare:index/spectrumApplication:SpectrumApplication": ObjectType(f"{_ZONE}/spectrum/apps", f"{_ZONE}/spectrum/apps/{{id}}", parents=("zoneId",)),
-    "cloudflare:index/zeroTrustTunnelCloudflared:ZeroTrustTunnelCloudflared": ObjectType(
-        f"{_ACCOUNT}/cfd_tunnel", f"{_ACCOUNT}/cfd_tunnel/{{id}}", update="PATCH"
+    "cloudflare:index/r2Bucket:R2Bucket": _collection(
+        "/accounts/{accountId}/r2/buckets",
+        "name location storageClass",
+        id="name",
+        update="",
+        renamed={"location": "locationHint", "storageClass": "storageClass"},
+        header=("jurisdiction", "cf-r2-jurisdiction"),
+        unique="name",
     ),
-    "cloudflare:index/zeroTrustTunnelCloudflaredConfig:ZeroTrustTunnelCloudflaredConfig": ObjectType(
-        f"{_ACCOUNT}/cfd_tunnel/{{tunnelId}}/configurations",
-        f"{_ACCOUNT}/cfd_tunnel/{{tunnelId}}/configurations",
-        "{tunnelId}",
-        ("accountId", "tunnelId"),
-        put=True,
-        keep_on_delete=True,
-        names={"ingresses": "ingress"},
+    "cloudflare:index/queue:Queue": _collection("/accounts/{accountId}/queues", "queueName settings", id="queue_id", unique="queue_name"),
+    "cloudflare:index/workflow:Workflow": _collection("/accounts/{accountId}/workflows", "className scriptName limits", id="name", named="workflowName"),
+    "cloudflare:index/dnsRecord:DnsRecord": _collection("/zones/{zoneId}/dns_records", _DNS),
+    "cloudflare:index/spectrumApplication:SpectrumApplication": _collection("/zones/{zoneId}/spectrum/apps", _SPECTRUM),
+    "cloudflare:index/workersRoute:WorkersRoute": _collection("/zones/{zoneId}/workers/routes", "pattern script", unique="pattern"),
+    "cloudflare:index/workersCustomDomain:WorkersCustomDomain": _collection(
+        "/accounts/{accountId}/workers/domains", "hostname service environment zoneId zoneName", put_collection=True
+    ),
+    "cloudflare:index/zeroTrustTunnelCloudflared:ZeroTrustTunnelCloudflared": _collection(
+        "/accounts/{accountId}/cfd_tunnel", "name configSrc tunnelSecret", update="PATCH", unique="name"
+    ),
+    "cloudflare:index/zeroTrustTunnelCloudflaredConfig:ZeroTrustTunnelCloudflaredConfig": _collection(
+        "/accounts/{accountId}/cfd_tunnel/{tunnelId}/configurations", "config", id="tunnel_id", singular=True
     ),
 }
 
-_WRITE_ONLY = {"tunnelSecret"}
 
+class CollectionHandler:
+    """One object of a collection."""
 
-class ObjectHandler:
-    """One type of the table."""
+    def __init__(self, api: Api, collection: Collection) -> None:
+        self._api = api
+        self._collection = collection
 
-    fields = None
-
-    def __init__(self, rest: Rest, kind: ObjectType) -> None:
-        self._rest = rest
-        self._kind = kind
+    @property
+    def fields(self) -> frozenset[str] | None:
+        """The inputs that it carries to Cloudflare."""
+        where = self._collection
+        return frozenset([*where.sent, *where.parents, *([where.named] if where.named else []), *([where.header[0]] if where.header else [])])
 
     def create(self, call: Call, inputs: Props) -> Made:
-        """Makes the object."""
-        call.check()
-        kind = self._kind
-        method, path = ("PUT", kind.item) if kind.put else ("PUT" if kind.collection.endswith("/domains") else "POST", kind.collection)
-        result = self._result("POST" if method == "POST" else "PUT", path.format(**inputs), inputs)
-        id = kind.id.format(**inputs) if kind.id.startswith("{") else str(result[kind.id])
-        return Made(id, self._outputs(inputs, result))
+        where, base = self._collection, self._base(inputs)
+        body = self._body(inputs)
+        if where.named:
+            result = self._api.request("PUT", f"{base}/{inputs[where.named]}", json=body)
+        elif where.singular or where.put_collection:
+            result = self._api.request("PUT", base, json=body)
+        else:
+            result = self._posted(call, base, body, inputs)
+        return self._made(result, inputs)
 
     def read(self, call: Call, id: str, known: Props) -> Made | None:
-        """The object as it is now. An import's id is ``<account or zone>/<id>``."""
-        if not known and "/" in id:
-            parent, _, id = id.partition("/")
-            known = {self._kind.parents[0]: parent, **({self._kind.parents[1]: id} if len(self._kind.parents) > 1 else {})}
-        try:
-            answer = self._rest.call("GET", self._kind.item.format(**{**known, "id": id}))
-        except NotFound:
+        where = self._collection
+        known = known or self._parents_of(id)
+        result = self._api.find(self._object(id.rpartition("/")[2], known), headers=self._headers(known))
+        if result is None or result.get("deleted_at"):
             return None
-        result = answer["result"]
-        if self._kind.body and isinstance(result, dict):
-            result = {self._kind.body: result.get(self._kind.body)}
-        found = self._named(result)
-        plain = {name: value for name, value in found.items() if name in known or not isinstance(value, dict | list)}
-        return Made(id, {**plain, **overlaid(known, found)})
+        return self._made({where.id: id.rpartition("/")[2], **result}, known)
 
     def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:
-        """Writes the object anew."""
-        call.check()
-        method = "PUT" if self._kind.put else self._kind.update
-        return self._outputs(new, self._result(method, self._kind.item.format(**{**known, **new, "id": id}), new))
+        where, body = self._collection, self._body(new)
+        if where.put_collection or where.singular:
+            result = self._api.request("PUT", self._base(new), json=body)
+        elif where.update:
+            result = self._api.request(where.update, self._object(id, new), json=body)
+        else:
+            result = self._edit(id, new)
+        return self._made(result, {**known, **new}).outputs
 
     def delete(self, call: Call, id: str, known: Props) -> None:
-        """Removes the object."""
-        path = self._kind.item.format(**{**known, "id": id})
-        if self._kind.keep_on_delete:
-            return
+        if self._collection.singular:
+            return  # a tunnel's configuration goes with its tunnel
         try:
-            if self._kind.clear is not None:
-                self._rest.call("PUT", path, json=self._kind.clear)
-            else:
-                self._rest.call("DELETE", path)
+            self._api.request("DELETE", self._object(id, known), headers=self._headers(known))
         except NotFound:
             return
 
-    def _result(self, method: str, path: str, inputs: Props) -> dict[str, Any]:
-        kind = self._kind
-        given = {name: value for name, value in inputs.items() if name not in kind.parents}
-        body = renamed(given, lambda name: kind.names.get(name, snake(name)))
-        answer = self._rest.call(method, path, json=body[kind.body] if kind.body else body)
-        result = answer["result"]
-        return result if isinstance(result, dict) else {}
+    def _posted(self, call: Call, base: str, body: Props, inputs: Props) -> Props:
+        try:
+            return dict(self._api.request("POST", base, json=body, headers=self._headers(inputs)))
+        except Conflict:
+            if not (call.resumed and self._collection.unique):
+                raise
+            value = body[self._collection.unique]
+            listed = self._api.request("GET", base)
+            rows = listed.get("buckets", []) if isinstance(listed, dict) else listed
+            found = next((row for row in rows if row.get(self._collection.unique) == value), None)
+            if found is None:
+                raise
+            return dict(found)
 
-    def _named(self, result: Any) -> Props:
-        back = {wire: name for name, wire in self._kind.names.items()}
-        found = renamed(result, lambda name: back.get(name, camel(name)))
-        return found if isinstance(found, dict) else {}
+    def _edit(self, id: str, new: Props) -> Props:
+        """R2's only change: the storage class, in a header."""
+        headers = {**self._headers(new), "cf-r2-storage-class": str(new.get("storageClass") or "Standard")}
+        return dict(self._api.request("PATCH", self._object(id, new), headers=headers))
 
-    def _outputs(self, inputs: Props, result: dict[str, Any]) -> Props:
-        # Of what the program didn't declare only plain figures are told: some answers nest where the provider's schema has a text.
-        found = {name: value for name, value in self._named(result).items() if name not in ("id", *_WRITE_ONLY) and not isinstance(value, dict | list)}
-        return {**found, **inputs}
+    def _made(self, result: Props, inputs: Props) -> Made:
+        where = self._collection
+        state = {name: value for name, value in from_wire(result).items() if name != "id"}
+        state |= {name: inputs[name] for name in where.parents if name in inputs}
+        if where.named:
+            state[where.named] = result.get(where.id) or inputs[where.named]
+        if where.header and inputs.get(where.header[0]) is None:
+            state.pop(where.header[0], None)
+        if where.id == "name" and where.renamed and inputs.get("location"):
+            # Cloudflare takes a hint in any case and shows where the bucket came to lie.
+            state["location"] = inputs["location"] if str(state.get("location", "")).casefold() == str(inputs["location"]).casefold() else state.get("location")
+        return Made(str(result[where.id]), state)
+
+    def _body(self, inputs: Props) -> Props:
+        where = self._collection
+        plain = {name: inputs[name] for name in where.sent if inputs.get(name) is not None and name not in where.renamed}
+        body: Props = to_wire(plain)
+        return body | {wire: inputs[name] for name, wire in where.renamed.items() if inputs.get(name) is not None}
+
+    def _base(self, inputs: Props) -> str:
+        return self._collection.path.format(**{name: inputs[name] for name in self._collection.parents})
+
+    def _object(self, id: str, inputs: Props) -> str:
+        return self._base(inputs) if self._collection.singular else f"{self._base(inputs)}/{id}"
+
+    def _headers(self, inputs: Props) -> dict[str, str]:
+        header = self._collection.header
+        return {header[1]: str(inputs[header[0]])} if header and inputs.get(header[0]) else {}
+
+    def _parents_of(self, id: str) -> Props:
+        """Parents out of an import's id, ``<account or zone>/<id>``."""
+        parts = id.split("/")
+        if len(parts) < 2:
+            raise Rejected(f"{id}: import it as <{'>/<'.join([*self._collection.parents, 'id'])}>")
+        return dict(zip(self._collection.parents, parts, strict=False))
