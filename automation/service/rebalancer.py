@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 import structlog
 
@@ -60,7 +59,7 @@ class Rebalancer:
         self._settings = Settings(price_limit=timedelta(hours=price_limit_hours))
         self._boundaries = Boundaries()
         self._exclusions = Exclusions()
-        self._predicate = lru_cache(maxsize=4096)(_predicate)
+        self._predicates: dict[tuple[str, str | None], RegionPredicate] = {}
         self._incidents: dict[str, wire.Incident] = {}
         self._lock = threading.RLock()
 
@@ -163,6 +162,10 @@ class Rebalancer:
     def _boundary(self, workload: wire.Workload, estate: Estate) -> CompiledBoundary:
         return self._boundaries.of(estate.tenants[workload.tenant], workload.spec.placement.data_class)
 
+    def _predicate(self, boundary: CompiledBoundary) -> RegionPredicate:
+        """One object a boundary: placement asks each only once per region."""
+        return self._predicates.setdefault((boundary.digest, boundary.data_class), _refusal_of(boundary))
+
     def _decide(
         self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload], trigger: Trigger = Trigger.PRICE, requested: OfferRef | None = None
     ) -> tuple[Verdict, ...]:
@@ -224,7 +227,7 @@ def _placeable(workload: wire.Workload, *, moving: bool = False) -> bool:
     return workload.state in _PLACEABLE and (moving or workload.active_migration is None)
 
 
-def _predicate(boundary: CompiledBoundary) -> RegionPredicate:
+def _refusal_of(boundary: CompiledBoundary) -> RegionPredicate:
     def refusal(cloud: str, region: str) -> str | None:
         finding = boundary.refusal(cloud, region)
         return None if finding is None else finding.sentence()

@@ -37,6 +37,13 @@ _DEFAULT_TIMEOUT = 1200.0
 _PEERS = 4096
 """Configurations kept. gRPC doesn't tell when an engine's connection is closed; the least recently used one is forgotten."""
 
+_FILLED_BY_THE_CLOUD: dict[str, tuple[str, ...]] = {
+    "azure-native:subscription:Alias": ("properties",),
+    "azure-native:network:NetworkInterface": ("ipConfigurations",),
+    "gcp:compute/instance:Instance": ("networkInterfaces",),
+}
+"""Inputs into which the cloud writes figures of its own (a subscription's id, a private address): unknown as a whole until they are made."""
+
 _STATUS: dict[type[CloudFault], grpc.StatusCode] = {
     NotFound: grpc.StatusCode.NOT_FOUND,
     Conflict: grpc.StatusCode.ALREADY_EXISTS,
@@ -267,7 +274,9 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ign
     def _previewed(self, token: str, inputs: Props, state: Props) -> Props:
         """What a preview knows of the outputs: the inputs; for an update also what was there before; the rest is unknown."""
         schema = self._schemas.resource(token)
-        return {**dict.fromkeys(schema.outputs - set(schema.inputs), unknown), **{n: v for n, v in state.items() if n not in schema.inputs}, **inputs}
+        computed = dict.fromkeys(schema.outputs - set(schema.inputs), unknown)
+        filled = {} if state else {name: unknown for name in _FILLED_BY_THE_CLOUD.get(token, ()) if name in inputs}
+        return {**computed, **{n: v for n, v in state.items() if n not in schema.inputs}, **inputs, **filled}
 
     def _answer(self, context: Any, subject: str, verb: str, operation: Callable[[], Result]) -> Result:
         try:
