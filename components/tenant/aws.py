@@ -116,15 +116,6 @@ class TenantAccount(pulumi.ComponentResource):
             opts=within,
         )
         permissions = aws.iam.RolePolicy(f"{name}-automation-policy", name=AUTOMATION_ROLE, role=role.name, policy=json.dumps(AUTOMATION_POLICY), opts=within)
-        aws.s3.AccountPublicAccessBlock(
-            f"{name}-no-public-buckets",
-            account_id=self.account_id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=within,
-        )
         # A role is of use only with its policy: whoever takes the ARN waits for both.
         self.role_arn = pulumi.Output.all(role.arn, permissions.id).apply(lambda parts: str(parts[0]))
         self.register_outputs({"account_id": self.account_id, "role_arn": self.role_arn})

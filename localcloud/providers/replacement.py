@@ -162,7 +162,10 @@ RULES: dict[str, Rule] = {
 
 _ESTIMATE = Rule(
     frozenset(
-        ["name", "region", "location", "zone", "project", "resourceGroupName", "accountId", "zoneId", "vpcId", "subnetId", "cidrBlock", "availabilityZone", "ami", "namePrefix", "path", "scope", "network", "subnetwork", "keyName", "parent"]
+        {
+            *("name", "namePrefix", "region", "location", "zone", "project", "resourceGroupName", "accountId", "zoneId", "vpcId", "subnetId", "cidrBlock"),
+            *("availabilityZone", "ami", "path", "scope", "network", "subnetwork", "keyName", "parent"),
+        }
     ),
     estimated=True,
 )

@@ -20,9 +20,9 @@ import grpc
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from localcloud.providers import check, diff, naming, replacement
+from localcloud.providers import check, diff, naming, ports, replacement
 from localcloud.providers.faults import Cancelled, CloudFault, Conflict, Denied, NotFound, PartlyMade, TimedOut, Unreachable, Unsupported
-from localcloud.providers.ports import Call, Cloud, Connection, Handler, Made
+from localcloud.providers.ports import Cloud, Connection, Handler, Made
 from localcloud.providers.record import CreationRecord
 from localcloud.providers.schema import Schemas, UnknownResourceType
 from localcloud.providers.values import Props, from_struct, has_unknown, to_struct, unknown
@@ -63,7 +63,7 @@ class _Peer:
     cancelled: threading.Event = field(default_factory=threading.Event)
 
 
-class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]  # generated code without types
+class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
     """Serves one package (``cloud``) to any number of engines."""
 
     def __init__(self, cloud: Cloud, schemas: Schemas, record: CreationRecord) -> None:
@@ -76,7 +76,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ign
     # The plugin itself
 
     def Handshake(self, request: Any, context: Any) -> Any:
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=False, accept_resources=False, accept_outputs=False, supports_autonaming_configuration=True)
+        return provider_pb2.ProviderHandshakeResponse(supports_autonaming_configuration=True)
 
     def Attach(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()
@@ -105,7 +105,8 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ign
     def CheckConfig(self, request: Any, context: Any) -> Any:
         news = from_struct(request.news)
         found = check.faults(self._schemas, f"pulumi:providers:{self._cloud.package}", _typed_config(news))
-        failures = [provider_pb2.CheckFailure(property=fault.path, reason=fault.reason) for fault in found if not fault.path.startswith(("version", "pluginDownloadURL"))]
+        of_engine = ("version", "pluginDownloadURL")
+        failures = [provider_pb2.CheckFailure(property=fault.path, reason=fault.reason) for fault in found if not fault.path.startswith(of_engine)]
         return provider_pb2.CheckResponse(inputs=request.news, failures=failures)
 
     def DiffConfig(self, request: Any, context: Any) -> Any:
@@ -182,7 +183,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ign
 
     def _create(self, handler: Handler, request: Any, context: Any, inputs: Props) -> Made:
         intent = self._record.begin(request.urn, inputs)
-        call = replace(self._call(request, context), token=intent.token, resumed=intent.resumed)
+        call = replace(self._operation(request, context), token=intent.token, resumed=intent.resumed)
         if intent.made is not None:
             living = handler.read(call, intent.made.id, _state(inputs, intent.made.outputs))
             if living is not None:
@@ -206,7 +207,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ign
         token = _type(request.urn)
         handler = self._handler(token, context)
         inputs, known = from_struct(request.inputs), from_struct(request.properties)
-        found = self._answer(context, request.urn, "read", lambda: handler.read(self._call(request, context), request.id, known))
+        found = self._answer(context, request.urn, "read", lambda: handler.read(self._operation(request, context), request.id, known))
         if found is None:
             return provider_pb2.ReadResponse(id="")
         if inputs:
@@ -224,20 +225,22 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ign
         _refuse_unsupported(context, token, handler, news)
         if request.preview:
             return provider_pb2.UpdateResponse(properties=to_struct(self._previewed(token, news, state)))
-        outputs = self._answer(context, request.urn, "update", lambda: handler.update(self._call(request, context), request.id, state, olds, news))
+        outputs = self._answer(context, request.urn, "update", lambda: handler.update(self._operation(request, context), request.id, state, olds, news))
         return provider_pb2.UpdateResponse(properties=to_struct(_state(news, outputs)))
 
     def Delete(self, request: Any, context: Any) -> Any:
         handler = self._handler(_type(request.urn), context)
         with self._record.alone(request.urn):
-            self._answer(context, request.urn, "delete", lambda: handler.delete(self._call(request, context), request.id, from_struct(request.properties)))
+            self._answer(context, request.urn, "delete", lambda: handler.delete(self._operation(request, context), request.id, from_struct(request.properties)))
             self._record.forget(request.urn)
         return empty_pb2.Empty()
 
     def Invoke(self, request: Any, context: Any) -> Any:
         connection = self._connection(context)
         result = self._answer(context, request.tok, "invoke", lambda: connection.invoke(request.tok, from_struct(request.args)))
-        return provider_pb2.InvokeResponse(**{"return": to_struct(result)})
+        response = provider_pb2.InvokeResponse()
+        getattr(response, "return").CopyFrom(to_struct(result))
+        return response
 
     def Call(self, request: Any, context: Any) -> Any:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{request.tok}: the local {self._cloud.package} provider has no methods of resources")
@@ -267,9 +270,9 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):  # type: ign
             raise AssertionError("abort raises")
         return handler
 
-    def _call(self, request: Any, context: Any) -> Call:
+    def _operation(self, request: Any, context: Any) -> ports.Call:
         seconds = getattr(request, "timeout", 0.0) or _DEFAULT_TIMEOUT
-        return Call(request.urn, "", time.monotonic() + seconds, self._peer(context).cancelled)
+        return ports.Call(request.urn, "", time.monotonic() + seconds, self._peer(context).cancelled)
 
     def _previewed(self, token: str, inputs: Props, state: Props) -> Props:
         """What a preview knows of the outputs: the inputs; for an update also what was there before; the rest is unknown."""
@@ -300,8 +303,8 @@ def _refuse_unsupported(context: Any, token: str, handler: Handler, inputs: Mapp
     """A valid input that this cloud would drop silently is refused instead."""
     dropped = [] if handler.fields is None else sorted(name for name in inputs if name not in handler.fields and not name.startswith("__"))
     if dropped:
-        have = ", ".join(sorted(handler.fields or ()))
-        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{token}: the local cloud doesn't carry {', '.join(dropped)} to the cloud's API; of this type it has {have}")
+        have = f"of this type it has {', '.join(sorted(handler.fields or ()))}"
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{token}: the local cloud doesn't carry {', '.join(dropped)} to the cloud's API; {have}")
 
 
 def _abort_partly_made(context: Any, error: PartlyMade) -> None:

@@ -48,8 +48,8 @@ class AwsConnection:
         kind = HANDLERS.get(token)
         if kind is None or not kind.TAGGED or not self._session.default_tags:
             return inputs
-        own = inputs.get("tags")
-        return {**inputs, "tags": {**self._session.default_tags, **own}} if own is None or isinstance(own, dict) else inputs
+        own = inputs.get("tags") or {}
+        return {**inputs, "tags": {**self._session.default_tags, **own}} if isinstance(own, dict) else inputs
 
     def places(self, token: str, inputs: Props) -> Props:
         """The effective region of a regional resource."""

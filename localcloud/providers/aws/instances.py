@@ -107,7 +107,7 @@ class Instance(AwsHandler):
         item = self._describe(id, known)
         if item is None or item["State"]["Name"] in ("terminated", "shutting-down"):
             return None
-        interface = next((entry for entry in item.get("NetworkInterfaces", []) if entry.get("Attachment", {}).get("DeviceIndex") == 0), {})
+        interface: Props = next((entry for entry in item.get("NetworkInterfaces", []) if entry.get("Attachment", {}).get("DeviceIndex") == 0), {})
         profile = item.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2]
         market = {"marketType": "spot"} if item.get("InstanceLifecycle") == "spot" else {}
         outputs: Props = {

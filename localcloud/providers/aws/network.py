@@ -202,7 +202,7 @@ class NatGateway(AwsHandler):
         gateway = one(self.session.client("ec2", known).describe_nat_gateways, "NatGateways", NatGatewayIds=[id])
         if gateway is None or gateway["State"] in ("deleted", "deleting", "failed"):
             return None
-        address = next(iter(gateway.get("NatGatewayAddresses", [])), {})
+        address: Props = next(iter(gateway.get("NatGatewayAddresses", [])), {})
         return Made(
             id,
             {

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import botocore.exceptions
 import botocore.session
@@ -61,10 +62,6 @@ class Clients:
         options: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 60, "retries": {"mode": "standard", "max_attempts": 3}, "max_pool_connections": 32}
         if settings.proxy_url:
             options["proxies"] = {"https": settings.proxy_url, "http": settings.proxy_url}
-        elif endpoint is None:
-            endpoint = next((url for pattern, url in settings.upstreams.items() if fnmatch(f"{service}.{region}.amazonaws.com", pattern)), None)
-            if endpoint is None:
-                raise Unreachable(f"no upstream for {service}.{region}.amazonaws.com and no inline proxy; every call to a cloud goes through the proxy")
         client: Any = self._session.create_client(
             service,
             region_name=region,
@@ -75,7 +72,19 @@ class Clients:
             verify=str(settings.ca_file) if settings.proxy_url else True,
             config=Config(**options),
         )
+        if not settings.proxy_url and endpoint is None:
+            client.meta.events.register("before-send", self._redirect)
         return client
+
+    def _redirect(self, request: Any, **_: Any) -> None:
+        """Without the proxy, a call goes to the upstream of its host, which is told the host's name."""
+        url = urlsplit(request.url)
+        upstream = next((base for pattern, base in self._settings.upstreams.items() if fnmatch(url.netloc, pattern)), None)
+        if upstream is None:
+            raise Unreachable(f"no upstream for {url.netloc} and no inline proxy; every call to a cloud goes through the proxy")
+        base = urlsplit(upstream)
+        request.headers["Host"] = url.netloc
+        request.url = urlunsplit((base.scheme, base.netloc, url.path, url.query, ""))
 
     def assume(self, role: str, external_id: str | None, session_name: str, region: str, base: Credentials) -> Credentials:
         """The session of ``role``, kept until shortly before it expires."""

@@ -54,7 +54,7 @@ def body(schemas: Schemas, token: str, kind: ArmType, inputs: Mapping[str, Any])
 
 def _folded(schemas: Schemas, kind: Type, value: Any, name: str = "") -> Any:
     if name in _ID_MAPS and isinstance(value, list):
-        return {id: {} for id in value}
+        return {str(id): {} for id in value}
     if kind.kind == "array" and isinstance(value, list) and kind.items is not None:
         return [_folded(schemas, kind.items, item) for item in value]
     if kind.kind == "map" and isinstance(value, Mapping) and kind.items is not None:
@@ -63,7 +63,7 @@ def _folded(schemas: Schemas, kind: Type, value: Any, name: str = "") -> Any:
         return value
     fields: Mapping[str, Property] = schemas.fields(kind)
     folded = {key: _folded(schemas, fields[key].type if key in fields else Type("any"), item, key) for key, item in value.items() if item is not None}
-    top = NESTED.get(kind.name)
+    top = NESTED.get(kind.name.removesuffix("Args"))
     if top is None:
         return folded
     below = {key: item for key, item in folded.items() if key not in top}

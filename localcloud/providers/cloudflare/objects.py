@@ -149,7 +149,9 @@ class CollectionHandler:
 
     def _made(self, result: Props, inputs: Props) -> Made:
         where = self._collection
-        state = {name: value for name, value in from_wire(result).items() if name != "id"}
+        # Of what the program didn't declare only plain figures are told: some answers nest where the provider's schema has a text (DnsRecord.meta).
+        told = from_wire(result).items()
+        state = {name: value for name, value in told if name != "id" and (name in inputs or not isinstance(value, dict | list))}
         state |= {name: inputs[name] for name in where.parents if name in inputs}
         if where.named:
             state[where.named] = result.get(where.id) or inputs[where.named]

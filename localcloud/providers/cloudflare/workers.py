@@ -48,7 +48,7 @@ class WorkersScript:
         settings = self._api.find(f"{base}/{known['scriptName']}/settings")
         if settings is None:
             return None
-        summary = next((row for row in self._api.request("GET", base) if row["id"] == known["scriptName"]), {})
+        summary: Props = next((row for row in self._api.request("GET", base) if row["id"] == known["scriptName"]), {})
         return Made(known["scriptName"], self._state({**summary, **settings}, known))
 
     def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:

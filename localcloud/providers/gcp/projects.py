@@ -119,7 +119,7 @@ class Service(GcpHandler):
             return None
         if document.get("state") != "ENABLED":
             return None
-        own = {name: known[name] for name in ("disableOnDestroy", "disableDependentServices") if name in known}
+        own: Props = {name: known[name] for name in ("disableOnDestroy", "disableDependentServices") if name in known}
         return Made(f"{project}/{service}", {"project": project, "service": service, **own, **self.kept(known)})
 
     def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:
@@ -185,7 +185,7 @@ _FLAGS = ("allowAll", "denyAll", "enforce")
 def _spec(spec: Props) -> Props:
     rules = []
     for rule in spec.get("rules") or []:
-        sent = {name: str(value).upper() == "TRUE" if name in _FLAGS else value for name, value in rule.items() if value is not None}
+        sent: Props = {name: str(value).upper() == "TRUE" if name in _FLAGS else value for name, value in rule.items() if value is not None}
         if isinstance(sent.get("parameters"), str):
             sent["parameters"] = json.loads(sent["parameters"])
         rules.append(sent)
