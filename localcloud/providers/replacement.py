@@ -92,7 +92,9 @@ RULES: dict[str, Rule] = {
     "aws:ebs/encryptionByDefault:EncryptionByDefault": _rule(""),
     "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock": _rule("accountId", "accountId"),
     "aws:ec2/vpc:Vpc": _rule("cidrBlock ipv4IpamPoolId ipv4NetmaskLength", instanceTenancy=_tenancy_leaves_dedicated),
-    "aws:ec2/subnet:Subnet": _rule("availabilityZone availabilityZoneId cidrBlock ipv4IpamPoolId ipv4NetmaskLength ipv6IpamPoolId ipv6Native ipv6NetmaskLength outpostArn vpcId"),
+    "aws:ec2/subnet:Subnet": _rule(
+        "availabilityZone availabilityZoneId cidrBlock ipv4IpamPoolId ipv4NetmaskLength ipv6IpamPoolId ipv6Native ipv6NetmaskLength outpostArn vpcId"
+    ),
     "aws:ec2/internetGateway:InternetGateway": _rule(""),
     "aws:ec2/eip:Eip": _rule("address domain ipamPoolId networkBorderGroup publicIpv4Pool"),
     "aws:ec2/natGateway:NatGateway": _rule("allocationId connectivityType privateIp subnetId availabilityMode vpcId"),

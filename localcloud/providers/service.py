@@ -20,7 +20,7 @@ import grpc
 from google.protobuf import any_pb2, empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
-from localcloud.providers import check, diff, naming, ports, replacement
+from localcloud.providers import check, diff, implied, naming, ports, replacement
 from localcloud.providers.faults import Cancelled, CloudFault, Conflict, Denied, NotFound, PartlyMade, TimedOut, Unreachable, Unsupported
 from localcloud.providers.ports import Cloud, Connection, Handler, Made
 from localcloud.providers.record import CreationRecord
@@ -149,7 +149,8 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         state, news = from_struct(request.olds), from_struct(request.news)
         olds = from_struct(request.old_inputs) if request.HasField("old_inputs") else {key: value for key, value in state.items() if key in news}
         ignored = tuple(request.ignoreChanges)
-        changed = [change for change in diff.changes(olds, news) if not any(_below(change.path, path) for path in ignored)]
+        found = [change for change in diff.changes(olds, news) if not any(_below(change.path, path) for path in ignored)]
+        changed = implied.meant(token, found, olds, news)
         old_places, new_places = {**olds}, {**news}
         for name, place in self._connection(context).places(token, news).items():
             was = state.get(name, place)

@@ -19,8 +19,8 @@ class Instance(ComputeHandler):
 
     COLLECTION = "instances"
     PLACES = ("project", "zone")
-    FIELDS = """name description machineType bootDisk networkInterfaces scheduling serviceAccount shieldedInstanceConfig metadata metadataStartupScript labels tags
-    minCpuPlatform canIpForward deletionProtection hostname allowStoppingForUpdate desiredStatus scratchDisks attachedDisks"""
+    FIELDS = """name description machineType bootDisk networkInterfaces scheduling serviceAccount shieldedInstanceConfig metadata metadataStartupScript
+    labels tags minCpuPlatform canIpForward deletionProtection hostname allowStoppingForUpdate desiredStatus scratchDisks attachedDisks"""
 
     def body(self, inputs: Props) -> Props:
         project, zone = self.google.project_of(inputs), self.google.zone_of(inputs)
@@ -28,12 +28,13 @@ class Instance(ComputeHandler):
         metadata = {**(inputs.get("metadata") or {}), **({_STARTUP: inputs["metadataStartupScript"]} if inputs.get("metadataStartupScript") else {})}
         account = inputs.get("serviceAccount")
         kind = str(inputs["machineType"])
+        others = [*(_scratch(disk, place) for disk in inputs.get("scratchDisks") or []), *(_attached(disk) for disk in inputs.get("attachedDisks") or [])]
         return filled(
             name=inputs["name"],
             description=inputs.get("description"),
             hostname=inputs.get("hostname"),
             machineType=kind if "/" in kind else f"{place}/machineTypes/{kind}",
-            disks=[_boot(inputs["bootDisk"], place), *(_scratch(disk, place) for disk in inputs.get("scratchDisks") or []), *map(_attached, inputs.get("attachedDisks") or [])],
+            disks=[_boot(inputs["bootDisk"], place), *others],
             networkInterfaces=[_interface(entry, project, zone) for entry in inputs["networkInterfaces"]],
             scheduling={name: inputs["scheduling"][name] for name in _SCHEDULING.split() if inputs["scheduling"].get(name) is not None}
             if inputs.get("scheduling")

@@ -92,7 +92,8 @@ class Firewall(ComputeHandler):
 
         log = {"enable": True, **inputs["logConfig"]} if inputs.get("logConfig") else None
         same = {name: inputs.get(name) for name in self._SAME.split()}
-        return filled(**same, network=_global(inputs["network"], self.google.project_of(inputs)), allowed=rules("allows"), denied=rules("denies"), logConfig=log)
+        network = _global(inputs["network"], self.google.project_of(inputs))
+        return filled(**same, network=network, allowed=rules("allows"), denied=rules("denies"), logConfig=log)
 
     def state(self, document: Props, known: Props) -> Props:
         def rules(name: str) -> list[Props] | None:
