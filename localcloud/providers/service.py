@@ -40,9 +40,10 @@ _PEERS = 4096
 _FILLED_BY_THE_CLOUD: dict[str, tuple[str, ...]] = {
     "azure-native:subscription:Alias": ("properties",),
     "azure-native:network:NetworkInterface": ("ipConfigurations",),
+    "azure-native:compute:VirtualMachine": ("identity",),
     "gcp:compute/instance:Instance": ("networkInterfaces",),
 }
-"""Inputs into which the cloud writes figures of its own (a subscription's id, a private address): unknown as a whole until they are made."""
+"""Inputs into which the cloud writes figures of its own (a subscription's id, a private address) or which it shows in another form: unknown as a whole until they are made."""
 
 _STATUS: dict[type[CloudFault], grpc.StatusCode] = {
     NotFound: grpc.StatusCode.NOT_FOUND,
@@ -279,7 +280,7 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         """What a preview knows of the outputs: the inputs; for an update also what was there before; the rest is unknown."""
         schema = self._schemas.resource(token)
         computed = dict.fromkeys(schema.outputs - set(schema.inputs), unknown)
-        filled = {} if state else {name: unknown for name in _FILLED_BY_THE_CLOUD.get(token, ()) if name in inputs}
+        filled = {name: state.get(name, unknown) for name in _FILLED_BY_THE_CLOUD.get(token, ()) if name in inputs}
         return {**computed, **{n: v for n, v in state.items() if n not in schema.inputs}, **inputs, **filled}
 
     def _answer(self, context: Any, subject: str, verb: str, operation: Callable[[], Result]) -> Result:

@@ -79,7 +79,7 @@ def outputs(token: str, kind: ArmType, document: Mapping[str, Any]) -> Props:
     elif isinstance(properties, Mapping):
         back = {there: here for here, there in kind.renamed.items()}
         deep = token.startswith(("azure-native:network:", "azure-native:compute:"))
-        state |= {back.get(name, name): _flat(value) if deep else value for name, value in properties.items()}
+        state |= {str(back.get(name, name)): _flat(value) if deep else value for name, value in properties.items()}
     state["azureApiVersion"] = kind.version
     return {name: value for name, value in state.items() if value is not None and name not in ("id", "scope")}
 
