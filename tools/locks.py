@@ -8,7 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.lock", "package-lock.json")
-_HOST = re.compile(r"https?://(?!.*(github\.com|opencollective|patreon|tidelift|buymeacoffee|paypal|feross|dotenvx|sponsors|ko-fi))|\"resolved\"|--index-url|--extra-index-url")
+_HOST = re.compile(
+    r"https?://(?!.*(github\.com|opencollective|patreon|tidelift|buymeacoffee|paypal|feross|dotenvx|sponsors|ko-fi))|\"resolved\"|--index-url|--extra-index-url"
+)
 
 
 def main() -> int:

@@ -68,7 +68,9 @@ def _value(schemas: Schemas, kind: Type, value: Any, path: str) -> Iterator[Faul
         elif not kind.open and kind.choices and value not in kind.choices:
             yield Fault(path, f"{value!r} is not one of {', '.join(repr(choice) for choice in kind.choices)}" + _hint(value, kind.choices))
     elif not _scalar(kind.kind, value):
-        yield _mistyped(path, {"string": "a string", "integer": "an integer", "number": "a number", "boolean": "a boolean", "asset": "an asset"}[kind.kind], value)
+        yield _mistyped(
+            path, {"string": "a string", "integer": "an integer", "number": "a number", "boolean": "a boolean", "asset": "an asset"}[kind.kind], value
+        )
 
 
 def _scalar(kind: str, value: Any) -> bool:

@@ -43,7 +43,8 @@ _FILLED_BY_THE_CLOUD: dict[str, tuple[str, ...]] = {
     "azure-native:compute:VirtualMachine": ("identity",),
     "gcp:compute/instance:Instance": ("networkInterfaces",),
 }
-"""Inputs into which the cloud writes figures of its own (a subscription's id, a private address) or which it shows in another form: unknown as a whole until they are made."""
+"""Inputs into which the cloud writes figures of its own (a subscription's id, a private address) or which it shows in another form:
+unknown as a whole until they are made."""
 
 _STATUS: dict[type[CloudFault], grpc.StatusCode] = {
     NotFound: grpc.StatusCode.NOT_FOUND,

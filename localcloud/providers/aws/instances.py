@@ -254,5 +254,3 @@ def _disks(shape: Any, inputs: Props) -> list[dict[str, Any]]:
             ebs = {key: value for key, value in device.items() if key not in ("deviceName", "tags", "tagsAll", "volumeId")}
             disks.append({"DeviceName": device.get("deviceName") or name, "Ebs": parameters(ebs_shape, {"deleteOnTermination": True, **ebs})})
     return disks
-
-

@@ -45,7 +45,9 @@ class RouteTable(AwsHandler):
         routes = [_inline(route) for route in table["Routes"] if route.get("GatewayId") != "local" and not route.get("GatewayId", "").startswith("vpce-")]
         arn = self.session.arn("ec2", known, f"route-table/{id}")
         owner = table.get("OwnerId", self.session.account)
-        return Made(id, {"arn": arn, "vpcId": table["VpcId"], "ownerId": owner, "routes": routes, "propagatingVgws": [], **tags_of(table), **self.placed(known)})
+        return Made(
+            id, {"arn": arn, "vpcId": table["VpcId"], "ownerId": owner, "routes": routes, "propagatingVgws": [], **tags_of(table), **self.placed(known)}
+        )
 
     def change(self, call: Call, id: str, known: Props, old: Props, new: Props) -> None:
         if new.get("routes") is not None and old.get("routes") != new.get("routes"):

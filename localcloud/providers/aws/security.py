@@ -95,7 +95,12 @@ def _permission(rule: Props, group: str) -> dict[str, Any]:
 
 def _rule(permission: dict[str, Any], group: str) -> Props:
     groups = [pair["GroupId"] for pair in permission.get("UserIdGroupPairs", [])]
-    sources = [*permission.get("IpRanges", []), *permission.get("Ipv6Ranges", []), *permission.get("PrefixListIds", []), *permission.get("UserIdGroupPairs", [])]
+    sources = [
+        *permission.get("IpRanges", []),
+        *permission.get("Ipv6Ranges", []),
+        *permission.get("PrefixListIds", []),
+        *permission.get("UserIdGroupPairs", []),
+    ]
     return {
         "protocol": permission["IpProtocol"],
         "fromPort": permission.get("FromPort", 0),

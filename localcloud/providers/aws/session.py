@@ -145,7 +145,9 @@ class AwsSession:
         key = self.config.get("accessKey") or os.environ.get("AWS_ACCESS_KEY_ID") or MADE_UP_KEY
         secret = self.config.get("secretKey") or os.environ.get("AWS_SECRET_ACCESS_KEY") or MADE_UP_KEY
         held = Credentials(str(key), str(secret), self.config.get("token") or os.environ.get("AWS_SESSION_TOKEN"))
-        roles: list[Props] = [*(self.config.get("assumeRoles") or [])] + ([self.config["assumeRole"]] if isinstance(self.config.get("assumeRole"), dict) else [])
+        roles: list[Props] = [*(self.config.get("assumeRoles") or [])] + (
+            [self.config["assumeRole"]] if isinstance(self.config.get("assumeRole"), dict) else []
+        )
         for role in roles:
             if role.get("roleArn"):
                 held = self._clients.assume(role["roleArn"], role.get("externalId"), role.get("sessionName") or "pulumi", self.region, held)

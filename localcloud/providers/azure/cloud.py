@@ -80,7 +80,10 @@ class AzureConnection:
         if token == "azure-native:authorization:getClientConfig":
             config = self._arm.config
             names = {"clientId": "clientId", "objectId": "objectId", "tenantId": "tenantId"}
-            return {**{name: str(config.get(key) or "00000000-0000-0000-0000-000000000000") for name, key in names.items()}, "subscriptionId": self._arm.subscription}
+            return {
+                **{name: str(config.get(key) or "00000000-0000-0000-0000-000000000000") for name, key in names.items()},
+                "subscriptionId": self._arm.subscription,
+            }
         raise Unsupported(f"{token}: the local cloud doesn't have this function; of azure-native it has azure-native:authorization:getClientConfig")
 
 

@@ -55,7 +55,9 @@ TYPES: dict[str, ArmType] = {
     "azure-native:resources:ResourceGroup": ArmType("/subscriptions/{subscription}/resourceGroups/{resourceGroupName}", "2024-03-01", located=True),
     "azure-native:network:VirtualNetwork": _network("virtualNetworks", "virtualNetworkName", "subnets", "virtualNetworkPeerings"),
     "azure-native:network:Subnet": ArmType(
-        f"{_GROUP}/providers/Microsoft.Network/virtualNetworks/{{virtualNetworkName}}/subnets/{{subnetName}}", "2024-05-01", top=frozenset({"name", "type", "id"})
+        f"{_GROUP}/providers/Microsoft.Network/virtualNetworks/{{virtualNetworkName}}/subnets/{{subnetName}}",
+        "2024-05-01",
+        top=frozenset({"name", "type", "id"}),
     ),
     "azure-native:network:NetworkSecurityGroup": _network("networkSecurityGroups", "networkSecurityGroupName", "securityRules"),
     "azure-native:network:PublicIPAddress": _network("publicIPAddresses", "publicIpAddressName"),

@@ -28,7 +28,10 @@ class Api:
         self._rest = rest
         self._base = str(config.get("baseUrl") or os.environ.get("CLOUDFLARE_BASE_URL") or _BASE).rstrip("/")
         self._token = str(config.get("apiToken") or os.environ.get("CLOUDFLARE_API_TOKEN") or "")
-        self._key = (str(config.get("email") or os.environ.get("CLOUDFLARE_EMAIL") or ""), str(config.get("apiKey") or os.environ.get("CLOUDFLARE_API_KEY") or ""))
+        self._key = (
+            str(config.get("email") or os.environ.get("CLOUDFLARE_EMAIL") or ""),
+            str(config.get("apiKey") or os.environ.get("CLOUDFLARE_API_KEY") or ""),
+        )
 
     def request(self, method: str, path: str, *, token: str = "", headers: Mapping[str, str] | None = None, **body: Any) -> Any:
         """The ``result`` of one call. ``token`` stands in for the provider's own. Raises :class:`CloudFault`."""

@@ -46,9 +46,7 @@ _DNS = "name type content ttl proxied priority data comment tags settings privat
 _SPECTRUM = "protocol dns originDirects originDns originPort originWorkerId argoSmartRouting edgeIps ipFirewall proxyProtocol tls trafficType virtualNetworkId"
 
 COLLECTIONS: dict[str, Collection] = {
-    "cloudflare:index/workersKvNamespace:WorkersKvNamespace": _collection(
-        "/accounts/{accountId}/storage/kv/namespaces", "title jurisdiction", unique="title"
-    ),
+    "cloudflare:index/workersKvNamespace:WorkersKvNamespace": _collection("/accounts/{accountId}/storage/kv/namespaces", "title jurisdiction", unique="title"),
     "cloudflare:index/d1Database:D1Database": _collection(
         "/accounts/{accountId}/d1/database", "name jurisdiction primaryLocationHint readReplication", id="uuid", unique="name"
     ),

@@ -87,7 +87,13 @@ class ScriptHandler:
         files = [("metadata", ("metadata.json", json.dumps(metadata), "application/json")), (name, (name, content, _MODULE))]
         answer = self._rest.call("PUT", _path(inputs), files=files)
         result = answer["result"] or {}
-        return {**inputs, "hasModules": True, "hasAssets": bool(inputs.get("assets")), "etag": result.get("etag"), "startupTimeMs": result.get("startup_time_ms")}
+        return {
+            **inputs,
+            "hasModules": True,
+            "hasAssets": bool(inputs.get("assets")),
+            "etag": result.get("etag"),
+            "startupTimeMs": result.get("startup_time_ms"),
+        }
 
     def _assets(self, inputs: Props, directory: Path) -> str:
         if not directory.is_dir():

@@ -146,7 +146,9 @@ def _modules(inputs: Props) -> dict[str, tuple[str | None, bytes, str]]:
         kind = inputs.get("contentType") or (_MODULE if inputs.get("mainModule") else _SCRIPT)
         parts[main] = (main, content, kind)
     for name, file in (inputs.get("files") or {}).items():
-        data = base64.b64decode(file["contentBase64"]) if file.get("contentBase64") else _file(file.get("contentFile"), file.get("contentSha256"), f"files.{name}")
+        data = (
+            base64.b64decode(file["contentBase64"]) if file.get("contentBase64") else _file(file.get("contentFile"), file.get("contentSha256"), f"files.{name}")
+        )
         parts[name] = (name, data, file["contentType"])
     return parts
 

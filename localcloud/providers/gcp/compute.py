@@ -95,7 +95,11 @@ COMPUTE_TYPES: dict[str, ComputeType] = {
         "networks",
         "global",
         _network,
-        lambda answer: {"networkId": str(answer.get("id", "")), "gatewayIpv4": answer.get("gatewayIPv4"), "autoCreateSubnetworks": answer.get("autoCreateSubnetworks")},
+        lambda answer: {
+            "networkId": str(answer.get("id", "")),
+            "gatewayIpv4": answer.get("gatewayIPv4"),
+            "autoCreateSubnetworks": answer.get("autoCreateSubnetworks"),
+        },
     ),
     "gcp:compute/subnetwork:Subnetwork": ComputeType(
         "subnetworks",
@@ -134,7 +138,12 @@ class ComputeHandler:
             return None
         parts = id.split("/")
         place = {"project": parts[1]} | ({self._kind.scope: parts[3]} if self._kind.scope != "global" else {})
-        state = {"name": answer.get("name"), "selfLink": answer.get("selfLink"), "creationTimestamp": answer.get("creationTimestamp"), **self._kind.state(answer)}
+        state = {
+            "name": answer.get("name"),
+            "selfLink": answer.get("selfLink"),
+            "creationTimestamp": answer.get("creationTimestamp"),
+            **self._kind.state(answer),
+        }
         if answer.get("labels"):
             state["labels"] = state["effectiveLabels"] = answer["labels"]
         return Made(id, {**known, **place, **{key: value for key, value in state.items() if value is not None}})

@@ -11,7 +11,9 @@ from localcloud.providers.ports import Call
 from localcloud.providers.values import Props
 
 _STARTUP = "startup-script"
-_SCHEDULING = "provisioningModel preemptible automaticRestart onHostMaintenance instanceTerminationAction minNodeCpus maxRunDuration terminationTime availabilityDomain"
+_SCHEDULING = (
+    "provisioningModel preemptible automaticRestart onHostMaintenance instanceTerminationAction minNodeCpus maxRunDuration terminationTime availabilityDomain"
+)
 
 
 class Instance(ComputeHandler):

@@ -216,4 +216,3 @@ def _global(network: Any, project: str) -> str:
     """A network by name, as the provider takes it, becomes a path."""
     text = str(network)
     return text if "/" in text else f"projects/{project}/global/networks/{text}"
-

@@ -1,0 +1,57 @@
+"""The product's own components on the local clouds: what they declare is made, nothing changes at the second update, nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pulumi
+import pulumi_azure_native as azure
+import pulumi_gcp as gcp
+import pytest
+
+from components.azure import identity as azure_identity
+from components.azure import network as azure_network
+from components.azure import spot as azure_spot
+from components.gcp import identity as gcp_identity
+from components.gcp import network as gcp_network
+from components.gcp import spot as gcp_spot
+from components.tenant import azure as azure_tenant
+from components.tenant import gcp as gcp_tenant
+from tests.localcloud.clouds.conftest import Served
+from tests.localcloud.providers.conftest import Stage
+
+BOOT = "#!/bin/sh\nsleep 1000\n"
+
+
+def in_azure() -> None:
+    tenant = azure_tenant.TenantSubscription("tenant", azure_tenant.TenantSubscriptionArgs("acme", ["westeurope"], billing_scope="/billing/1"))
+    here = pulumi.ResourceOptions(provider=azure.Provider("azure", subscription_id=tenant.subscription_id, location="westeurope"))
+    network = azure_network.Network("network", azure_network.NetworkArgs("westeurope", "10.32.0.0/16"), here)
+    group = network.resource_group_name
+    identity = azure_identity.WorkloadIdentity("identity", azure_identity.WorkloadIdentityArgs(group, "westeurope"), here)
+    args = azure_spot.SpotMachineArgs("web-acme-1", group, "westeurope", "-", "Standard_D2s_v5", "x86_64", network.subnet_id, identity.identity_id, BOOT)
+    machine = azure_spot.SpotMachine("machine", args, here)
+    pulumi.export("ip", machine.private_ip)
+
+
+def in_gcp() -> None:
+    args = gcp_tenant.TenantProjectArgs("acme", ["in:europe-west4-locations"], project_id="spotlane-acme-1", billing_account="0-0-0")
+    tenant = gcp_tenant.TenantProject("tenant", args)
+    here = pulumi.ResourceOptions(provider=gcp.Provider("gcp", project=tenant.project_id, region="europe-west4"))
+    network = gcp_network.Network("network", gcp_network.NetworkArgs("europe-west4", "10.48.0.0/16"), here)
+    identity = gcp_identity.WorkloadIdentity("identity", gcp_identity.WorkloadIdentityArgs("europe-west4"), here)
+    spot = gcp_spot.SpotMachineArgs("web-acme-1", "europe-west4-a", "n2-standard-2", "x86_64", network.subnetwork_id, identity.email, BOOT)
+    machine = gcp_spot.SpotMachine("machine", spot, here)
+    pulumi.export("ip", machine.private_ip)
+
+
+@pytest.mark.parametrize(("program", "cloud"), [(in_azure, "azure"), (in_gcp, "gcp")], ids=["azure", "gcp"])
+def test_a_tenant_with_a_network_and_a_spot_machine_lives_and_goes(program: Callable[[], None], cloud: str, stage: Stage, served: Served) -> None:
+    stack = stage.stack(program)
+    first = stack.up()
+    [machine] = [one for one in served.control("GET", "/hosts") if one["cloud"] == cloud and one["state"] == "running"]
+    assert first.outputs["ip"].value != ""
+    assert set(stack.up().summary.resource_changes or {}) == {"same"}
+    assert set(stack.refresh().summary.resource_changes or {}) == {"same"}
+    stack.destroy()
+    assert [one["id"] for one in served.control("GET", "/hosts") if one["id"] == machine["id"] and one["state"] == "running"] == []
