@@ -120,7 +120,8 @@ def ledger(tenant: Tenant = None, workload: Annotated[str | None, typer.Option(h
     output.table(("MOVE", "KIND", "FROM", "TO", "USD/h", "USD SAVED"), rows, "no moves yet")
     totals = book.totals
     output.say(
-        f"{totals.hours:.1f} h: paid {output.usd(totals.paid_usd, 2)} USD, on-demand {output.usd(totals.on_demand_usd, 2)}, stayed {output.usd(totals.stayed_usd, 2)}"
+        f"{totals.hours:.1f} h: paid {output.usd(totals.paid_usd, 2)} USD, "
+        f"on-demand {output.usd(totals.on_demand_usd, 2)}, stayed {output.usd(totals.stayed_usd, 2)}"
     )
 
 

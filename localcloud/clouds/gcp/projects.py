@@ -109,7 +109,7 @@ class Projects:
         if len(parts) < 4 or parts[1] != "projects":
             raise GoogleError(404, f"{request.path}: the local cloud serves v1/projects/*/services")
         project = self.active(parts[2])
-        collection, _, batch = parts[3].partition(":")
+        batch = parts[3].partition(":")[2]
         if len(parts) == 4 and batch in ("batchEnable", "batchGet"):
             names = (
                 request.json().get("serviceIds", [])

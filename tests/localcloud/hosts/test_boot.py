@@ -66,5 +66,5 @@ def test_a_unit_is_read_as_systemd_reads_it() -> None:
 
 
 def test_a_unit_without_a_command_is_refused_with_its_name() -> None:
-    with pytest.raises(UnitError, match="a.service: needs exactly one ExecStart"):
+    with pytest.raises(UnitError, match=r"a\.service: needs exactly one ExecStart"):
         parse_unit("a.service", "[Service]\n", {})
