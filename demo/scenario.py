@@ -80,7 +80,7 @@ class Director:
         placed = self.edge.workload(part.id).placement
         if placed is None:
             raise StillRunning(f"a placement of {part.id}", 0)
-        machine = self._machine(placed)
+        machine = self._machine(part, placed)
         self.stage.control("POST", f"/hosts/{machine['id']}/interrupt", {})
         self.plot.interrupted.append(placed.id)
         self.tell(f"{placed.offer.cloud} takes {part.id}'s machine back")
@@ -115,9 +115,14 @@ class Director:
         return str(answer.json()["error"]["message"])
 
     def _subscription(self, part: Part) -> str | None:
-        path = self.stage.home / "proxy" / "tenants" / f"{part.tenant}.json"
-        accounts = json.loads(path.read_text())["accounts"].get("azure", [])
+        accounts = self._accounts(part).get("azure", [])
         return accounts[0] if accounts else None
+
+    def _accounts(self, part: Part) -> dict[str, list[str]]:
+        """The tenant's accounts, by cloud, as the enforcers know them."""
+        path = self.stage.home / "proxy" / "tenants" / f"{part.tenant}.json"
+        found: dict[str, list[str]] = json.loads(path.read_text())["accounts"]
+        return found
 
     def _moved(self, part: Part, source: str, limit: float) -> None:
         def elsewhere() -> bool:
@@ -133,12 +138,14 @@ class Director:
             return "nowhere"
         return f"{placed.offer.cloud}/{placed.offer.region} {placed.offer.instance_type} at {placed.quote.spot_usd_per_hour:.4f} USD/h"
 
-    def _machine(self, placed: wire.Placement) -> dict[str, object]:
+    def _machine(self, part: Part, placed: wire.Placement) -> dict[str, object]:
+        accounts = self._accounts(part).get(placed.offer.cloud, [])
         hosts = self.stage.control("GET", "/hosts")
         found = [
             one
             for one in hosts
             if one["state"] == "running"
+            and one["account"] in accounts
             and (one["cloud"], one["region"], one["instance_type"]) == (placed.offer.cloud, placed.offer.region, placed.offer.instance_type)
         ]
         if not found:

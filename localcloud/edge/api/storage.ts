@@ -209,9 +209,8 @@ export class Storage {
       .on("DELETE", `${base}/{name}`, async (call) => {
         const { name } = find(call);
         this.#refuseBound("r2_bucket", "bucket_name", name);
-        await this.runtime.sync();
-        const bucket = await this.runtime.miniflare.getR2Bucket(name, STORAGE_WORKER);
-        if ((await bucket.list({ limit: 1 })).objects.length > 0) throw new ApiError(409, 10_008, "The bucket you tried to delete is not empty (account ...)");
+        const held = await this.#settled(async () => (await this.runtime.miniflare.getR2Bucket(name, STORAGE_WORKER)).list({ limit: 1 }));
+        if (held.objects.length > 0) throw new ApiError(409, 10_008, "The bucket you tried to delete is not empty (account ...)");
         this.store.change((draft) => {
           delete draft.r2[name];
         });
@@ -219,16 +218,27 @@ export class Storage {
       })
       .on("GET", `${base}/{name}/objects`, async (call) => {
         const { name } = find(call);
-        await this.runtime.sync();
-        const list = await (await this.runtime.miniflare.getR2Bucket(name, STORAGE_WORKER)).list();
+        const list = await this.#settled(async () => (await this.runtime.miniflare.getR2Bucket(name, STORAGE_WORKER)).list());
         return new Page(list.objects.map(({ key, size, etag }) => ({ key, size, etag })));
       })
       .on("DELETE", `${base}/{name}/objects/{key+}`, async (call) => {
         const { name } = find(call);
-        await this.runtime.sync();
-        await (await this.runtime.miniflare.getR2Bucket(name, STORAGE_WORKER)).delete(call.param("key"));
+        await this.#settled(async () => (await this.runtime.miniflare.getR2Bucket(name, STORAGE_WORKER)).delete(call.param("key")));
         return { key: call.param("key") };
       });
+  }
+
+  /** `use` of a store; again when a reload took the store's proxy away in the middle of it. */
+  async #settled<T>(use: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      await this.runtime.sync();
+      try {
+        return await use();
+      } catch (error) {
+        if (attempt === 5) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 200 * attempt));
+      }
+    }
   }
 
   #queues(api: Api): void {
