@@ -20,8 +20,8 @@ prerequisites:
 
 # The three long parts have nothing to do with each other: side by side.
 setup: prerequisites ## Everything that the other targets need; idempotent
-	@$(MAKE) -j3 $(STAMPS)/python $(STAMPS)/node $(STAMPS)/engine
-	@$(MAKE) $(STAMPS)/edge
+	@$(MAKE) -s -j3 $(STAMPS)/python $(STAMPS)/node $(STAMPS)/engine
+	@$(MAKE) -s $(STAMPS)/edge
 
 $(BIN)/python:
 	@echo "setup: Python environment"

@@ -80,7 +80,7 @@ def _founded(home: Path, environment: dict[str, str], say: Any) -> Platform:
     tenants.write(Tenant(id=TENANT, boundary=_BOUNDARY, boundary_digest=digest, clouds=["aws"]))
     made = Platform(home, environment, [])
     engine = made.engine(warm=True)
-    foundations = {
+    foundations: dict[str, dict[str, Any]] = {
         f"tenant.{TENANT}": {"boundary": _BOUNDARY, "aws": {"email": f"{TENANT}@example.com"}},
         f"region.{TENANT}.aws.{REGION}": {"cidr": "10.16.0.0/16", "zones": [f"{REGION}a", f"{REGION}b"]},
     }

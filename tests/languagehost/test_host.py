@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -104,3 +105,11 @@ def test_the_projects_virtual_environment_is_used_before_the_hosts_own(tmp_path:
     assert named.python == str(tmp_path / "venv/bin/python")
     with pytest.raises(EnvironmentMissing, match="pulumi install"):
         named.checked()
+
+
+def test_an_sdks_lazy_modules_are_really_loaded_ahead() -> None:
+    check = (
+        'import sys; from languagehost.zygote import load; assert load("pulumi_aws.ebs"); print("pulumi_aws.ebs.volume" in sys.modules, load("no_such_sdk"))'
+    )
+    done = subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["True", "False"]
