@@ -76,21 +76,22 @@ def same(one: Any, other: Any) -> bool:
     return isinstance(one, str | int | float) and isinstance(other, str | int | float) and str(one) == str(other)
 
 
-def drifted(inputs: Props, state: Mapping[str, Any]) -> Props:
+def drifted(inputs: Props, state: Mapping[str, Any], maps: frozenset[str]) -> Props:
     """``inputs`` as the cloud has them now: each value that ``state`` contradicts is replaced by the real one; what ``state`` doesn't tell is kept.
 
-    A field that the program never set is left out, so that a cloud's own defaults are no drift.
+    A field that the program never set is left out, so that a cloud's own defaults are no drift. ``maps`` are the inputs whose keys are the program's own
+    (tags, labels): in those, an added key is drift too.
     """
-    return {name: _real(value, state[name]) if name in state else value for name, value in inputs.items() if name not in state or state[name] is not None}
+    return {name: _real(value, state[name], name in maps) if name in state else value for name, value in inputs.items() if state.get(name, value) is not None}
 
 
-def _real(wanted: Any, real: Any) -> Any:
+def _real(wanted: Any, real: Any, is_map: bool = False) -> Any:
     if same(wanted, real):
         return wanted
     if isinstance(wanted, Mapping) and isinstance(real, Mapping):
-        if all(isinstance(value, str) for value in wanted.values()) and all(isinstance(value, str) for value in real.values()):
-            return dict(real)  # a map such as tags: an added key is drift too
-        return {name: _real(value, real.get(name)) if name in real else value for name, value in wanted.items()}
+        if is_map:
+            return dict(real)
+        return {name: _real(value, real[name]) if name in real else value for name, value in wanted.items()}
     if isinstance(wanted, list) and isinstance(real, list) and len(wanted) == len(real):
         return [_real(mine, theirs) for mine, theirs in zip(wanted, real, strict=True)]
     return real

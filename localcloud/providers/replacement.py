@@ -196,7 +196,8 @@ def decide(token: str, changes: list[Change], old: Mapping[str, Any], new: Mappi
     moved = token.startswith("aws:") and any(change.path == "region" for change in changes) and "region" not in replaces
     if moved:
         replaces += ("region",)
-    stays = bool(known.identity) and all(_known_equal(old.get(name), new.get(name)) for name in known.identity)
+    named = any(new.get(name) is not None for name in known.identity)
+    stays = named and all(_known_equal(old.get(name), new.get(name)) for name in known.identity)
     return Verdict(replaces, bool(replaces) and stays and not moved, known.estimated)
 
 

@@ -213,10 +213,11 @@ class ResourceProvider(provider_pb2_grpc.ResourceProviderServicer):
         found = self._answer(context, request.urn, "read", lambda: handler.read(self._operation(request, context), request.id, known))
         if found is None:
             return provider_pb2.ReadResponse(id="")
+        schema = self._schemas.resource(token)
         if inputs:
-            real = diff.drifted(inputs, found.outputs)
+            maps = frozenset(name for name, one in schema.inputs.items() if one.type.kind == "map")
+            real = diff.drifted(inputs, found.outputs, maps)
         else:
-            schema = self._schemas.resource(token)
             real = {name: value for name, value in found.outputs.items() if name in schema.inputs and not diff.same(value, None) and value is not False}
         return provider_pb2.ReadResponse(id=found.id, properties=to_struct(_state(inputs, {**real, **found.outputs})), inputs=to_struct(real))
 

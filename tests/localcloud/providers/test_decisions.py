@@ -63,9 +63,14 @@ def test_leaving_out_a_default_is_no_change_but_another_value_is() -> None:
 
 
 def test_drift_is_told_for_what_the_program_set_only() -> None:
-    inputs = {"tags": {"Name": "a"}, "cidrBlock": "10.0.0.0/16", "userData": "kept"}
-    state = {"tags": {"Name": "b", "by": "hand"}, "cidrBlock": "10.0.0.0/16", "ownerId": "1"}
-    assert diff.drifted(inputs, state) == {"tags": {"Name": "b", "by": "hand"}, "cidrBlock": "10.0.0.0/16", "userData": "kept"}
+    inputs = {"tags": {"Name": "a"}, "sku": {"name": "Standard"}, "cidrBlock": "10.0.0.0/16", "userData": "kept"}
+    state = {"tags": {"Name": "a", "by": "hand"}, "sku": {"name": "Standard", "tier": "Regional"}, "cidrBlock": "10.1.0.0/16", "ownerId": "1"}
+    assert diff.drifted(inputs, state, frozenset({"tags"})) == {
+        "tags": {"Name": "a", "by": "hand"},
+        "sku": {"name": "Standard"},
+        "cidrBlock": "10.1.0.0/16",
+        "userData": "kept",
+    }
 
 
 def test_a_name_is_made_from_the_seed_and_kept_afterwards() -> None:
