@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { ProblemError } from "../shared/problem";
 import type { Tenant } from "../shared/wire";
 import { body, need, needTenant, visible } from "./access";
-import type { App } from "./env";
+import type { ApiEnv, App } from "./env";
 
 const SCOPES = new Set(["tenant:admin", "tenant:deploy", "tenant:read"]);
 
@@ -38,6 +38,7 @@ tenants.delete("/:tenant", async (context) => {
   const held = await context.env.DB.prepare("select id from workloads where tenant = ? and state <> 'TERMINATED'").bind(id).all<{ id: string }>();
   if (held.results.length > 0) throw new ProblemError(409, "tenant-in-use", "The tenant still has workloads", held.results.map((one) => one.id).join(", "));
   await context.env.AUTH.revokeTenant(id);
+  await forgetArtifacts(context.env, id);
   await context.env.DB.prepare("delete from tenants where id = ?").bind(id).run();
   return context.body(null, 204);
 });
@@ -59,6 +60,17 @@ tenants.delete("/:tenant/keys/:key", async (context) => {
   if (!(await context.env.AUTH.revokeKey(tenant, key))) throw new ProblemError(404, "not-found", "No such key", key);
   return context.body(null, 204);
 });
+
+/** Removes the tenant's artifacts that no other tenant's workload runs. */
+async function forgetArtifacts(env: ApiEnv, tenant: string): Promise<void> {
+  const rows = await env.DB.prepare(
+    `select distinct json_extract(spec, '$.artifact.digest') as digest from workloads where tenant = ?1 and digest not in
+      (select json_extract(spec, '$.artifact.digest') from workloads where tenant <> ?1 and state <> 'TERMINATED')`,
+  )
+    .bind(tenant)
+    .all<{ digest: string }>();
+  await env.ARTIFACTS.delete(rows.results.map(({ digest }) => digest));
+}
 
 export async function tenantOf(db: D1Database, id: string): Promise<Tenant> {
   const row = await db.prepare("select document from tenants where id = ?").bind(id).first<{ document: string }>();
