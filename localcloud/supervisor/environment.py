@@ -54,6 +54,7 @@ def client_environment(state: LocalState, proxy_key: str, engine: str) -> dict[s
         "SPOTLANE_API_URL": state.api_url,
         "SPOTLANE_AUTOMATION_URL": state.url("automation"),
         "SPOTLANE_CONTROL_URL": state.url("control"),
+        "SPOTLANE_RESOLVER_URL": f"{state.url('cloudflare_api')}/resolve",
         "SPOTLANE_ENGINE": engine,
         "SPOTLANE_PROXY_UPSTREAMS": str(state.proxy / "upstreams.json"),
         "PULUMI_BACKEND_URL": f"file://{state.pulumi}",

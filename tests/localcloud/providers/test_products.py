@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pulumi
+import pulumi_aws as aws
 import pulumi_azure_native as azure
 import pulumi_gcp as gcp
 import pytest
 
+from components.aws import identity as aws_identity
+from components.aws import network as aws_network
+from components.aws import spot as aws_spot
 from components.azure import identity as azure_identity
 from components.azure import network as azure_network
 from components.azure import spot as azure_spot
 from components.gcp import identity as gcp_identity
 from components.gcp import network as gcp_network
 from components.gcp import spot as gcp_spot
+from components.tenant import aws as aws_tenant
 from components.tenant import azure as azure_tenant
 from components.tenant import gcp as gcp_tenant
 from tests.localcloud.clouds.conftest import Served
 from tests.localcloud.providers.conftest import Stage
 
 BOOT = "#!/bin/sh\nsleep 1000\n"
+
+
+_ELSEWHERE = {"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}
+_GLOBAL = ["iam:*", "sts:*", "s3:*", "organizations:*"]
+DENY = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "NotAction": _GLOBAL, "Resource": "*", "Condition": _ELSEWHERE}]})
+
+
+def in_aws() -> None:
+    management = pulumi.ResourceOptions(provider=aws.Provider("management", region="eu-west-1"))
+    tenant = aws_tenant.TenantAccount("tenant", aws_tenant.TenantAccountArgs("acme", "eu-west-1", DENY, email="acme@example.com"), management)
+    role = aws.ProviderAssumeRoleArgs(role_arn=tenant.role_arn, session_name="test")
+    here = pulumi.ResourceOptions(provider=aws.Provider("aws", region="eu-west-1", assume_roles=[role], allowed_account_ids=[tenant.account_id]))
+    aws.ebs.EncryptionByDefault("encryption", enabled=True, opts=here)
+    network = aws_network.Network("network", aws_network.NetworkArgs("10.16.0.0/16", ["eu-west-1a"]), here)
+    identity = aws_identity.WorkloadIdentity("identity", aws_identity.WorkloadIdentityArgs("eu-west-1"), here)
+    subnet, group, profile = network.subnet_ids["eu-west-1a"], network.security_group_id, identity.instance_profile_name
+    machine = aws_spot.SpotMachine("machine", aws_spot.SpotMachineArgs("web-acme-1", "m7g.large", "arm64", subnet, group, profile, BOOT), here)
+    pulumi.export("ip", machine.private_ip)
 
 
 def in_azure() -> None:
@@ -45,7 +69,7 @@ def in_gcp() -> None:
     pulumi.export("ip", machine.private_ip)
 
 
-@pytest.mark.parametrize(("program", "cloud"), [(in_azure, "azure"), (in_gcp, "gcp")], ids=["azure", "gcp"])
+@pytest.mark.parametrize(("program", "cloud"), [(in_aws, "aws"), (in_azure, "azure"), (in_gcp, "gcp")], ids=["aws", "azure", "gcp"])
 def test_a_tenant_with_a_network_and_a_spot_machine_lives_and_goes(program: Callable[[], None], cloud: str, stage: Stage, served: Served) -> None:
     stack = stage.stack(program)
     stack.up()
