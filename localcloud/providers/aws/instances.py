@@ -42,6 +42,8 @@ class LaunchTemplate(AwsHandler):
         version = one(ec2.describe_launch_template_versions, "LaunchTemplateVersions", LaunchTemplateId=id, Versions=[str(template["LatestVersionNumber"])])
         back = {there: here for here, there in _RENAMED.items()}
         data = {back.get(name, name): _as_text(value, name) for name, value in properties(version["LaunchTemplateData"] if version else {}).items()}
+        if "tagSpecifications" in data:  # the template's own tags are no part of its data, though moto shows them there
+            data["tagSpecifications"] = [one for one in data["tagSpecifications"] if one.get("resourceType") != "launch-template"]
         return Made(
             id,
             {
