@@ -79,6 +79,15 @@ export class Runtime {
     });
   }
 
+  /** A new miniflare over the same state: after many reloads an old one's references into workerd can be void. */
+  async renew(): Promise<void> {
+    await this.#queue(async () => {
+      await this.#miniflare?.dispose();
+      this.#miniflare = null;
+      await this.#load(this.store.now.scripts, this.store.now, true);
+    });
+  }
+
   async stop(): Promise<void> {
     await this.#queue(async () => {
       await this.#miniflare?.dispose();

@@ -235,8 +235,9 @@ export class Storage {
       try {
         return await use();
       } catch (error) {
-        if (attempt === 5) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 200 * attempt));
+        if (attempt === 4) throw error;
+        if (attempt === 1) await new Promise((resolve) => setTimeout(resolve, 200));
+        else await this.runtime.renew();
       }
     }
   }
