@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import grpc
 
 from languagehost import protocol
+from languagehost.runs import PackRun, Programs, StartedProgram
 
 _SERVICE = "/pulumirpc.Analyzer/"
 _START_SECONDS = 60.0
@@ -30,14 +32,15 @@ class PackFailed(Exception):
 class PolicyPackProxy:
     """One pack. ``deliver`` takes its output: stream (1 or 2) and bytes."""
 
-    def __init__(self, command: list[str], directory: str, environment: dict[str, str], deliver: Callable[[int, bytes], None]) -> None:
-        self._command = command
-        self._directory = directory
-        self._environment = environment
+    def __init__(self, programs: Programs, pack: PackRun, deliver: Callable[[int, bytes], None]) -> None:
+        self._programs = programs
+        self._pack = pack
         self._deliver = deliver
         self._lock = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._program: StartedProgram | None = None
         self._channel: Any = None
+        self._first_line: queue.Queue[str] = queue.Queue()
+        self._has_port = False
         self._server = grpc.server(ThreadPoolExecutor(max_workers=8), options=protocol.CHANNEL_OPTIONS)
         self._server.add_generic_rpc_handlers((_Forwarder(self),))
         self.port = self._server.add_insecure_port("127.0.0.1:0")
@@ -57,19 +60,21 @@ class PolicyPackProxy:
             context.abort(error.code(), error.details())
             raise
 
-    def close(self) -> int:
-        """Ends the pack; its exit code (0 if it never started)."""
+    def line(self, stream: int, text: str) -> None:
+        """A line of the pack's output: the first of standard output is its port (see :class:`languagehost.runs.Console`)."""
+        if stream == 1 and not self._has_port:
+            self._has_port = True
+            self._first_line.put(text)
+        else:
+            self._deliver(stream, text.encode() + b"\n")
+
+    def close(self) -> None:
+        """Ends the pack."""
         self._server.stop(0)
         with self._lock:
-            child = self._child
-        if child is None:
-            return 0
-        child.terminate()
-        try:
-            return child.wait(3)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            return child.wait()
+            program = self._program
+        if program is not None:
+            program.end()
 
     def _started(self, configuration: bytes | None) -> Any:
         with self._lock:
@@ -78,22 +83,19 @@ class PolicyPackProxy:
             return self._channel
 
     def _start(self, configuration: bytes | None) -> int:
-        environment = {**self._environment, **_stack_variables(configuration)}
-        child = subprocess.Popen(
-            self._command, cwd=self._directory, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
-        )
-        self._child = child
-        assert child.stdout is not None and child.stderr is not None
-        threading.Thread(target=self._drain, args=(2, child.stderr), daemon=True).start()
-        line = child.stdout.readline()
+        pack = replace(self._pack, environment={**self._pack.environment, **_stack_variables(configuration)})
+        try:
+            self._program = program = self._programs.start(pack, self)
+        except OSError as error:
+            raise PackFailed(f"the policy pack's Python {pack.python} can't be started: {error}") from error
+        threading.Thread(target=lambda: self._first_line.put(f"it ended with exit code {program.wait()}"), daemon=True).start()
+        try:
+            line = self._first_line.get(timeout=_START_SECONDS)
+        except queue.Empty as error:
+            raise PackFailed(f"the policy pack in {pack.directory} gave no port within {_START_SECONDS:.0f} s") from error
         if not line.strip().isdigit():
-            raise PackFailed(f"the policy pack in {self._directory} didn't start: exit code {child.wait(_START_SECONDS)}")
-        threading.Thread(target=self._drain, args=(1, child.stdout), daemon=True).start()
+            raise PackFailed(f"the policy pack in {pack.directory} didn't start: {line}")
         return int(line)
-
-    def _drain(self, stream: int, output: Any) -> None:
-        for line in output:
-            self._deliver(stream, line)
 
 
 class _Forwarder(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in its stubs only

@@ -25,7 +25,7 @@ from languagehost.analyzer import PolicyPackProxy, pack_environment
 from languagehost.console import EngineConsole
 from languagehost.environment import EnvironmentMissing, PythonEnvironment
 from languagehost.packages import dependencies, provider_plugins
-from languagehost.runs import ProgramRun, Programs, StartedProgram
+from languagehost.runs import PackRun, ProgramRun, Programs, StartedProgram
 
 VERSION = "0.1.0"
 SUCCEEDED, REPORTED = 0, 32
@@ -169,7 +169,7 @@ class LanguageHost(protocol.language_grpc.LanguageRuntimeServicer):  # type: ign
         if request.kind != "analyzer":
             yield from _plugin_process([python, "-u", "-P", "-m", "pulumi.run.plugin", directory, *request.args], request.pwd, environment, context)
             return
-        proxy = PolicyPackProxy([python, "-u", "-P", "-m", "pulumi.policy", *request.args, directory], directory, environment, deliver)
+        proxy = PolicyPackProxy(self._programs, PackRun(python, directory, list(request.args), environment), deliver)
         try:
             yield protocol.language.RunPluginResponse(stdout=f"{proxy.port}\n".encode())
             while (message := output.get()) is not None:

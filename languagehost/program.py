@@ -1,4 +1,4 @@
-"""Runs one Pulumi program in this process, as ``pulumi-language-python-exec`` of an official install would.
+"""Runs one Pulumi program in this process, as ``pulumi-language-python-exec`` of an official install would; or one policy pack.
 
 Used by a forked child of the zygote, and as a script by a spawned host: ``python -P program.py < request``, where the request is one line of JSON
 and the end of standard input means that the host is gone. Imports nothing of its own package: the program's Python may be another one.
@@ -26,7 +26,24 @@ _LOST_HOST = 70
 
 
 def run(request: dict[str, Any]) -> int:
-    """Runs ``request`` (the fields of ``languagehost.runs.ProgramRun``) to its end; the exit code."""
+    """Runs ``request`` (``languagehost.runs.ProgramRun`` or ``PackRun``) to its end; the exit code."""
+    return _run_pack(request) if request["kind"] == "pack" else _run_program(request)
+
+
+def _run_pack(request: dict[str, Any]) -> int:
+    """Serves a pack until a signal ends it."""
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["directory"])
+    sys.argv = ["pulumi.policy", *request["args"], request["directory"]]
+    try:
+        runpy.run_module("pulumi.policy", run_name="__main__")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0
+    return SUCCEEDED
+
+
+def _run_program(request: dict[str, Any]) -> int:
     import grpc  # the zygote forks before any of its threads exist, a spawned program loads it here
     import pulumi
     import pulumi.runtime

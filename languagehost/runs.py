@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -28,17 +28,35 @@ class ProgramRun:
     project: str
     stack: str
     organization: str
-    config: Mapping[str, str]
+    config: dict[str, str]
     secret_keys: list[str]
     monitor: str
     engine: str
     parallel: int
     dry_run: bool
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """One line for ``program.py``."""
-        return json.dumps(asdict(self) | {"config": dict(self.config), "environment": dict(self.environment)})
+        return json.dumps(asdict(self) | {"kind": "program"})
+
+
+@dataclass(frozen=True)
+class PackRun:
+    """A policy pack in ``directory``, as ``python -m pulumi.policy``; ``environment`` is the whole of its own. Its first line of output is its port."""
+
+    python: str
+    directory: str
+    args: list[str]
+    environment: dict[str, str]
+
+    def to_json(self) -> str:
+        """One line for ``program.py``."""
+        return json.dumps(asdict(self) | {"kind": "pack"})
+
+
+Run = ProgramRun | PackRun
+"""What can be started."""
 
 
 class Console(Protocol):
@@ -61,7 +79,7 @@ class StartedProgram(Protocol):
 class Programs(Protocol):
     """Starts programs."""
 
-    def start(self, run: ProgramRun, console: Console) -> StartedProgram:
+    def start(self, run: Run, console: Console) -> StartedProgram:
         """Starts ``run``. Raises :class:`OSError` where that can't be."""
 
     def close(self) -> None:
@@ -127,7 +145,7 @@ class SpawnedPrograms:
     def __init__(self) -> None:
         self._running: list[SpawnedProgram] = []
 
-    def start(self, run: ProgramRun, console: Console) -> StartedProgram:
+    def start(self, run: Run, console: Console) -> StartedProgram:
         """See :class:`Programs`."""
         outputs = [OutputPipe(1, console.line), OutputPipe(2, console.line)]
         try:

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from languagehost.runs import Console, OutputPipe, ProgramRun, SpawnedPrograms, StartedProgram
+from languagehost.runs import Console, OutputPipe, Run, SpawnedPrograms, StartedProgram
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
 _LOST = -9
@@ -65,7 +65,7 @@ class _Connection:
         self._programs: dict[int, WarmProgram] = {}
         threading.Thread(target=self._listen, name="zygote", daemon=True).start()
 
-    def start(self, number: int, run: ProgramRun, console: Console) -> WarmProgram:
+    def start(self, number: int, run: Run, console: Console) -> WarmProgram:
         outputs = [OutputPipe(1, console.line), OutputPipe(2, console.line)]
         program = WarmProgram(self, number, outputs)
         request = os.memfd_create("run")
@@ -138,7 +138,7 @@ class WarmPrograms:
         """The zygote's pid."""
         return self._connection.process.pid
 
-    def start(self, run: ProgramRun, console: Console) -> StartedProgram:
+    def start(self, run: Run, console: Console) -> StartedProgram:
         """See :class:`languagehost.runs.Programs`. A run that comes while the SDKs still load waits for one module at most."""
         if os.path.dirname(os.path.dirname(os.path.abspath(run.python))) != sys.prefix:
             return self._spawned.start(run, console)

@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import selectors
@@ -54,6 +55,7 @@ _BASE = (
     "gzip",
     "pulumi",
     "pulumi.runtime",
+    "pulumi_policy",
     "pydantic",
     "pydantic._internal._generate_schema",
     "pydantic.alias_generators",
@@ -172,8 +174,8 @@ class Zygote:
             os.dup2(stderr, 2)
             os.close(stdout)
             os.close(stderr)
-            sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
-            sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+            # Unbuffered down to the bytes, as under `python -u`: a policy pack never flushes its port.
+            sys.stdout, sys.stderr = (io.TextIOWrapper(io.FileIO(one, "w", closefd=False), "utf-8", "replace", write_through=True) for one in (1, 2))
             with os.fdopen(request, "rb") as file:
                 file.seek(0)
                 document = json.loads(file.read())

@@ -14,7 +14,7 @@ from languagehost import protocol
 from languagehost.environment import EnvironmentMissing, PythonEnvironment
 from languagehost.host import LanguageHost
 from languagehost.packages import ProviderPlugin, provider_plugins
-from languagehost.runs import Console, ProgramRun
+from languagehost.runs import Console, ProgramRun, Run
 
 
 class FakeProgram:
@@ -34,7 +34,8 @@ class FakePrograms:
     def __init__(self) -> None:
         self.started: list[FakeProgram] = []
 
-    def start(self, run: ProgramRun, console: Console) -> FakeProgram:
+    def start(self, run: Run, console: Console) -> FakeProgram:
+        assert isinstance(run, ProgramRun)
         program = FakeProgram(run)
         self.started.append(program)
         return program
