@@ -142,7 +142,7 @@ def test_an_interruption_reaches_the_agent_before_the_power_is_cut(room: Machine
     machine = room.start(spec("i-interrupted", platform.user_data()))
     until(lambda: served(machine) == "hello")
 
-    room.interrupt(machine.id, 3.0)
+    room.interrupt(machine.id, 10.0)
 
     until(lambda: platform.incidents)
     assert platform.incidents[0]["kind"] == "interruption"
@@ -183,7 +183,7 @@ def test_a_machine_outlives_its_room_and_is_taken_over(tmp_path: Path) -> None:
 
 def test_a_machine_whose_first_process_dies_is_stopped_and_leaves_nothing(room: MachineRoom) -> None:
     machine = room.start(spec("i-dies", b"#!/bin/sh\nsleep 1000\n"))
-    until(lambda: len(processes_of(str(room.folder(machine.id)))) == 3)
+    until(lambda: len(processes_of(str(room.folder(machine.id)))) >= 2)
 
     os.kill(machine.pid, signal.SIGKILL)
 

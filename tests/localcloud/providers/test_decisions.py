@@ -31,9 +31,7 @@ def verdict(token: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[tuple
         ("cloudflare:index/dnsRecord:DnsRecord", {"type": "A"}, {"type": "AAAA"}, (("type",), False)),
     ],
 )
-def test_replacement_follows_the_real_providers(
-    token: str, old: dict[str, Any], new: dict[str, Any], expected: tuple[tuple[str, ...], bool]
-) -> None:
+def test_replacement_follows_the_real_providers(token: str, old: dict[str, Any], new: dict[str, Any], expected: tuple[tuple[str, ...], bool]) -> None:
     if token.startswith("azure-native:network:PublicIPAddress"):
         old, new = {"publicIpAddressName": "a", "resourceGroupName": "g", **old}, {"publicIpAddressName": "a", "resourceGroupName": "g", **new}
     assert verdict(token, old, new) == expected
