@@ -6,6 +6,7 @@ Each scene waits for what it needs to see (never for a fixed time) and gives up 
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -108,7 +109,8 @@ class Director:
             return None
         environ = self.stage.environ
         url = f"https://management.azure.com/subscriptions/{subscription}/resourceGroups/out-of-bounds?api-version=2024-11-01"
-        with httpx.Client(proxy=environ["HTTPS_PROXY"], verify=environ["SSL_CERT_FILE"], timeout=15) as client:
+        trust = ssl.create_default_context(cafile=environ["SSL_CERT_FILE"])
+        with httpx.Client(proxy=environ["HTTPS_PROXY"], verify=trust, timeout=15) as client:
             answer = client.put(url, json={"location": "eastus"}, headers={"authorization": "Bearer demo"})
         if answer.status_code != 403:
             return None
