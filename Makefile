@@ -29,7 +29,7 @@ $(BIN)/python:
 
 $(STAMPS)/python: requirements.lock pyproject.toml | $(BIN)/python
 	@echo "setup: Python packages"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@mkdir -p $(STAMPS) && touch $@
 
