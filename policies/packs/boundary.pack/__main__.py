@@ -6,9 +6,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from pulumi_policy import EnforcementLevel, PolicyPack  # noqa: E402  # the path above comes first
+from pulumi_policy import EnforcementLevel, PolicyPack  # the path above comes first
 
-from policies.packs.policies import POLICIES  # noqa: E402
+from policies.packs.policies import POLICIES
 
 PolicyPack(
     name="spotlane-boundary",
