@@ -1,17 +1,21 @@
 """``python -m languagehost --port P [--preload aws,gcp]``: the warm host, for ``PULUMI_DEBUG_LANGUAGES=python:P``.
 
-``python -m languagehost ENGINE`` is what ``bin/pulumi-language-python`` runs: a host for one engine, which starts each program anew.
+``python -m languagehost ENGINE`` is what ``bin/pulumi-language-python`` runs: a host for one engine, which starts each program anew
+and ends with its engine.
 Prints its port. SIGTERM and SIGINT end it and every program.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
 
 from languagehost.zygote import SDKS
+
+_PARENT_SECONDS = 1.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -38,7 +42,10 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"error: the language host: {error}\n")
         programs.close()
         return 2
-    stopped.wait()
+    engine = os.getppid()
+    while not stopped.wait(_PARENT_SECONDS):
+        if arguments.engine and os.getppid() != engine:
+            break  # the engine was killed: nobody else would end this host
     programs.close()
     server.stop(1).wait(3)
     return 0

@@ -110,9 +110,10 @@ def test_a_dead_engine_ends_its_program(either: Project) -> None:
     either.write(f"import os, time\nopen({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
     running = either.begin("preview", "--non-interactive")
     _until(lambda: mark.exists() and mark.read_text() != "")
+    below = descendants(running.pid)  # a spawned host and its program
     running.kill()
     running.communicate()
-    _until(lambda: not _alive(int(mark.read_text())))
+    _until(lambda: not [pid for pid in (*below, int(mark.read_text())) if _alive(pid)])
 
 
 def test_a_missing_virtual_environment_is_said(project: Project) -> None:
