@@ -27,10 +27,13 @@ $(BIN)/python:
 	@echo "setup: Python environment"
 	@$(PYTHON) -m venv $(VENV)
 
+# Compiled here, and of the provider SDKs only what the stacks use: where the environment forbids Python to write bytecode, every start would compile it again.
 $(STAMPS)/python: requirements.lock pyproject.toml | $(BIN)/python
 	@echo "setup: Python packages"
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -x '/pulumi_(aws|azure_native|gcp|cloudflare)/' $(VENV)/lib >/dev/null || true
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'from languagehost.zygote import SDKS, load, modules_of; all(map(load, modules_of(list(SDKS))))'
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/node: package-lock.json package.json
