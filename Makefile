@@ -33,6 +33,7 @@ $(STAMPS)/python: requirements.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(BIN)/python -m compileall -q -x '/pulumi_(aws|azure_native|gcp|cloudflare)/' $(VENV)/lib >/dev/null || true
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m compileall -q $(SOURCES) >/dev/null
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -c 'from languagehost.zygote import SDKS, load, modules_of; all(map(load, modules_of(list(SDKS))))'
 	@mkdir -p $(STAMPS) && touch $@
 

@@ -10,10 +10,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
-import uvicorn
 from pydantic import ValidationError
 
-from automation.bootstrap import bootstrap
 from automation.edge_stack import operate
 from automation.settings import AutomationSettings
 from spotlane.errors import SpotlaneError
@@ -34,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = AutomationSettings()  # type: ignore[call-arg]  # filled from the environment
         if arguments.what == "edge":
             return operate(settings, arguments.operation, as_json=arguments.json)
-        service = bootstrap(settings)
+        return _serve(settings)
     except ValidationError as error:
         for fault in error.errors():
             name = "SPOTLANE_" + ".".join(str(part) for part in fault["loc"]).upper()
@@ -43,6 +41,14 @@ def main(argv: list[str] | None = None) -> int:
     except SpotlaneError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
+
+
+def _serve(settings: AutomationSettings) -> int:
+    import uvicorn  # with the next one seconds of import that the edge's operations don't need
+
+    from automation.bootstrap import bootstrap
+
+    service = bootstrap(settings)
     address = urlsplit(settings.automation_url)
     service.start()
     try:

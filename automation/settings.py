@@ -25,7 +25,7 @@ class AutomationSettings(BaseSettings):
     """SQLAlchemy URL of the runs' database: SQLite in ``home`` by default, PostgreSQL for several machines."""
     engine: str = "pulumi"
     """The Pulumi engine's program."""
-    concurrent_runs: int = Field(default=2, ge=1, le=64)
+    concurrent_runs: int = Field(default=4, ge=1, le=64)
     tick_seconds: float = Field(default=60.0, gt=0)
     price_limit_hours: float = Field(default=6.0, gt=0)
     """A quote older than this, on the market's clock, starts no move."""

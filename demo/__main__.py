@@ -23,7 +23,7 @@ from spotlane.errors import SpotlaneError
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SCENE_SECONDS = 120.0
-_HTTP_REQUESTS = 5_500
+_HTTP_REQUESTS = 5_200
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.market is not None and not arguments.market.is_file():
         console.print(f"error: --market {arguments.market}: no such file; give a parquet file of recorded prices", style="red", markup=False)
         return 2
-    market = {"seed": str(arguments.seed), "speed": str(arguments.speed or (86_400 if arguments.market else 7_200))}
+    market = {"seed": str(arguments.seed), "speed": str(arguments.speed or (86_400 if arguments.market else 3_600))}
     if arguments.market is not None:
         market["market"] = str(arguments.market.resolve())
     stage = Stage(_ROOT, arguments.home.resolve(), arguments.port_base, market, arguments.tick_seconds)
@@ -96,7 +96,7 @@ def _play(stage: Stage, arguments: argparse.Namespace, console: Console, tell, b
     _strike(stage, edge, automation, director, account)
     account.audit = stage.audit()
     stage.down(purge=False)
-    account.leaked_processes = _survivors(stage)
+    account.leaked_processes = stage.running()
     account.seconds = time.monotonic() - begun
     show(account, Console(highlight=False))
     sys.stdout.write("DEMO " + json.dumps(account.summary()) + "\n")
@@ -153,11 +153,6 @@ def _destroy(automation: AutomationClient, director: Director, account: Account,
             account.faults.append(f"destroy of {ended.stack}: {ended.error}")
 
 
-def _survivors(stage: Stage) -> int:
-    status = stage.status()
-    return sum(1 for one in status.get("processes", []) if one.get("state") == "running") + int(status.get("machines", 0))
-
-
 def _kept(account: Account) -> bool:
     summary = account.summary()
     zero = [summary["http"]["failed"], summary["websocket"]["lost"], summary["tcp"]["failed"], summary["outside_boundary"]]
@@ -190,7 +185,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--market", type=Path, help="replay recorded prices from a parquet file")
     parser.add_argument("--seed", type=int, default=7, help="of the market's model: the same seed, the same prices")
     parser.add_argument("--speed", type=float, help="market seconds a second")
-    parser.add_argument("--tick-seconds", type=float, default=1.0, help="pace of the daemon, wall seconds")
+    parser.add_argument("--tick-seconds", type=float, default=3.0, help="pace of the daemon, wall seconds")
     parser.add_argument("--home", type=Path, default=_ROOT / ".spotlane" / "demo", help="state directory")
     parser.add_argument("--port-base", type=int, default=7700, help="first of eleven ports")
     return parser.parse_args(argv)

@@ -7,11 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+
+
+_BENEATH_THE_EDGE = "edge,proxy,languagehost,localcloud"
+"""The processes of the local cloud that the edge's stack needs."""
 
 
 class StageError(Exception):
@@ -34,18 +39,29 @@ class Stage:
     environ: dict[str, str] = field(default_factory=dict)
 
     def up(self) -> None:
-        """Starts the local cloud. Raises :class:`StageError`."""
-        flags = [text for name, value in self.market.items() for text in (f"--{name}", value)]
+        """Starts the local cloud anew. Raises :class:`StageError`, also where one that was kept still runs: its traffic isn't ours to end."""
+        if (self.home / "local.json").exists():
+            if self.running():
+                raise StageError("the demo", 2, f"one that was kept still runs; take it down with `spotlane local down --home {self.home} --purge`")
+            self.down(purge=True)
         self.environ = {**os.environ, "SPOTLANE_HOME": str(self.home), "SPOTLANE_TICK_SECONDS": str(self.tick_seconds), "SPOTLANE_PAUSED": "true"}
-        self._run(["-m", "localcloud", "up", "--home", str(self.home), "--port-base", str(self.port_base), "--json", *flags])
+        self._run([*self._up, "--only", _BENEATH_THE_EDGE])
         printed = self._run(["-m", "localcloud", "env", "--home", str(self.home), "--json"])
         self.environ |= json.loads(printed.splitlines()[-1])
 
     def deploy_edge(self) -> dict[str, Any]:
-        """``pulumi up`` of the edge's stack; its result."""
-        printed = self._run(["-m", "automation", "--json", "edge", "up"])
+        """``pulumi up`` of the edge's stack, while the rest of the local cloud starts; its result. Raises :class:`StageError`."""
+        with ThreadPoolExecutor(1) as pool:
+            rest = pool.submit(self._run, self._up)
+            printed = self._run(["-m", "automation", "--json", "edge", "up"])
+            rest.result()
         result: dict[str, Any] = json.loads(printed.splitlines()[-1])
         return result
+
+    @property
+    def _up(self) -> list[str]:
+        flags = [text for name, value in self.market.items() for text in (f"--{name}", value)]
+        return ["-m", "localcloud", "up", "--home", str(self.home), "--port-base", str(self.port_base), "--json", *flags]
 
     def destroy_edge(self) -> None:
         """``pulumi destroy`` of the edge's stack."""
@@ -59,6 +75,11 @@ class Stage:
         """The local cloud's status."""
         found: dict[str, Any] = json.loads(self._run(["-m", "localcloud", "status", "--home", str(self.home), "--json"], accept=(0, 1, 3)).splitlines()[-1])
         return found
+
+    def running(self) -> int:
+        """Processes of the local cloud, its machines among them."""
+        status = self.status()
+        return sum(1 for one in status["processes"] if one["pid"] is not None) + int(status["machines"])
 
     def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """A call of the local cloud's control API. Raises :class:`StageError`."""

@@ -145,6 +145,11 @@ class LocalState:
         return self.home / "proxy"
 
     @property
+    def pulumi_home(self) -> Path:
+        """The engine's own directory (``PULUMI_HOME``): selected stacks, caches."""
+        return self.home / "engine"
+
+    @property
     def pulumi(self) -> Path:
         """Pulumi's state backend."""
         return self.home / "pulumi"

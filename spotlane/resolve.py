@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import os
+from types import TracebackType
 
 import httpx
 
 from spotlane.errors import Unreachable
 
+_TIMEOUT_SECONDS = 5.0
 
-def address(host: str, port: int, environ: dict[str, str] | None = None) -> tuple[str, int]:
-    """The address to connect to for ``host:port``. Raises :class:`Unreachable` where the resolver doesn't know it."""
-    resolver = (os.environ if environ is None else environ).get("SPOTLANE_RESOLVER_URL")
-    if not resolver:
-        return host, port
-    try:
-        answer = httpx.get(resolver, params={"host": host}, timeout=5, trust_env=False)
-    except httpx.TransportError as error:
-        raise Unreachable("resolver", resolver, type(error).__name__, "look at `spotlane local status`") from error
-    if answer.status_code == 404:
-        raise Unreachable("name", host, "the host map doesn't know it", "is the workload's address deployed? see `spotlane workload show`")
-    found = answer.json()
-    return str(found["address"]), int(found.get("port") or port)
+
+class Resolver:
+    """Looks names up over one kept connection; thread-safe. Without ``SPOTLANE_RESOLVER_URL`` names are left to DNS.
+
+    >>> with Resolver({}) as names:
+    ...     names.address("tcp-web-acme.workloads.example.com", 5432)
+    ('tcp-web-acme.workloads.example.com', 5432)
+    """
+
+    def __init__(self, environ: dict[str, str] | None = None) -> None:
+        self._url = (os.environ if environ is None else environ).get("SPOTLANE_RESOLVER_URL")
+        self._http = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) if self._url else None
+
+    def __enter__(self) -> Resolver:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if self._http is not None:
+            self._http.close()
+
+    def address(self, host: str, port: int) -> tuple[str, int]:
+        """The address to connect to for ``host:port``. Raises :class:`Unreachable` where the resolver doesn't know it."""
+        if self._http is None or self._url is None:
+            return host, port
+        try:
+            answer = self._http.get(self._url, params={"host": host})
+        except httpx.TransportError as error:
+            raise Unreachable("resolver", self._url, type(error).__name__, "look at `spotlane local status`") from error
+        if answer.status_code == 404:
+            raise Unreachable("name", host, "the host map doesn't know it", "is the workload's address deployed? see `spotlane workload show`")
+        found = answer.json()
+        return str(found["address"]), int(found.get("port") or port)

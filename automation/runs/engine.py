@@ -70,15 +70,15 @@ class Engine:
             return
         plain, secrets = _split(dict(settings))
         if not self.exists(stack):
+            if not file.exists() and (salt := self._salt()) is not None:
+                _replace(file, {"encryptionsalt": salt})
             self._tool(stack, "settle", ["stack", "init", stack, "--no-select"])
         document = yaml.safe_load(file.read_text()) if file.exists() else {}
         kept = (document.get("config") or {}).get("spotlane:settings") or {}
         if secrets and _same(kept, plain, secrets):
             return
         document["config"] = {"spotlane:settings": plain}
-        replacement = file.with_suffix(".new")
-        replacement.write_text(yaml.safe_dump(document, sort_keys=False))
-        replacement.replace(file)
+        _replace(file, document)
         for path, value in secrets.items():
             self._tool(stack, "settle", ["config", "set", "-s", stack, "--path", "--secret", f"spotlane:settings.{path}"], stdin=value)
 
@@ -89,6 +89,17 @@ class Engine:
             return Path(backend.removeprefix("file://"), ".pulumi", "stacks", "spotlane", f"{stack}.json").exists()
         listed = self._tool(stack, "settle", ["stack", "ls", "--json"])
         return any(entry["name"] == stack for entry in json.loads(listed))
+
+    def _salt(self) -> str | None:
+        """The salt of the stacks that are here already; None for the first one, and where secrets are not kept by a passphrase.
+
+        One passphrase and one salt are one key: the engine derives it once (a million rounds, 0.3 s) for a stack and all that it refers to, not once for each.
+        """
+        for file in sorted(self._config.glob("Pulumi.*.yaml")):
+            salt = (yaml.safe_load(file.read_text()) or {}).get("encryptionsalt")
+            if salt is not None:
+                return str(salt)
+        return None
 
     def up(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
         """Previews with the packs, then updates with the packs. Raises :class:`EngineFailed`; a mandatory finding leaves the stack as it was."""
@@ -142,6 +153,13 @@ class Engine:
             text = (answer.stderr or answer.stdout).strip().splitlines()
             raise EngineFailed(stack, operation, text[-3:], [])
         return answer.stdout
+
+
+def _replace(file: Path, document: dict[str, Any]) -> None:
+    """Writes YAML by rename: a reader or a crash never sees half of it."""
+    replacement = file.with_suffix(".new")
+    replacement.write_text(yaml.safe_dump(document, sort_keys=False))
+    replacement.replace(file)
 
 
 def _pack_flags(packs: list[PolicyPack]) -> list[str]:

@@ -40,36 +40,32 @@ class StackPlans:
         self._standing = settings.home / "automation" / "foundations"
         self._standing.mkdir(parents=True, exist_ok=True)
 
-    def foundations(self, request: RunRequest) -> list[RunRequest]:
-        """A placement stands on its region, a region on its tenant; a TCP workload has an address besides."""
+    def foundations(self, request: RunRequest) -> list[list[RunRequest]]:
+        """A placement stands on its region, a region on its tenant; a TCP workload has an address besides. What stands already is left out."""
         if request.operation not in ("up", "preview"):
             return []
         stack = request.stack
-        needed: list[StackRef] = []
+        waves: list[list[StackRef]] = []
         if stack.kind == "region":
-            needed = [StackRef(kind="tenant", tenant=stack.tenant)]
+            waves = [[StackRef(kind="tenant", tenant=stack.tenant)]]
         elif stack.kind == "placement":
             migration, workload = self._subject(request)
             offer = migration.decision.offer
             if offer is None:
                 raise AutomationError(f"migration {migration.id} has no offer; there is nothing to provision")
-            needed = [
-                StackRef(kind="tenant", tenant=stack.tenant),
-                StackRef(kind="region", tenant=stack.tenant, cloud=offer.cloud, region=offer.region),
-            ]
+            first = [StackRef(kind="tenant", tenant=stack.tenant)]
             if workload.spec.ports.tcp is not None:
-                needed.append(StackRef(kind="address", tenant=stack.tenant, workload=stack.workload))
-        runs = []
-        for foundation in needed:
-            settings = self._foundation_settings(foundation, request)
-            key = f"{foundation.name}:{_digest(settings)}"
-            if not self._stands(foundation, settings):
-                runs.append(
-                    RunRequest(
-                        idempotency_key=f"{key}:for:{request.idempotency_key}", stack=foundation, operation="up", settings=settings, priority=request.priority
-                    )
-                )
-        return runs
+                first.append(StackRef(kind="address", tenant=stack.tenant, workload=stack.workload))
+            waves = [first, [StackRef(kind="region", tenant=stack.tenant, cloud=offer.cloud, region=offer.region)]]
+        return [runs for wave in waves if (runs := [run for one in wave if (run := self._missing(one, request)) is not None])]
+
+    def _missing(self, foundation: StackRef, request: RunRequest) -> RunRequest | None:
+        """The run that brings ``foundation`` up for ``request``; None where it stands with the settings of now."""
+        settings = self._foundation_settings(foundation, request)
+        if self._stands(foundation, settings):
+            return None
+        key = f"{foundation.name}:{_digest(settings)}:for:{request.idempotency_key}"
+        return RunRequest(idempotency_key=key, stack=foundation, operation="up", settings=settings, priority=request.priority)
 
     def settings(self, request: RunRequest) -> Json | None:
         """The stack's settings: those of the request, else derived."""

@@ -10,6 +10,8 @@ import { bareHost } from "./routes.js";
 
 /** Set by the internet Worker: the request belongs to one that is already open and must not wait for it to finish. */
 const HOP = "x-edge-hop";
+/** workerd closes a connection that was idle for 5 s; ours is given up before, so that no request is written into one that is being closed. */
+const IDLE_MS = 3_000;
 const REUSED_ERRORS = new Set(["ECONNRESET", "EPIPE"]);
 
 export interface Target {
@@ -32,7 +34,7 @@ interface WebSocketRelay {
 
 export class Gate {
   readonly server: http.Server;
-  readonly #agent = new http.Agent({ keepAlive: true, maxFreeSockets: 1024 });
+  readonly #agent = new http.Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_MS });
   #phase: Phase = "closed";
   #active = 0;
   #idle: (() => void) | null = null;

@@ -49,7 +49,7 @@ export default {
     }
     try {
       const onward = new Request(entry.origin + url.pathname + url.search, request);
-      onward.headers.set("x-forwarded-host", host);
+      if (!onward.headers.has("x-forwarded-host")) onward.headers.set("x-forwarded-host", host);
       return await fetch(onward);
     } catch {
       known.delete(host);

@@ -65,6 +65,9 @@ class ResourceSchema:
 
 ANY = Type("any")
 
+_PARSER = threading.Lock()
+"""CPython before 3.13 keeps the parser's recursion depth per interpreter: two threads in ``ast.parse`` at once raise SystemError (python/cpython#106905)."""
+
 
 class Schemas:
     """The schemas of one Pulumi package; each is read at its first use and kept."""
@@ -115,7 +118,8 @@ class Schemas:
         return {}
 
     def _properties(self, text: str, directory: Path) -> dict[str, Property]:
-        body = ast.parse(text).body
+        with _PARSER:
+            body = ast.parse(text).body
         node = next((one for one in body if isinstance(one, ast.ClassDef)), None)
         if node is None:
             return {}

@@ -11,6 +11,9 @@ from localcloud.state import EndpointName, LocalState
 
 PROJECT = Path(__file__).resolve().parents[2]
 
+_PRELOAD = "cloudflare,aws,azure-native,gcp"
+"""In the order in which a new local cloud needs them: the edge comes first."""
+
 ProcessName = Literal["edge", "proxy", "languagehost", "localcloud", "automation"]
 
 
@@ -35,7 +38,7 @@ class ProcessSpec:
         return {
             "edge": ["node", str(PROJECT / "localcloud/edge/host.mjs"), *home],
             "proxy": [*python, "policies.proxy", *home],
-            "languagehost": [*python, "languagehost", "--port", str(state.port("languagehost")), "--preload", "aws,azure-native,gcp,cloudflare"],
+            "languagehost": [*python, "languagehost", "--port", str(state.port("languagehost")), "--preload", _PRELOAD],
             "localcloud": [*python, "localcloud", "serve", *home],
             "automation": [*python, "automation", *home],
         }[self.name]

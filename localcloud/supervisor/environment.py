@@ -57,6 +57,7 @@ def client_environment(state: LocalState, proxy_key: str, engine: str) -> dict[s
         "SPOTLANE_RESOLVER_URL": f"{state.url('cloudflare_api')}/resolve",
         "SPOTLANE_ENGINE": engine,
         "SPOTLANE_PROXY_UPSTREAMS": str(state.proxy / "upstreams.json"),
+        "PULUMI_HOME": str(state.pulumi_home),
         "PULUMI_BACKEND_URL": f"file://{state.pulumi}",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(state.passphrase),
         "PULUMI_DEBUG_PROVIDERS": ",".join(f"{package}:{state.port(endpoint)}" for package, endpoint in PROVIDERS.items()),
@@ -88,6 +89,10 @@ def client_environment(state: LocalState, proxy_key: str, engine: str) -> dict[s
 def prepare(state: LocalState, engine: str) -> LocalState:
     """Writes keys, the proxy's upstreams and ``local.json``; the state with its environment."""
     key = make_secrets(state)
+    # The engine keeps a debug log of every value that it passes on, secrets among them, at a sixth of its CPU time. There is no switch; a file in the place
+    # of the logs' directory is one.
+    state.pulumi_home.mkdir(parents=True, exist_ok=True)
+    (state.pulumi_home / "logs").touch()
     for directory in (state.logs, state.run, state.pulumi, state.proxy / "tenants", state.home / "config"):
         directory.mkdir(parents=True, exist_ok=True)
     write_private(state.proxy / "upstreams.json", json.dumps(upstreams(state), indent=2) + "\n")
