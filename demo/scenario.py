@@ -127,9 +127,11 @@ class Director:
         return found
 
     def _moved(self, part: Part, source: str, limit: float) -> None:
+        """Until another machine serves; the old one may still drain."""
+
         def elsewhere() -> bool:
             one = self.edge.workload(part.id)
-            return self.running(part) and one.placement is not None and one.placement.id != source
+            return one.placement is not None and one.placement.id != source
 
         self.wait(f"{part.id}'s move away from {source}", limit, elsewhere)
         self.tell(f"{part.id} now serves from {self._where(part)}")

@@ -59,6 +59,7 @@ _BASE = (
     "pydantic",
     "pydantic._internal._generate_schema",
     "pydantic.alias_generators",
+    "pydantic.fields",
     "pydantic.functional_validators",
     "pydantic.main",
     "pydantic.plugin._schema_validator",
@@ -121,6 +122,7 @@ class Zygote:
             elif waiting:
                 loaded += load(waiting.pop(0))
                 if not waiting:
+                    _first_model()
                     gc.collect()
                     gc.freeze()  # keeps the collector off the shared pages, which would copy them into every fork
                     gc.enable()
@@ -204,6 +206,12 @@ class Zygote:
     def _tell(self, frame: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._channel.send(json.dumps(frame).encode())
+
+
+def _first_model() -> None:
+    """The first pydantic model of a process looks for plugins in every installed distribution: here, instead of in each fork."""
+    with contextlib.suppress(KeyError):
+        sys.modules["pydantic"].create_model("First", value=(int, ...))
 
 
 def _program() -> Any:

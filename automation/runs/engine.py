@@ -18,7 +18,11 @@ import yaml
 
 from automation.errors import EngineFailed, EngineMissing
 from automation.runs.events import RunOutcome, read
+from automation.runs.file_backend import FileBackend
+from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
+
+_PROJECT = "spotlane"
 
 SECRET_PATHS = ("machine.placementToken",)
 """Paths inside ``spotlane:settings`` that are stored encrypted."""
@@ -39,12 +43,15 @@ class Engine:
         self._program = program
         self._project = project
         self._config = project.parent / "config"
+        self._first = project / "first-stack.yaml"
         self._environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "1"}
+        self._files = FileBackend.of(environment, _PROJECT)
+        self._passphrase = Passphrase(environment)
         project.mkdir(parents=True, exist_ok=True)
         self._config.mkdir(parents=True, exist_ok=True)
         python = root / ".venv"
         document: dict[str, Any] = {
-            "name": "spotlane",
+            "name": _PROJECT,
             "main": f"{root / 'stacks'}{os.sep}",
             "stackConfigDir": os.path.relpath(self._config, project),
             "runtime": {"name": "python"},
@@ -63,43 +70,55 @@ class Engine:
 
     def settle(self, stack: str, settings: Mapping[str, Any] | None) -> None:
         """Makes the stack where it isn't, and writes its settings; with ``settings`` None those of the last run stay."""
-        file = self._config / f"Pulumi.{stack}.yaml"
+        file = self._settings_file(stack)
         if settings is None:
             if not file.exists():
                 raise EngineFailed(stack, "settle", [f"no settings are known for {stack}; give them with the run"], [])
             return
         plain, secrets = _split(dict(settings))
         if not self.exists(stack):
-            if not file.exists() and (salt := self._salt()) is not None:
-                _replace(file, {"encryptionsalt": salt})
-            self._tool(stack, "settle", ["stack", "init", stack, "--no-select"])
-        document = yaml.safe_load(file.read_text()) if file.exists() else {}
+            self._begin(stack)
+        document = _read(file)
         kept = (document.get("config") or {}).get("spotlane:settings") or {}
         if secrets and _same(kept, plain, secrets):
             return
+        crypter = self._passphrase.crypter(document["encryptionsalt"]) if secrets and "encryptionsalt" in document else None
+        if crypter is not None:
+            for path, value in secrets.items():
+                _put(plain, path, {"secure": crypter.encrypt(value)})
         document["config"] = {"spotlane:settings": plain}
         _replace(file, document)
-        for path, value in secrets.items():
-            self._tool(stack, "settle", ["config", "set", "-s", stack, "--path", "--secret", f"spotlane:settings.{path}"], stdin=value)
+        if crypter is None:
+            for path, value in secrets.items():
+                self._tool(stack, "settle", ["config", "set", "-s", stack, "--path", "--secret", f"spotlane:settings.{path}"], stdin=value)
 
     def exists(self, stack: str) -> bool:
         """Whether the backend has this stack."""
-        backend = self._environment.get("PULUMI_BACKEND_URL", "")
-        if backend.startswith("file://"):
-            return Path(backend.removeprefix("file://"), ".pulumi", "stacks", "spotlane", f"{stack}.json").exists()
+        if self._files is not None:
+            return self._files.exists(stack)
         listed = self._tool(stack, "settle", ["stack", "ls", "--json"])
         return any(entry["name"] == stack for entry in json.loads(listed))
 
-    def _salt(self) -> str | None:
-        """The salt of the stacks that are here already; None for the first one, and where secrets are not kept by a passphrase.
+    def _begin(self, stack: str) -> None:
+        """Makes a stack. The first one is the engine's; where its form is known, the next begin as it did, under the same key.
 
         One passphrase and one salt are one key: the engine derives it once (a million rounds, 0.3 s) for a stack and all that it refers to, not once for each.
         """
-        for file in sorted(self._config.glob("Pulumi.*.yaml")):
-            salt = (yaml.safe_load(file.read_text()) or {}).get("encryptionsalt")
-            if salt is not None:
-                return str(salt)
-        return None
+        file = self._settings_file(stack)
+        first = _read(self._first)
+        if self._files is not None and first:
+            if not file.exists():
+                _replace(file, {"encryptionsalt": first["encryptionsalt"]})
+            if _read(file).get("encryptionsalt") == first["encryptionsalt"]:
+                self._files.begin(stack, first["blank"])
+                return
+        self._tool(stack, "settle", ["stack", "init", stack, "--no-select"])
+        salt, blank = _read(file).get("encryptionsalt"), self._files.blank(stack) if self._files is not None else None
+        if salt is not None and blank is not None:
+            _replace(self._first, {"encryptionsalt": salt, "blank": blank})
+
+    def _settings_file(self, stack: str) -> Path:
+        return self._config / f"Pulumi.{stack}.yaml"
 
     def up(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
         """Previews with the packs, then updates with the packs. Raises :class:`EngineFailed`; a mandatory finding leaves the stack as it was."""
@@ -155,6 +174,12 @@ class Engine:
         return answer.stdout
 
 
+def _read(file: Path) -> dict[str, Any]:
+    """The YAML document; empty where there is none."""
+    document: dict[str, Any] = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
+    return document
+
+
 def _replace(file: Path, document: dict[str, Any]) -> None:
     """Writes YAML by rename: a reader or a crash never sees half of it."""
     replacement = file.with_suffix(".new")
@@ -183,6 +208,14 @@ def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         if isinstance(holder, dict) and isinstance(holder.get(last), str):
             secrets[path] = holder.pop(last)
     return plain, secrets
+
+
+def _put(settings: dict[str, Any], path: str, value: Any) -> None:
+    """Sets the value at a dotted path whose parents are there."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        settings = settings[parent]
+    settings[last] = value
 
 
 def _same(kept: dict[str, Any], plain: dict[str, Any], secrets: dict[str, str]) -> bool:

@@ -84,15 +84,17 @@ class RunExecutor(DBOSConfiguredInstance):
         request = RunRequest.model_validate(document)
         started = self._clock()
         try:
+            settled = False
             for wave in self._foundations(document):
                 handles = [enqueue(self, RunRequest.model_validate(foundation)) for foundation in wave]
+                settled = settled or self._settle(document)  # while the foundations are made
                 below = [Run.model_validate(handle.get_result(polling_interval_sec=_POLL_SECONDS)) for handle in handles]
                 failed = next((one for one in below if one.status != "succeeded"), None)
                 if failed is not None:
                     result = _ended(request, started, self._clock(), error=f"{failed.stack}: {failed.error}", findings=_dump(failed)["findings"])
                     break
             else:
-                result = self._operate(document, started)
+                result = self._operate(document, started, settled)
         except Exception as error:  # noqa: BLE001  # a run ends with a result that names its failure, never without one
             result = _ended(request, started, self._clock(), error=f"{type(error).__name__}: {error}")
         if request.migration is not None and request.step is not None:
@@ -114,15 +116,21 @@ class RunExecutor(DBOSConfiguredInstance):
         request = RunRequest.model_validate(document)
         return [[_dump(foundation) for foundation in wave] for wave in self._plans.foundations(request)]
 
+    @DBOS.step(name="settle")
+    def _settle(self, document: Json) -> bool:
+        request = RunRequest.model_validate(document)
+        self._engine.settle(request.stack.name, self._plans.settings(request))
+        return True
+
     @DBOS.step(name="operate")
-    def _operate(self, document: Json, started: str) -> Json:
+    def _operate(self, document: Json, started: str, settled: bool) -> Json:
         request = RunRequest.model_validate(document)
         stack = request.stack.name
         journal = self._journals.of(run_id(request))
         try:
             if EngineProcess.of(journal).pid is not None:
                 self._engine.recover(stack, journal)
-            outcome = self._call(request, stack)
+            outcome = self._call(request, stack, settled=settled)
             self._plans.finished(request, outcome)
         except EngineFailed as error:
             findings = [_dump(finding) for finding in error.findings]
@@ -132,11 +140,12 @@ class RunExecutor(DBOSConfiguredInstance):
         findings = [_dump(finding) for finding in outcome.findings]
         return _ended(request, started, datetime.now(UTC).isoformat(), changes=dict(outcome.changes), outputs=outcome.outputs, findings=findings)
 
-    def _call(self, request: RunRequest, stack: str) -> RunOutcome:
+    def _call(self, request: RunRequest, stack: str, *, settled: bool) -> RunOutcome:
         journal = self._journals.of(run_id(request))
         if request.operation == "destroy":
             return self._engine.destroy(stack, journal)
-        self._engine.settle(stack, self._plans.settings(request))
+        if not settled:
+            self._engine.settle(stack, self._plans.settings(request))
         if request.operation == "refresh":
             return self._engine.refresh(stack, journal)
         packs = self._plans.packs(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
@@ -51,8 +52,9 @@ class Daemon:
         self.paused = True
 
     def resume(self) -> None:
-        """Cycles start by themselves again."""
+        """Cycles start by themselves again, the first one now."""
         self.paused = False
+        self._scheduler.modify_job("tick", next_run_time=datetime.now(UTC))
 
     def tick_now(self) -> TickReport:
         """One cycle at once, after the one in hand; also while paused."""

@@ -47,10 +47,10 @@ class FakeEngine:
 class FakePlans:
     """A placement stands on its tenant."""
 
-    def foundations(self, request: wire.RunRequest) -> list[wire.RunRequest]:
+    def foundations(self, request: wire.RunRequest) -> list[list[wire.RunRequest]]:
         if request.stack.kind != "placement" or request.operation != "up":
             return []
-        return [wire.RunRequest(idempotency_key=f"tenant:for:{request.idempotency_key}", stack=TENANT, operation="up")]
+        return [[wire.RunRequest(idempotency_key=f"tenant:for:{request.idempotency_key}", stack=TENANT, operation="up")]]
 
     def settings(self, request: wire.RunRequest) -> wire.Json:
         return {}

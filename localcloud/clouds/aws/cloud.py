@@ -193,15 +193,22 @@ class AwsCloud:
         """The image's id; ``resolve:ssm:<parameter>`` is looked up as EC2 does."""
         if not image.startswith("resolve:ssm:"):
             return image
-        parameter = self.emulation.backends("ssm")[scope.account][scope.region].get_parameter(image.removeprefix("resolve:ssm:"))
-        # moto knows Amazon's public parameters but not every vendor's; an image here only has to have an id.
-        return str(parameter.value) if parameter is not None else f"ami-{zlib.crc32(f'{scope.region}{image}'.encode()):017x}"
+        name = image.removeprefix("resolve:ssm:")
+        parameter = self.emulation.backends("ssm")[scope.account][scope.region].get_parameter(name)
+        if parameter is not None:
+            return str(parameter.value)
+        # moto knows Amazon's public parameters but not every vendor's: the image of the architecture that the name tells.
+        return UBUNTU["arm64" if "/arm64/" in name else "x86_64"]
 
     def _zone(self, backend: Any, form: dict[str, str], scope: Scope) -> str:
         found = backend.subnets and next(
             (zones[subnet] for zones in backend.subnets.values() for subnet in zones if subnet == run_instances.subnet(form)), None
         )
         return str(found.availability_zone) if found else form.get("Placement.AvailabilityZone") or scope.region + "a"
+
+
+UBUNTU = {"x86_64": "ami-0000000000002404a", "arm64": "ami-0000000000002404b"}
+"""Ubuntu 24.04 in ``images.json``, by architecture."""
 
 
 def error(status: int, code: str, message: str) -> HttpAnswer:
