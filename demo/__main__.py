@@ -23,7 +23,7 @@ from spotlane.errors import SpotlaneError
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SCENE_SECONDS = 120.0
-_HTTP_REQUESTS = 5_200
+_HTTP_REQUESTS = 5_050
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.market is not None and not arguments.market.is_file():
         console.print(f"error: --market {arguments.market}: no such file; give a parquet file of recorded prices", style="red", markup=False)
         return 2
-    market = {"seed": str(arguments.seed), "speed": str(arguments.speed or (86_400 if arguments.market else 3_600))}
+    market = {"seed": str(arguments.seed), "speed": str(arguments.speed or (86_400 if arguments.market else 1_800))}
     if arguments.market is not None:
         market["market"] = str(arguments.market.resolve())
     stage = Stage(_ROOT, arguments.home.resolve(), arguments.port_base, market, arguments.tick_seconds)
@@ -111,8 +111,10 @@ def _scenes(director: Director, *, replay: bool) -> None:
     else:
         director.dearer(acme, 4.0, _SCENE_SECONDS)
         director.dearer(acme, 4.0, _SCENE_SECONDS)
-    director.interruption(globex, _SCENE_SECONDS)
     director.refused(globex)
+    director.interruption(globex, _SCENE_SECONDS)
+    for part in CAST:
+        director.quiet(part, _SCENE_SECONDS)
 
 
 def _account(edge: Client, allowed: dict[str, wire.BoundaryCheck], plot: Plot, tally: Tally, faults: list[str]) -> Account:
@@ -128,10 +130,15 @@ def _strike(stage: Stage, edge: Client, automation: AutomationClient, director: 
         for part in CAST:
             director.wait(f"the end of {part.id}", _SCENE_SECONDS, lambda p=part: edge.workload(p.id).state is wire.WorkloadState.TERMINATED)  # type: ignore[misc]
         automation.daemon(paused=True)
+        stacks = {part.tenant: automation.stacks(part.tenant) for part in CAST}
+        beneath = {tenant: _destroy(automation, [one for one in found if one.kind != "tenant"]) for tenant, found in stacks.items()}
         automation.tick()
         account.ledger = edge.ledger()
-        for kind in ("address", "region", "tenant"):
-            _destroy(automation, director, account, [one for part in CAST for one in automation.stacks(part.tenant) if one.kind == kind])
+        accounts: list[wire.Run] = []
+        for tenant, found in stacks.items():
+            _ended(automation, director, account, beneath[tenant])
+            accounts += _destroy(automation, [one for one in found if one.kind == "tenant"])
+        _ended(automation, director, account, accounts)
         for part in CAST:
             edge.delete_tenant(part.tenant)
         stage.destroy_edge()
@@ -143,9 +150,13 @@ def _strike(stage: Stage, edge: Client, automation: AutomationClient, director: 
         account.faults.append(str(error))
 
 
-def _destroy(automation: AutomationClient, director: Director, account: Account, stacks: list[wire.StackRef]) -> None:
-    """Destroys stacks side by side and waits for all."""
-    runs = [automation.submit(wire.RunRequest(idempotency_key=f"strike:{stack.name}", stack=stack, operation="destroy")) for stack in stacks]
+def _destroy(automation: AutomationClient, stacks: list[wire.StackRef]) -> list[wire.Run]:
+    """Runs that destroy ``stacks``, side by side."""
+    return [automation.submit(wire.RunRequest(idempotency_key=f"strike:{stack.name}", stack=stack, operation="destroy")) for stack in stacks]
+
+
+def _ended(automation: AutomationClient, director: Director, account: Account, runs: list[wire.Run]) -> None:
+    """Waits for the runs; one that failed is a fault."""
     for run in runs:
         director.wait(f"the end of {run.stack}", _SCENE_SECONDS, lambda r=run: automation.run(r.id).status not in ("queued", "running"))  # type: ignore[misc]
         ended = automation.run(run.id)
@@ -185,7 +196,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--market", type=Path, help="replay recorded prices from a parquet file")
     parser.add_argument("--seed", type=int, default=7, help="of the market's model: the same seed, the same prices")
     parser.add_argument("--speed", type=float, help="market seconds a second")
-    parser.add_argument("--tick-seconds", type=float, default=3.0, help="pace of the daemon, wall seconds")
+    parser.add_argument("--tick-seconds", type=float, default=8.0, help="pace of the daemon, wall seconds")
     parser.add_argument("--home", type=Path, default=_ROOT / ".spotlane" / "demo", help="state directory")
     parser.add_argument("--port-base", type=int, default=7700, help="first of eleven ports")
     return parser.parse_args(argv)

@@ -63,7 +63,7 @@ def declare(edge: Client, part: Part) -> wire.Workload:
         ports=wire.Ports(http=HTTP_PORT, tcp=TCP_PORT),
         health=wire.Health(interval_seconds=1.0, healthy_count=2),
         resources=wire.Resources(vcpu=2, memory_gib=8),
-        placement=wire.PlacementRules(egress_gib_per_hour=0.05, state_gib=1.0, dwell_hours=6),
+        placement=wire.PlacementRules(egress_gib_per_hour=0.05, state_gib=1.0, dwell_hours=2),
         drain_seconds=part.drain_seconds,
     )
     return edge.put_workload(part.id, spec)

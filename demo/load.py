@@ -36,7 +36,7 @@ class Target:
     http: str
     websocket: str
     tcp: tuple[str, int] | None
-    http_per_second: float = 45.0
+    http_per_second: float = 55.0
     ws_per_second: float = 10.0
     tcp_per_second: float = 3.0
 

@@ -19,7 +19,7 @@ from spotlane import wire
 from spotlane.client import AutomationClient, Client
 from spotlane.errors import ApiProblem, StillRunning
 
-_POLL_SECONDS = 0.4
+_POLL_SECONDS = 0.3
 _MARKET_DAY = 86_400.0
 _FOREIGN = wire.OfferRef(cloud="aws", region="us-east-1", zone="us-east-1a", instance_type="m5.large")
 
@@ -55,6 +55,10 @@ class Director:
         one = self.edge.workload(part.id)
         return one.state is wire.WorkloadState.RUNNING and one.active_migration is None
 
+    def quiet(self, part: Part, limit: float) -> None:
+        """Waits until the part's workload serves and nothing of it moves. Raises :class:`StillRunning`."""
+        self.wait(f"a quiet moment of {part.id}", limit, lambda: self.running(part))
+
     def first_placements(self, limit: float) -> None:
         """Every workload gets its first machine."""
         for part in CAST:
@@ -69,6 +73,8 @@ class Director:
         event = {"kind": "repricing", "cloud": placed.offer.cloud, "factor": factor, "duration_seconds": 90 * _MARKET_DAY}
         self.stage.control("POST", "/market/events", event)
         self.tell(f"spot prices on {placed.offer.cloud} rise {factor:g}-fold; {part.id} runs there")
+        self.automation.tick()
+        self.wait(f"a decision to move {part.id}", limit, lambda: self._decided(part, placed.id))
         self._moved(part, placed.id, limit)
 
     def recorded_move(self, limit: float) -> None:
@@ -77,7 +83,7 @@ class Director:
 
     def interruption(self, part: Part, limit: float) -> None:
         """The cloud takes the workload's machine back, with its usual notice."""
-        self.wait(f"a quiet moment of {part.id}", limit, lambda: self.running(part))
+        self.quiet(part, limit)
         placed = self.edge.workload(part.id).placement
         if placed is None:
             raise StillRunning(f"a placement of {part.id}", 0)
@@ -89,7 +95,7 @@ class Director:
 
     def refused(self, part: Part) -> None:
         """A person asks for a move out of the boundary; a program tries to pass by placement and call the cloud itself."""
-        self.wait(f"a quiet moment of {part.id}", 60, lambda: self.running(part))
+        self.quiet(part, 60)
         try:
             self.automation.move(wire.MoveRequest(workload=part.id, offer=_FOREIGN))
         except ApiProblem as problem:
@@ -125,6 +131,15 @@ class Director:
         path = self.stage.home / "proxy" / "tenants" / f"{part.tenant}.json"
         found: dict[str, list[str]] = json.loads(path.read_text())["accounts"]
         return found
+
+    def _decided(self, part: Part, source: str) -> bool:
+        """Whether the part moves away from ``source``, or has. Once it is free to, the daemon's next cycle is asked for instead of being waited for."""
+        one = self.edge.workload(part.id)
+        if one.placement is None or one.placement.id != source:
+            return True
+        if one.active_migration is None:
+            self.automation.tick()
+        return one.active_migration not in (None, source)
 
     def _moved(self, part: Part, source: str, limit: float) -> None:
         """Until another machine serves; the old one may still drain."""

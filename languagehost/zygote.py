@@ -28,7 +28,7 @@ from typing import Any, NoReturn
 
 SDKS: dict[str, tuple[str, ...]] = {
     "cloudflare": ("pulumi_cloudflare",),
-    "aws": ("pulumi_aws", "pulumi_aws.ebs", "pulumi_aws.ec2", "pulumi_aws.iam", "pulumi_aws.organizations", "pulumi_aws.s3", "pulumi_aws.vpc"),
+    "aws": ("pulumi_aws", "pulumi_aws.ebs", "pulumi_aws.ec2", "pulumi_aws.iam", "pulumi_aws.organizations", "pulumi_aws.vpc"),
     "azure-native": (
         "pulumi_azure_native",
         "pulumi_azure_native.authorization",
