@@ -23,6 +23,7 @@ from spotlane.errors import SpotlaneError
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SCENE_SECONDS = 120.0
+_REPLAY_CYCLES = 80
 _HTTP_REQUESTS = 5_050
 
 
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.market is not None and not arguments.market.is_file():
         console.print(f"error: --market {arguments.market}: no such file; give a parquet file of recorded prices", style="red", markup=False)
         return 2
-    market = {"seed": str(arguments.seed), "speed": str(arguments.speed or (86_400 if arguments.market else 1_800))}
+    market = {"seed": str(arguments.seed), "speed": str(arguments.speed)}
     if arguments.market is not None:
         market["market"] = str(arguments.market.resolve())
     stage = Stage(_ROOT, arguments.home.resolve(), arguments.port_base, market, arguments.tick_seconds)
@@ -107,7 +108,7 @@ def _play(stage: Stage, arguments: argparse.Namespace, console: Console, tell, b
 def _scenes(director: Director, *, replay: bool) -> None:
     acme, globex = CAST
     if replay:
-        director.recorded_move(_SCENE_SECONDS)
+        director.recorded_move(_REPLAY_CYCLES, _SCENE_SECONDS)
     else:
         director.dearer(acme, 4.0, _SCENE_SECONDS)
         director.dearer(acme, 4.0, _SCENE_SECONDS)
@@ -195,7 +196,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--keep-state", action="store_true", help="keep the state directory (logs, records) after the end")
     parser.add_argument("--market", type=Path, help="replay recorded prices from a parquet file")
     parser.add_argument("--seed", type=int, default=7, help="of the market's model: the same seed, the same prices")
-    parser.add_argument("--speed", type=float, help="market seconds a second")
+    parser.add_argument("--speed", type=float, default=1_800, help="market seconds a second")
     parser.add_argument("--tick-seconds", type=float, default=8.0, help="pace of the daemon, wall seconds")
     parser.add_argument("--home", type=Path, default=_ROOT / ".spotlane" / "demo", help="state directory")
     parser.add_argument("--port-base", type=int, default=7700, help="first of eleven ports")

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import httpx
 
@@ -77,9 +78,23 @@ class Director:
         self.wait(f"a decision to move {part.id}", limit, lambda: self._decided(part, placed.id))
         self._moved(part, placed.id, limit)
 
-    def recorded_move(self, limit: float) -> None:
-        """In a replay: until the recorded prices alone have moved a workload."""
-        self.wait("a move by the recorded prices", limit, lambda: any(one.kind == "move" and one.status == "succeeded" for one in self.edge.migrations()))
+    def recorded_move(self, cycles: int, limit: float) -> None:
+        """In a replay: the recording passes in ``cycles`` leaps, a cycle of the daemon after each, until its prices alone have moved a workload."""
+        market = self.stage.control("GET", "/market")
+        now, end = datetime.fromisoformat(market["now"]), datetime.fromisoformat(market["ends_at"])
+        leap = (end - now) / cycles
+        self.tell(f"the recorded prices of {now:%Y-%m-%d} to {end:%Y-%m-%d} pass, {leap.total_seconds() / _MARKET_DAY:.1f} days a cycle")
+        for number in range(1, cycles + 1):
+            if any(one.kind == "move" for one in self.automation.tick().started):
+                break
+            self.stage.control("POST", "/market/clock", {"advance_to": (now + number * leap).isoformat()})
+        self.wait("a move by the recorded prices", limit, self._moved_by_price)
+        for part in CAST:
+            self.quiet(part, limit)
+            self.tell(f"{part.id} serves from {self._where(part)} on {self.stage.control('GET', '/market')['now'][:10]}")
+
+    def _moved_by_price(self) -> bool:
+        return any(one.kind == "move" and one.status == "succeeded" for one in self.edge.migrations())
 
     def interruption(self, part: Part, limit: float) -> None:
         """The cloud takes the workload's machine back, with its usual notice."""

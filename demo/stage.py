@@ -14,7 +14,6 @@ from typing import Any
 
 import httpx
 
-
 _BENEATH_THE_EDGE = "edge,proxy,languagehost,localcloud"
 """The processes of the local cloud that the edge's stack needs."""
 

@@ -30,6 +30,9 @@ from localcloud.market.source import Change, Floats, PriceSource, pool_of
 _SPELL = 12 * 3600.0
 """A pool is with or without capacity for this long, in market seconds."""
 _SPELLS_A_MONTH = 60.0
+RECLAIM_SPEED = _SPELL / 120.0
+"""Market seconds a second. Notices run on the wall clock, AWS's for two minutes: where a spell is shorter than that, a machine and its successors would be
+taken back faster than any of them got its notice. Then pools still refuse new machines, but take none back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +224,12 @@ class Market:
         self._callbacks.append(callback)
 
     def poll(self) -> None:
-        """Tells of the pools that lost their capacity since the last call."""
+        """Tells of the pools that lost their capacity since the last call, unless time passes faster than :data:`RECLAIM_SPEED`."""
         with self._lock:
             before, self._polled = self._polled, self._clock.seconds()
-            first, last = int(before // _SPELL), int(self._polled // _SPELL)
+        if self._clock.speed > RECLAIM_SPEED:
+            return
+        first, last = int(before // _SPELL), int(self._polled // _SPELL)
         for spell in range(max(first + 1, last - 8), last + 1):
             for row in np.flatnonzero(self._lacking(spell) & ~self._lacking(spell - 1)):
                 self._tell(Reclaim(*self._zones[row]))

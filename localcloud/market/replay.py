@@ -45,11 +45,10 @@ class ReplaySource:
             self._pools[place] = (*self._pools.get(place, ()), ref)
             self._first.setdefault(place, number)
         clouds = np.array([_CLOUDS.index(ref.cloud) for ref in pools], dtype=np.intp)[pool]
-        spans = [(int(of.min()), int(of.max())) for of in (second[clouds == number] for number in range(len(_CLOUDS))) if len(of)]
-        self.starts_at = datetime.fromtimestamp(max(first for first, _ in spans), UTC)
-        # Rows are changes, so that a quiet cloud's last row isn't its end: the cloud with the most rows tells when the recording stopped.
-        densest = int(np.bincount(clouds).argmax())
-        self.ends_at = datetime.fromtimestamp(int(second[clouds == densest].max()), UTC)
+        # Rows are changes, so that a quiet cloud's first and last rows aren't its begin and end: the cloud with the most rows tells when the recording ran.
+        densest = second[clouds == int(np.bincount(clouds).argmax())]
+        self.starts_at = datetime.fromtimestamp(int(densest.min()), UTC)
+        self.ends_at = datetime.fromtimestamp(int(densest.max()), UTC)
 
     def pools(self, cloud: str, region: str) -> tuple[OfferRef, ...]:
         return self._pools.get((cloud, region), ())

@@ -1,4 +1,4 @@
-"""A served workload moves, a forbidden move is refused, under live traffic: nothing is lost and nothing is left outside its boundary."""
+"""A served workload moves, is interrupted, a forbidden move is refused, under live traffic: nothing is lost and nothing is left outside its boundary."""
 
 from __future__ import annotations
 
@@ -39,6 +39,21 @@ def test_a_requested_move_loses_no_request_message_or_connection(platform: Platf
     assert (tally.http_failed, tally.ws_lost, tally.ws_duplicated, tally.tcp_failed) == (0, 0, 0, 0), tally.faults
     assert tally.http_requests > 50 and tally.ws_messages > 20 and tally.tcp_connections > 4
     assert set(tally.served_by) == {before.id, migration.id}
+
+
+def test_a_machine_that_is_taken_back_is_replaced_by_its_notice_and_in_time(platform: Platform) -> None:
+    platform.automation.tick()
+    before = platform.edge.workload(GLOBEX.id).placement
+    assert before is not None
+    load = Load([target(platform, GLOBEX.id)], platform.stage.environ)
+    load.start()
+    platform.director.interruption(GLOBEX, 120)
+    platform.director.quiet(GLOBEX, 120)
+    tally = load.stop()
+    after = platform.edge.workload(GLOBEX.id).placement
+    assert after is not None and after.id != before.id and after.offer != before.offer
+    assert platform.edge.migration(after.id).kind == "interruption"
+    assert (tally.http_failed, tally.ws_lost, tally.tcp_failed) == (0, 0, 0), tally.faults
 
 
 def test_a_move_out_of_the_boundary_is_refused_by_placement_and_by_the_proxy(platform: Platform) -> None:

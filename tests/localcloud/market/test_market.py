@@ -153,7 +153,9 @@ def recording(path: Path) -> Path:
 
 def test_a_recording_is_replayed_as_the_step_functions_it_holds(tmp_path: Path) -> None:
     market = paused(tmp_path / "home", start=None, source=recording(tmp_path / "prices.parquet"))
-    assert market.now() == datetime(2023, 6, 2, tzinfo=UTC)
+    assert market.now() == datetime(2023, 6, 1, tzinfo=UTC)
+    assert market.spot_price("gcp", "europe-west4", "europe-west4-c", "n2-standard-4") is None
+    market.advance(24 * 3600)
     assert market.spot_price("aws", "eu-west-1", "eu-west-1b", "m5.large") == 0.05
     assert market.spot_price("gcp", "europe-west4", "europe-west4-c", "n2-standard-4") == 0.04
     assert market.spot_price("azure", "westeurope", "-", "Standard_D2s_v5") is None
