@@ -24,6 +24,8 @@ from spotlane.errors import SpotlaneError
 _ROOT = Path(__file__).resolve().parent.parent
 _SCENE_SECONDS = 120.0
 _REPLAY_CYCLES = 80
+_WIDTH = 140
+"""Columns of the report where there is no terminal to ask."""
 _HTTP_REQUESTS = 5_050
 
 
@@ -41,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
     begun = time.monotonic()
 
     def tell(text: str) -> None:
-        console.print(f"[{time.monotonic() - begun:6.1f} s] {text}", markup=False)
+        console.print(f"[{time.monotonic() - begun:6.1f} s] {text}", markup=False, soft_wrap=True)
 
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     try:
@@ -99,7 +101,7 @@ def _play(stage: Stage, arguments: argparse.Namespace, console: Console, tell, b
     stage.down(purge=False)
     account.leaked_processes = stage.running()
     account.seconds = time.monotonic() - begun
-    show(account, Console(highlight=False))
+    show(account, Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH))
     sys.stdout.write("DEMO " + json.dumps(account.summary()) + "\n")
     sys.stdout.flush()
     return 0 if _kept(account) else 1

@@ -6,11 +6,13 @@ seconds since the epoch; notices and deadlines run on the wall clock.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from localcloud.hosts.image import PROJECT, Image
+from localcloud.hosts.metadata import PORT as METADATA_PORT
 from localcloud.hosts.process import ProcessIdentity, alive, identify, processes_of
 
 State = Literal["running", "interrupting", "stopping", "stopped", "interrupted", "terminated"]
@@ -291,7 +294,7 @@ class MachineRoom:
             counters[cloud] = (counters.get(cloud, -1) + 1) % 60_000
             high, low = divmod(counters[cloud], 250)
             address = f"{_NETWORKS[cloud]}.{high}.{low + 2}"
-            if address not in taken:
+            if address not in taken and _unused(address):
                 _write(path, counters)
                 return address
 
@@ -313,6 +316,17 @@ class MachineRoom:
         self._machines.pop(machine.id, None)
         shutil.rmtree(self.folder(machine.id), ignore_errors=True)
         log.info("machine %s is gone", machine.id)
+
+
+def _unused(address: str) -> bool:
+    """Whether no machine of another local cloud on this computer has the address: its metadata service would answer ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, METADATA_PORT))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE  # what else is wrong with it, the machine itself will say
+    return True
 
 
 def _signal(process: ProcessIdentity, number: int) -> None:

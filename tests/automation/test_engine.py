@@ -12,7 +12,9 @@ import yaml
 
 from automation.errors import EngineFailed, EngineMissing
 from automation.runs.engine import Engine
+from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
+from tests.automation.test_passphrase import PHRASE, SALT
 
 FAKE = """#!{python}
 import json, os, pathlib, sys, yaml
@@ -23,8 +25,11 @@ def config(stack):
     return project.parent / "config" / f"Pulumi.{{stack}}.yaml"
 if args[:2] == ["stack", "init"]:
     backend.mkdir(parents=True, exist_ok=True)
-    (backend / (args[2] + ".json")).write_text("{{}}")
-    config(args[2]).write_text(yaml.safe_dump({{"encryptionsalt": "v1:salt"}}))
+    checkpoint = {{"stack": "organization/spotlane/" + args[2], "latest": {{"manifest": {{"version": "v3.258.0"}}, "metadata": {{}}}}}}
+    (backend / (args[2] + ".json")).write_text(json.dumps({{"version": 3, "checkpoint": checkpoint}}))
+    config(args[2]).write_text(yaml.safe_dump({{"encryptionsalt": os.environ.get("FAKE_SALT", "v1:salt")}}))
+    with (backend / "calls").open("a") as calls:
+        calls.write(args[2] + "\\n")
 elif args[:2] == ["config", "set"]:
     stack = args[args.index("-s") + 1]
     document = yaml.safe_load(config(stack).read_text())
@@ -40,12 +45,16 @@ elif args[0] == "up":
 """
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
+def made(tmp_path: Path, environment: dict[str, str]) -> Engine:
     program = tmp_path / "pulumi"
     program.write_text(FAKE.format(python=sys.executable))
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    return Engine(str(program), tmp_path, tmp_path / "home" / "project", {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PATH": "/usr/bin:/bin"})
+    return Engine(str(program), tmp_path, tmp_path / "home" / "project", environment)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return made(tmp_path, {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PATH": "/usr/bin:/bin"})
 
 
 SETTINGS = {"cloud": "aws", "machine": {"command": ["run"], "placementToken": "very-secret"}}
@@ -66,6 +75,25 @@ def test_settling_again_with_a_new_token_keeps_the_old_one(engine: Engine, tmp_p
     engine.settle("placement.acme.web.1", {**SETTINGS, "machine": {"command": ["run"], "placementToken": "another-longer-token"}})
     document = yaml.safe_load((tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml").read_text())
     assert document["config"]["spotlane:settings"]["machine"]["placementToken"] == {"secure": "v1:11"}
+
+
+def test_the_engine_makes_the_first_stack_and_the_next_begin_like_it(engine: Engine, tmp_path: Path) -> None:
+    for stack in ("edge", "tenant.acme", "placement.acme.web.1"):
+        engine.settle(stack, {"zone": "example.com"})
+    stacks = tmp_path / "state" / ".pulumi" / "stacks" / "spotlane"
+    assert (stacks / "calls").read_text() == "edge\n"
+    assert json.loads((stacks / "tenant.acme.json").read_text())["checkpoint"]["stack"] == "organization/spotlane/tenant.acme"
+    settings = yaml.safe_load((tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml").read_text())
+    assert settings == {"encryptionsalt": "v1:salt", "config": {"spotlane:settings": {"zone": "example.com"}}}
+
+
+def test_with_the_passphrase_a_secret_is_stored_without_the_engine(tmp_path: Path) -> None:
+    environment = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PATH": "/usr/bin:/bin", "PULUMI_CONFIG_PASSPHRASE": PHRASE, "FAKE_SALT": SALT}
+    made(tmp_path, environment).settle("placement.acme.web.1", SETTINGS)
+    document = yaml.safe_load((tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml").read_text())
+    token = document["config"]["spotlane:settings"]["machine"]["placementToken"]
+    crypter = Passphrase(environment).crypter(SALT)
+    assert crypter is not None and crypter.decrypt(token["secure"]) == b"very-secret"
 
 
 def test_an_update_gives_what_changed(engine: Engine, tmp_path: Path) -> None:

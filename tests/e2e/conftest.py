@@ -1,4 +1,4 @@
-"""The whole of Spotlane on free ports and a state directory of its own, once a session: slow to put up, so every end-to-end test shares it."""
+"""The whole of Spotlane on free ports and a state directory of its own: slow to put up, so every end-to-end test shares it, and taken down after the last."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Platform:
     allowed: dict[str, wire.BoundaryCheck]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The local cloud with the edge deployed, both tenants onboarded and their workloads served."""
     home = tmp_path_factory.mktemp("platform")

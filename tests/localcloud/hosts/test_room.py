@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -117,6 +118,16 @@ def until(holds: Callable[[], object], seconds: float = 15.0) -> None:
         time.sleep(0.02)
 
 
+def address_free(address: str) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, 1338))
+        except OSError:
+            return False
+    return True
+
+
 def served(machine: Machine) -> str:
     try:
         with urllib.request.urlopen(f"http://{machine.address}:8080/", timeout=2) as answer:
@@ -134,6 +145,18 @@ def test_a_machine_boots_the_products_own_user_data_and_serves_on_its_address(ro
     room.stop(machine.id)
     until(lambda: room.get(machine.id) is None)
     assert processes_of(str(room.folder(machine.id))) == []
+
+
+def test_two_rooms_on_one_computer_never_give_the_same_address(room: MachineRoom, tmp_path: Path, platform: Platform) -> None:
+    first = room.start(spec("i-first", b"#!/bin/sh\nsleep 1000\n"))
+    until(lambda: not address_free(first.address))
+    other = MachineRoom(tmp_path / "other", platform.address)
+    try:
+        assert other.start(spec("i-second", b"#!/bin/sh\nsleep 1000\n")).address != first.address
+    finally:
+        other.stop("i-second")
+        until(lambda: other.get("i-second") is None)
+        other.close()
 
 
 def test_an_interruption_reaches_the_agent_before_the_power_is_cut(room: MachineRoom, platform: Platform) -> None:

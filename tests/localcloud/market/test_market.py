@@ -105,6 +105,18 @@ def test_an_outage_takes_capacity_and_an_interruption_calls_back(tmp_path: Path)
     assert not market.has_capacity("aws", "eu-west-1", "eu-west-1b", "c5.large")
 
 
+def test_pools_take_machines_back_only_while_time_leaves_them_their_notice(tmp_path: Path) -> None:
+    told: dict[float, list[Reclaim]] = {60.0: [], 3600.0: []}
+    for speed, reclaims in told.items():
+        market = paused(tmp_path / str(speed))
+        market.on_interruption(reclaims.append)
+        market.set_clock(speed=speed)
+        for _ in range(6):
+            market.advance(12 * 3600)
+    assert len(told[60.0]) > 10
+    assert told[3600.0] == []
+
+
 def test_control_refuses_an_event_with_every_fault(tmp_path: Path) -> None:
     site = client(Starlette(routes=routes(paused(tmp_path))))
     answer = site.post("/market/events", json={"kind": "repricng", "cloud": "aws", "region": "eu-wst-1", "size": 1})
