@@ -26,6 +26,7 @@ def declare(name: StackName, settings: Settings) -> None:
         raise SettingsError(f"tenant.{name.tenant}", [f"boundary.{fault}" for fault in error.faults]) from error
     if boundary.count() == 0:
         raise SettingsError(f"tenant.{name.tenant}", ["boundary: allows no region of any cloud; nothing of the tenant could ever run"])
+    pulumi.export("boundary", settings.boundary)
     pulumi.export("boundary_digest", boundary.digest)
     tags = naming.tags(name.tenant)
     for cloud, asked in (("aws", settings.aws), ("azure", settings.azure), ("gcp", settings.gcp)):
