@@ -85,8 +85,9 @@ def test_a_wrong_boundary_is_reported_by_its_path() -> None:
 
 def test_an_aws_region_has_a_private_subnet_in_each_zone_and_lets_nothing_in() -> None:
     run = region_stack("aws", "eu-west-1", ["eu-west-1a", "eu-west-1b"])
-    subnets = {subnet["availabilityZone"]: subnet["cidrBlock"] for subnet in run.inputs("Subnet")[1:]}
-    assert subnets == {"eu-west-1a": "10.16.16.0/20", "eu-west-1b": "10.16.32.0/20"}
+    public, *private = sorted((subnet["cidrBlock"], subnet["availabilityZone"]) for subnet in run.inputs("Subnet"))
+    assert public == ("10.16.0.0/20", "eu-west-1a")
+    assert private == [("10.16.16.0/20", "eu-west-1a"), ("10.16.32.0/20", "eu-west-1b")]
     assert all(subnet["mapPublicIpOnLaunch"] is False for subnet in run.inputs("Subnet"))
     assert "ingress" not in run.one("SecurityGroup")
     assert run.inputs("SecurityGroupIngressRule") == []
