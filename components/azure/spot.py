@@ -75,6 +75,7 @@ class SpotMachine(pulumi.ComponentResource):
             eviction_policy="Delete",
             billing_profile=compute.BillingProfileArgs(max_price=-1 if args.max_usd_per_hour is None else args.max_usd_per_hour),
             hardware_profile=compute.HardwareProfileArgs(vm_size=args.vm_size),
+            # A list of ids, which the provider turns into ARM's map, since its version 2 (pulumi/pulumi-azure-native#1833).
             identity=compute.VirtualMachineIdentityArgs(type="UserAssigned", user_assigned_identities=[args.identity_id]),
             storage_profile=compute.StorageProfileArgs(
                 image_reference=compute.ImageReferenceArgs(
