@@ -85,7 +85,9 @@ class Engine:
         crypter = self._passphrase.crypter(document["encryptionsalt"]) if secrets and "encryptionsalt" in document else None
         if crypter is not None:
             for path, value in secrets.items():
-                _put(plain, path, {"secure": crypter.encrypt(value)})
+                holder, last = _holder(plain, path)
+                assert holder is not None, "the secret was taken from there"
+                holder[last] = {"secure": crypter.encrypt(value)}
         document["config"] = {"spotlane:settings": plain}
         _replace(file, document)
         if crypter is None:
@@ -201,31 +203,26 @@ def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     plain: dict[str, Any] = json.loads(json.dumps(settings))
     secrets: dict[str, str] = {}
     for path in SECRET_PATHS:
-        *parents, last = path.split(".")
-        holder: Any = plain
-        for parent in parents:
-            holder = holder.get(parent) if isinstance(holder, dict) else None
-        if isinstance(holder, dict) and isinstance(holder.get(last), str):
+        holder, last = _holder(plain, path)
+        if holder is not None and isinstance(holder.get(last), str):
             secrets[path] = holder.pop(last)
     return plain, secrets
-
-
-def _put(settings: dict[str, Any], path: str, value: Any) -> None:
-    """Sets the value at a dotted path whose parents are there."""
-    *parents, last = path.split(".")
-    for parent in parents:
-        settings = settings[parent]
-    settings[last] = value
 
 
 def _same(kept: dict[str, Any], plain: dict[str, Any], secrets: dict[str, str]) -> bool:
     """Whether the settings kept differ at most in their (encrypted, newly issued) secrets: a machine's token isn't renewed by a rerun."""
     without: dict[str, Any] = json.loads(json.dumps(kept))
     for path in secrets:
-        *parents, last = path.split(".")
-        holder: Any = without
-        for parent in parents:
-            holder = holder.get(parent) if isinstance(holder, dict) else None
-        if not isinstance(holder, dict) or holder.pop(last, None) is None:
+        holder, last = _holder(without, path)
+        if holder is None or holder.pop(last, None) is None:
             return False
     return without == plain
+
+
+def _holder(settings: dict[str, Any], path: str) -> tuple[dict[str, Any] | None, str]:
+    """The mapping that holds the value at a dotted path, None where there is none, and the value's key in it."""
+    *parents, last = path.split(".")
+    holder: Any = settings
+    for parent in parents:
+        holder = holder.get(parent) if isinstance(holder, dict) else None
+    return (holder if isinstance(holder, dict) else None), last
