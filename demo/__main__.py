@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         tell("stopped by hand; what was made is taken down")
         return 130
     finally:
-        if not arguments.keep:
+        if stage.ours and not arguments.keep:
             stage.down(purge=not arguments.keep_state)
 
 

@@ -36,6 +36,8 @@ class Stage:
     market: Mapping[str, str]
     tick_seconds: float
     environ: dict[str, str] = field(default_factory=dict)
+    ours: bool = False
+    """Whether this stage has begun to start the local cloud, and so is to take it down."""
 
     def up(self) -> None:
         """Starts the local cloud anew. Raises :class:`StageError`, also where one that was kept still runs: its traffic isn't ours to end."""
@@ -43,6 +45,7 @@ class Stage:
             if self.running():
                 raise StageError("the demo", 2, f"one that was kept still runs; take it down with `spotlane local down --home {self.home} --purge`")
             self.down(purge=True)
+        self.ours = True
         self.environ = {**os.environ, "SPOTLANE_HOME": str(self.home), "SPOTLANE_TICK_SECONDS": str(self.tick_seconds), "SPOTLANE_PAUSED": "true"}
         self._run([*self._up, "--only", _BENEATH_THE_EDGE])
         printed = self._run(["-m", "localcloud", "env", "--home", str(self.home), "--json"])
@@ -106,7 +109,7 @@ class Stage:
         return counts
 
     def _run(self, arguments: list[str], accept: tuple[int, ...] = (0,)) -> str:
-        done = subprocess.run([sys.executable, *arguments], cwd=self.root, env=self.environ, capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, *arguments], cwd=self.root, env=self.environ or None, capture_output=True, text=True, check=False)
         if done.returncode not in accept:
             text = done.stderr.strip() or done.stdout.strip()
             raise StageError(" ".join(arguments[:3]), done.returncode, "\n".join(text.splitlines()[-8:]))
