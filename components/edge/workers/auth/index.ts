@@ -33,6 +33,14 @@ export class AuthService extends WorkerEntrypoint<AuthEnv> {
   async revokeTenant(tenant: string): Promise<void> {
     return this.#keys().revokeTenant(tenant);
   }
+
+  async checkKey(sha256: string): Promise<Grant | null> {
+    return this.#keys().checkKey(sha256);
+  }
+
+  async originKey(placement: string): Promise<string> {
+    return this.#keys().originKey(placement);
+  }
 }
 
 export default {

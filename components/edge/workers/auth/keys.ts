@@ -43,6 +43,7 @@ export class AuthKeys extends DurableObject<AuthEnv> {
     ctx.storage.sql.exec(`
       create table if not exists signing (kid text primary key, document text not null, created_at integer not null);
       create table if not exists api_keys (hash text primary key, id text not null unique, tenant text, scopes text not null, created_at integer not null);
+      create table if not exists origin_secret (id integer primary key check (id = 1), secret text not null);
       create table if not exists revoked (subject text primary key, until integer not null);
     `);
   }
@@ -79,6 +80,18 @@ export class AuthKeys extends DurableObject<AuthEnv> {
     if (hash === this.env.PLATFORM_KEY_SHA256) return this.issue({ subject: "platform", scopes: ["platform:admin", "service:automation"] });
     const row = [...this.ctx.storage.sql.exec<{ id: string; tenant: string | null; scopes: string }>("select id, tenant, scopes from api_keys where hash = ?", hash)][0];
     return row ? this.issue({ subject: row.id, tenant: row.tenant, scopes: JSON.parse(row.scopes) as string[] }) : null;
+  }
+
+  async checkKey(sha256: string): Promise<Grant | null> {
+    const row = [...this.ctx.storage.sql.exec<{ id: string; tenant: string | null; scopes: string }>("select id, tenant, scopes from api_keys where hash = ?", sha256)][0];
+    return row ? { subject: row.id, tenant: row.tenant, scopes: JSON.parse(row.scopes) as string[] } : null;
+  }
+
+  async originKey(placement: string): Promise<string> {
+    this.ctx.storage.sql.exec("insert or ignore into origin_secret values (1, ?)", hex(crypto.getRandomValues(new Uint8Array(32))));
+    const { secret } = this.ctx.storage.sql.exec<{ secret: string }>("select secret from origin_secret").one();
+    const key = await crypto.subtle.importKey("raw", new TextEncoder().encode(secret), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+    return hex(new Uint8Array(await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(placement))));
   }
 
   /** A new key of a tenant, shown once; only its hash is kept. */
@@ -137,5 +150,9 @@ export class AuthKeys extends DurableObject<AuthEnv> {
 
 export async function sha256(text: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(new Uint8Array(digest));
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

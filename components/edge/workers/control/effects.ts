@@ -2,7 +2,7 @@
 import { prices, terminate } from "../shared/decisions";
 import { generationOf, nameOf, tenantOf } from "../shared/ids";
 import { endMigration, migrationOf, migrationRow, placementBy, setPlacement, setState, setStep, workloadRow } from "../shared/records";
-import type { AuthorityStub, Target } from "../shared/route";
+import type { AuthorityStub, Change } from "../shared/route";
 import { automation, type Watch } from "../shared/services";
 import type { Migration, MigrationStep, Placement, Run, RunRequest, StackRef, WorkloadSpec } from "../shared/wire";
 import type { ControlEnv } from "./env";
@@ -81,8 +81,8 @@ export class Effects {
   async commit(subject: Subject, placement: Placement | null, fencingToken: number): Promise<number> {
     const { workload } = subject.migration;
     const authority = this.env.AUTHORITIES.get(this.env.AUTHORITIES.idFromName(tenantOf(workload))) as unknown as AuthorityStub;
-    const targets: Target[] = placement ? [{ placement: placement.id, origin: placement.origin, tcpOrigin: placement.tcpOrigin, weight: 1 }] : [];
-    const present = await authority.lookup(workload);
+    const targets: Change["targets"] = placement ? [{ placement: placement.id, origin: placement.origin, tcpOrigin: placement.tcpOrigin, weight: 1 }] : [];
+    const present = (await authority.lookup(workload)).route;
     const done = await authority.commit({ label: workload, targets, access: subject.spec.access, drainSeconds: subject.spec.drainSeconds, ifVersion: present?.version ?? 0, fencingToken });
     if (!done.ok) throw new Error(`the route of ${workload} was not written: ${done.reason} (it stands at ${done.version})`);
     return done.version;

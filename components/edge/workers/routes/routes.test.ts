@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 const authority = () => env.AUTHORITIES.get(env.AUTHORITIES.idFromName(tenant));
 const replica = () => env.REPLICAS.get(env.REPLICAS.idFromName(`weur-${number}`));
-const target = (generation: number) => ({ placement: `acme_web_${generation}`, origin: `https://web-acme-${generation}.origins.edge.test`, tcpOrigin: null, weight: 1 });
+const target = (generation: number) => ({ placement: `acme_web_${generation}`, origin: `https://web-acme-${generation}.origins.edge.test`, tcpOrigin: null, weight: 1, healthy: true });
 const change = (generation: number, ifVersion: number | null, fencingToken = generation): Change => ({
   label,
   targets: [target(generation)],
@@ -40,14 +40,14 @@ test("versions grow by one, and a commit that follows an old version is refused"
   expect(await acme.commit(change(1, 0))).toEqual({ ok: true, version: 1 });
   expect(await acme.commit(change(2, 1))).toEqual({ ok: true, version: 2 });
   expect(await acme.commit(change(3, 1))).toEqual({ ok: false, reason: "version", version: 2 });
-  expect((await acme.lookup(label))?.targets).toEqual([target(2)]);
+  expect((await acme.lookup(label)).route?.targets).toEqual([target(2)]);
 });
 
 test("of thirty commits that follow the same version, one wins", async () => {
   const acme = authority();
   const done = await Promise.all(Array.from({ length: 30 }, (_, at) => acme.commit({ ...change(at + 1, 0), fencingToken: 1 })));
   expect(done.filter(({ ok }) => ok)).toHaveLength(1);
-  expect((await acme.lookup(label))?.version).toBe(1);
+  expect((await acme.lookup(label)).route?.version).toBe(1);
 });
 
 test("the same commit again is the same version; a stale fencing token is refused", async () => {
@@ -60,9 +60,9 @@ test("the same commit again is the same version; a stale fencing token is refuse
 test("a commit resolves when the replicas that were asked before have it", async () => {
   const acme = authority();
   await acme.commit(change(1, 0));
-  expect((await replica().lookup(label, false))?.version).toBe(1);
+  expect((await replica().lookup(label, false)).route?.version).toBe(1);
   await acme.commit(change(2, 1));
-  expect((await replica().lookup(label, false))?.version).toBe(2);
+  expect((await replica().lookup(label, false)).route?.version).toBe(2);
 });
 
 test("a replica keeps the newer of two routes, whatever order they come in", async () => {
@@ -94,7 +94,7 @@ test("a replica without its lease and without its authority answers nothing rath
     (open as { env: RoutesEnv }).env = { ...open.env, AUTHORITIES: cut as never };
     const within = await open.lookup(label, false);
     const after = await open.lookup(label, true).catch((error: Error) => error.message);
-    return { within: within?.version, after };
+    return { within: within.route?.version, after };
   });
   expect(asked).toEqual({ within: 1, after: "no route to the authority" });
 });

@@ -7,6 +7,8 @@ export interface Target {
   /** `tcp-<label>-<n>.origins.<zone>`, or null where no TCP is served. */
   tcpOrigin: string | null;
   weight: number;
+  /** Whether the Health Monitor has it in rotation; a new target is. */
+  healthy: boolean;
 }
 
 export interface Route {
@@ -33,25 +35,49 @@ const SHARDS = 4;
 export const HINTS = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
 export type Hint = (typeof HINTS)[number];
 
+/** What a source of routes knows of a label. */
+export interface Known {
+  /** Null where the tenant has no such workload. */
+  route: Route | null;
+  /** Subjects (API key ids) of the tenant whose tokens and keys are refused though they have not expired. */
+  revoked: string[];
+}
+
+/** A subject whose tokens are refused until then; ms of the wall clock. */
+export interface Revocation {
+  subject: string;
+  until: number;
+}
+
+/** Everything that a replica holds of a tenant. */
 export interface Grant {
   routes: Route[];
+  revoked: Revocation[];
   leaseSeconds: number;
 }
 
+/** The one writer of a tenant's routes. Each write resolves only once no replica can answer by what stood before. */
 export interface AuthorityStub {
   commit(change: Change): Promise<Committed>;
+  /** Takes a target out of rotation or puts it back, as a version of its own; false where the route has no such target. */
+  mark(label: string, placement: string, healthy: boolean): Promise<boolean>;
+  /** Has the tokens and keys of these subjects refused at every router. */
+  revoke(revoked: Revocation[]): Promise<void>;
   grant(replica: string): Promise<Grant>;
-  lookup(label: string): Promise<Route | null>;
+  lookup(label: string): Promise<Known>;
 }
 
 export interface ReplicaStub {
-  lookup(label: string, fresh: boolean): Promise<Route | null>;
+  lookup(label: string, fresh: boolean): Promise<Known>;
+  /** Takes a route; the version that it now holds. */
   apply(tenant: string, route: Route): Promise<number>;
+  /** Takes revocations; how many of the tenant it now holds. */
+  refuse(tenant: string, revoked: Revocation[]): Promise<number>;
 }
 
 export interface Change {
   label: string;
-  targets: Target[];
+  targets: Omit<Target, "healthy">[];
   access: "anonymous" | "token";
   drainSeconds: number;
   /** Compare-and-set: the version that this change follows; null takes whatever stands. */

@@ -10,6 +10,10 @@ export interface Auth {
   createKey(tenant: string, scopes: string[]): Promise<{ id: string; tenant: string; scopes: string[]; key: string }>;
   revokeKey(tenant: string, id: string): Promise<boolean>;
   revokeTenant(tenant: string): Promise<void>;
+  /** What an API key with this SHA-256 (hex) may do; null for one that isn't known. */
+  checkKey(sha256: string): Promise<Grant | null>;
+  /** The placement's key for {@link OriginSigner}, hex: HMAC-SHA-256 of its id under the platform's origin secret. */
+  originKey(placement: string): Promise<string>;
 }
 
 export interface Watch {

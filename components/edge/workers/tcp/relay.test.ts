@@ -7,7 +7,7 @@ const route: Route = {
   label: "data-acme",
   tenant: "acme",
   version: 1,
-  targets: [{ placement: "acme_data_1", origin: "https://data-acme-1.origins.edge.test", tcpOrigin: "tcp-data-acme-1.origins.edge.test", weight: 1 }],
+  targets: [{ placement: "acme_data_1", origin: "https://data-acme-1.origins.edge.test", tcpOrigin: "tcp-data-acme-1.origins.edge.test", weight: 1, healthy: true }],
   access: "anonymous",
   drainSeconds: 0,
   updatedAt: "",
