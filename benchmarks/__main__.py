@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import placement, runs
+from benchmarks import migration, placement, runs
 from benchmarks.report import show
 
-BENCHMARKS = {"runs": runs, "placement": placement}
+BENCHMARKS = {"migration": migration, "placement": placement, "runs": runs}
 
 
 def main(argv: list[str] | None = None) -> int:

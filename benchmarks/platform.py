@@ -67,7 +67,7 @@ def platform(say: Any) -> Iterator[Platform]:
         try:
             say("starting a local cloud")
             parts = "edge,proxy,languagehost,localcloud"
-            _local("up", "--home", str(home), "--port-base", str(_free_base()), "--only", parts, "--seed", "1")
+            _local("up", "--home", str(home), "--port-base", str(free_base()), "--only", parts, "--seed", "1")
             environment: dict[str, str] = json.loads(_local("env", "--home", str(home), "--json"))
             yield _founded(home, environment, say)
         finally:
@@ -121,7 +121,8 @@ def _local(*arguments: str) -> str:
     return done.stdout
 
 
-def _free_base() -> int:
+def free_base() -> int:
+    """The first port of eleven free ones in a row."""
     last = max(OFFSETS.values())
     for base in range(22_000 + os.getpid() % 997 * 11, 60_000, last + 1):
         try:

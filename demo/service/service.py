@@ -3,6 +3,7 @@
     GET /healthz             200 ok
     GET /                    {"placement", "cloud", "region", "served"}
     GET /slow?ms=250         the same, later
+    GET /stream?seconds=5    a numbered line ten times a second, in chunks
     POST /…                  the body, back
     GET /ws                  WebSocket (RFC 6455): every text or binary message comes back
     TCP                      every line comes back
@@ -25,6 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 DRAIN_SECONDS = 5.0
+STREAM_LINES_PER_SECOND = 10
 CLOSING = (1001, "going away")
 _WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TEXT, _BINARY, _CLOSE, _PING, _PONG = 1, 2, 8, 9, 10
@@ -120,6 +122,9 @@ class Service:
                 if request.upgrade and request.path == "/ws":
                     await self.websocket(request, reader, writer)
                     return
+                if request.method == "GET" and request.path == "/stream":
+                    await self.stream(request, writer)
+                    return
                 keep_alive = request.keep_alive and not self.draining.is_set()
                 writer.write(await self.handle(request, keep_alive))
                 await writer.drain()
@@ -148,6 +153,19 @@ class Service:
         body = json.dumps({**self.identity, "served": self.served}).encode()
         whole = answer("200 OK", body, "application/json", keep_alive=keep_alive)
         return whole if request.method == "GET" else whole[: -len(body)]
+
+    async def stream(self, request: Request, writer: Writer) -> None:
+        """Lines with their numbers for as long as asked, each as it comes; at most a minute."""
+        count = round(min(float(request.query.get("seconds", ["5"])[0]), 60.0) * STREAM_LINES_PER_SECOND)
+        self.served += 1
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n")
+        for number in range(count):
+            line = f"{number}\n".encode()
+            writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+            await writer.drain()
+            await asyncio.sleep(1 / STREAM_LINES_PER_SECOND)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
 
     async def websocket(self, request: Request, reader: Reader, writer: Writer) -> None:
         """One WebSocket: the handshake, then echo until either side closes."""
@@ -265,9 +283,9 @@ def write_frame(writer: Writer, code: int, payload: bytes) -> None:
     writer.write(bytes([0x80 | code]) + length + payload)
 
 
-async def main() -> None:
+async def main(service: Service) -> None:
     """Serves until SIGTERM, then drains."""
-    service, host = Service(dict(os.environ)), os.environ.get("HOST", "127.0.0.1")
+    host = os.environ.get("HOST", "127.0.0.1")
     servers = []
     for kind in ("http", "tcp"):
         if port := os.environ.get("PORT_" + kind.upper()):
@@ -291,4 +309,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(Service(dict(os.environ))))
