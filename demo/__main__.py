@@ -16,6 +16,7 @@ from demo.load import Load, Target
 from demo.report import Account, show
 from demo.scenario import Director, Plot
 from demo.stage import Stage, StageError
+from demo.strike import strike
 from demo.tally import Tally
 from spotlane import wire
 from spotlane.client import AutomationClient, Client
@@ -96,7 +97,9 @@ def _play(stage: Stage, arguments: argparse.Namespace, console: Console, tell, b
         return 0 if not faults else 1
     account = _account(edge, allowed, director.plot, tally, faults)
     tell("taking everything down")
-    _strike(stage, edge, automation, director, account)
+    struck = strike(stage, edge, automation, director)
+    account.ledger, account.leaked_resources = struck.ledger or account.ledger, struck.leaked
+    account.faults += struck.faults
     account.audit = stage.audit()
     stage.down(purge=False)
     account.leaked_processes = stage.running()
@@ -123,48 +126,6 @@ def _scenes(director: Director, *, replay: bool) -> None:
 def _account(edge: Client, allowed: dict[str, wire.BoundaryCheck], plot: Plot, tally: Tally, faults: list[str]) -> Account:
     placements = [placement for part in CAST for placement in edge.placements(part.id)]
     return Account(edge.migrations(), placements, allowed, edge.ledger(), {}, plot, tally, faults=faults)
-
-
-def _strike(stage: Stage, edge: Client, automation: AutomationClient, director: Director, account: Account) -> None:
-    """Destroys everything that the demo made, by the ways that a user would, then closes the ledger and looks for what is left."""
-    try:
-        for part in CAST:
-            edge.delete_workload(part.id)
-        for part in CAST:
-            director.wait(f"the end of {part.id}", _SCENE_SECONDS, lambda p=part: edge.workload(p.id).state is wire.WorkloadState.TERMINATED)  # type: ignore[misc]
-        automation.daemon(paused=True)
-        stacks = {part.tenant: automation.stacks(part.tenant) for part in CAST}
-        beneath = {tenant: _destroy(automation, [one for one in found if one.kind != "tenant"]) for tenant, found in stacks.items()}
-        automation.tick()
-        account.ledger = edge.ledger()
-        accounts: list[wire.Run] = []
-        for tenant, found in stacks.items():
-            _ended(automation, director, account, beneath[tenant])
-            accounts += _destroy(automation, [one for one in found if one.kind == "tenant"])
-        _ended(automation, director, account, accounts)
-        for part in CAST:
-            edge.delete_tenant(part.tenant)
-        stage.destroy_edge()
-        left = stage.control("GET", "/resources")
-        account.leaked_resources = int(left["total"])
-        if account.leaked_resources:
-            account.faults.append(f"left in the clouds: {left}")
-    except (SpotlaneError, StageError) as error:
-        account.faults.append(str(error))
-
-
-def _destroy(automation: AutomationClient, stacks: list[wire.StackRef]) -> list[wire.Run]:
-    """Runs that destroy ``stacks``, side by side."""
-    return [automation.submit(wire.RunRequest(idempotency_key=f"strike:{stack.name}", stack=stack, operation="destroy")) for stack in stacks]
-
-
-def _ended(automation: AutomationClient, director: Director, account: Account, runs: list[wire.Run]) -> None:
-    """Waits for the runs; one that failed is a fault."""
-    for run in runs:
-        director.wait(f"the end of {run.stack}", _SCENE_SECONDS, lambda r=run: automation.run(r.id).status not in ("queued", "running"))  # type: ignore[misc]
-        ended = automation.run(run.id)
-        if ended.status != "succeeded":
-            account.faults.append(f"destroy of {ended.stack}: {ended.error}")
 
 
 def _kept(account: Account) -> bool:

@@ -61,6 +61,10 @@ def test_http_says_who_serves_and_echoes(service: Running) -> None:
     assert service.get("/echo", b"body") == b"body"
 
 
+def test_a_stream_is_sent_line_by_line_to_its_end(service: Running) -> None:
+    assert service.get("/stream?seconds=0.5") == b"0\n1\n2\n3\n4\n"
+
+
 def test_websocket_echoes_text_binary_fragments_and_pings(service: Running) -> None:
     async def talk() -> None:
         async with websockets.connect(f"ws://127.0.0.1:{service.http}/ws", proxy=None) as socket:
