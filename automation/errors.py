@@ -3,7 +3,10 @@
 AutomationError
 ├── EngineMissing        no engine program, or one too old
 ├── EngineFailed         an operation ended with an error; its diagnostics
+├── EngineStopped        an operation was stopped by hand or by its deadline
 ├── UnknownRun           no run of that id
+├── KeyReused            an idempotency key came with another request than before
+├── RunEnded             a run that has ended can't be stopped; one that succeeded isn't tried again
 ├── MoveRefused          a move asked for leaves the boundary, or no offer serves; its findings
 ├── InvalidBoundary      a boundary document is wrong; every fault
 └── NothingToMove        the workload isn't served, or is moving already
@@ -31,6 +34,27 @@ class EngineFailed(AutomationError):
         self.diagnostics = diagnostics
         self.findings = findings
         super().__init__(f"{operation} of {stack} failed: " + ("; ".join(diagnostics) or "the engine gave no reason"))
+
+
+class EngineStopped(AutomationError):
+    """``operation`` on ``stack`` was stopped; the engine let what it had in hand come to its end and wrote the state."""
+
+    def __init__(self, stack: str, operation: str, reason: str) -> None:
+        self.stack = stack
+        self.operation = operation
+        super().__init__(f"{operation} of {stack} was stopped: {reason}")
+
+
+class KeyReused(AutomationError):
+    """The idempotency key belongs to another request; nothing was accepted."""
+
+    def __init__(self, key: str, run: str) -> None:
+        self.run = run
+        super().__init__(f"the idempotency key {key!r} belongs to {run}, which was asked for something else; give this request a key of its own")
+
+
+class RunEnded(AutomationError):
+    """The run has ended; what was asked for can't be done with it any more."""
 
 
 class UnknownRun(AutomationError):

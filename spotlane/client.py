@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -175,6 +176,7 @@ class AutomationClient:
     def __init__(self, automation_url: str, tokens: TokenSource, *, timeout_seconds: float = 120.0) -> None:
         self.url = automation_url.rstrip("/")
         self._http = client(timeout_seconds)
+        self._tokens = tokens
         self._session = _Session("automation service", self.url + "/v1", tokens, self._http)
 
     @classmethod
@@ -189,6 +191,35 @@ class AutomationClient:
     def run(self, run: str) -> wire.Run:
         """One run."""
         return self._session.one(wire.Run, "GET", f"/runs/{run}")
+
+    def runs(self, *, stack: str | None = None, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[wire.Run]:
+        """Runs, newest first."""
+        return self._session.many(wire.Run, "/runs", params={"stack": stack, "tenant": tenant, "status": status, "limit": str(limit)})
+
+    def cancel_run(self, run: str) -> wire.Run:
+        """Stops a run: one that waits is never begun, one that works lets what it has in hand come to its end. Raises ApiProblem ``run-ended``."""
+        return self._session.one(wire.Run, "POST", f"/runs/{run}/cancel")
+
+    def retry_run(self, run: str) -> wire.Run:
+        """The operation of a failed or cancelled run once more, as a run of its own. Raises ApiProblem ``run-ended``."""
+        return self._session.one(wire.Run, "POST", f"/runs/{run}/retry")
+
+    def run_events(self, run: str, after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+        """The engine's events of a run as ``(number, event)``, from after ``after``, as they come, until the run has ended."""
+        url = f"{self.url}/v1/runs/{run}/events"
+        with self._http.stream("GET", url, headers={"authorization": self._tokens.header(), "last-event-id": str(after)}, timeout=None) as answer:
+            if not answer.is_success:
+                answer.read()
+                raise_for_problem(answer)
+            number = 0
+            for line in answer.iter_lines():
+                field, _, value = line.partition(": ")
+                if field == "id":
+                    number = int(value)
+                elif field == "event":
+                    return
+                elif field == "data":
+                    yield number, json.loads(value)
 
     def plan(self, tenant: str | None = None, workload: str | None = None) -> wire.Plan:
         """A dry run with dollars."""

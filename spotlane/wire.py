@@ -326,7 +326,10 @@ class StackRef(Wire):
 
 
 class RunRequest(Wire):
-    """One engine operation on one stack. ``settings`` are the stack's (``stacks.settings``); null keeps those of the last run."""
+    """One engine operation on one stack. ``settings`` are the stack's (``stacks.settings``); null keeps those of the last run.
+
+    After ``deadline`` (wall clock) it isn't begun, and stopped where it has begun.
+    """
 
     idempotency_key: str = Field(min_length=1, max_length=200)
     stack: StackRef
@@ -335,6 +338,7 @@ class RunRequest(Wire):
     migration: PlacementId | None = None
     step: Literal["provision", "decommission"] | None = None
     priority: Literal["interruption", "health", "price", "drift"] = "price"
+    deadline: datetime | None = None
 
 
 class PolicyFinding(Wire):

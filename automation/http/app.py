@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from automation.errors import AutomationError, EngineMissing, InvalidBoundary, MoveRefused, NothingToMove, UnknownRun
+from automation.errors import AutomationError, EngineMissing, InvalidBoundary, KeyReused, MoveRefused, NothingToMove, RunEnded, UnknownRun
 from automation.http.tokens import InvalidToken, Principal, TokenVerifier
 from automation.runs.queue import Runs
 from automation.scheduler.daemon import Daemon
@@ -65,6 +65,27 @@ def app(runs: Runs, rebalancer: Rebalancer, daemon: Daemon, plans: StackPlans, t
     def show(run: str, caller: Caller) -> wire.Run:
         need(caller, "service:edge", "platform:admin")
         return runs.get(run)
+
+    @api.get("/v1/runs")
+    def listed(
+        caller: Caller,
+        stack: str | None = None,
+        tenant: str | None = None,
+        status: Annotated[str | None, Query(pattern="^(queued|running|succeeded|failed|cancelled)$")] = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> dict[str, list[wire.Run]]:
+        need(caller, "service:edge", "platform:admin")
+        return {"items": runs.listed(stack=stack, tenant=tenant, status=status, limit=limit)}
+
+    @api.post("/v1/runs/{run}/cancel", status_code=202)
+    def cancel(run: str, caller: Caller) -> wire.Run:
+        need(caller, "service:edge", "platform:admin")
+        return runs.stop(run, f"cancelled by {caller.subject}")
+
+    @api.post("/v1/runs/{run}/retry", status_code=202)
+    def retry(run: str, caller: Caller) -> wire.Run:
+        need(caller, "service:edge", "platform:admin")
+        return runs.again(run)
 
     @api.get("/v1/runs/{run}/events")
     def follow(run: str, caller: Caller, last_event_id: Annotated[int, Header()] = 0) -> StreamingResponse:
@@ -156,6 +177,10 @@ def _problems(api: FastAPI) -> None:
                 return _problem("forbidden", "The token's scopes don't allow this", 403, str(error))
             case UnknownRun():
                 return _problem("unknown-run", "No such run", 404, str(error))
+            case KeyReused():
+                return _problem("idempotency-key-reused", "The idempotency key belongs to another request", 422, str(error))
+            case RunEnded():
+                return _problem("run-ended", "The run has ended", 409, str(error))
             case MoveRefused():
                 return _problem("move-refused", "The move was refused", 409, str(error), error.findings)
             case InvalidBoundary():

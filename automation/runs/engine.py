@@ -16,9 +16,10 @@ from typing import Any
 
 import yaml
 
-from automation.errors import EngineFailed, EngineMissing
+from automation.errors import EngineFailed, EngineMissing, EngineStopped
 from automation.runs.events import RunOutcome, read
 from automation.runs.file_backend import FileBackend
+from automation.runs.journal import stop_reason
 from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
 
@@ -159,6 +160,8 @@ class Engine:
         process = EngineProcess.start(command, self._environment, journal)
         code = process.wait()
         outcome = read(journal.read_text().splitlines()) if journal.exists() else RunOutcome()
+        if code != 0 and (reason := stop_reason(journal)) is not None:
+            raise EngineStopped(stack, operation, reason)
         if code != 0:
             diagnostics = outcome.errors or process.tail()
             raise EngineFailed(stack, operation, diagnostics, outcome.findings)

@@ -1,4 +1,4 @@
-"""Where a run's event log stands, and how it is read while it grows."""
+"""Where a run's event log stands, how it is read while it grows, and the word that a run shall stop, beside it."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ class Journals:
     def of(self, run: str) -> Path:
         """The event log of a run."""
         return self._directory / f"{run}.jsonl"
+
+    def stop(self, run: str, reason: str) -> None:
+        """Says that the run shall stop: it isn't begun, or its engine is asked to end. The first reason stands."""
+        try:
+            with stop_file(self.of(run)).open("x") as file:
+                file.write(reason)
+        except FileExistsError:
+            return
+
+    def stopped(self, run: str) -> str | None:
+        """Why the run shall stop; None where it shall not."""
+        return stop_reason(self.of(run))
 
     async def follow(self, run: str, ended: Callable[[], bool], after: int = 0) -> AsyncIterator[tuple[int, str]]:
         """Events of a run as ``(line number from 1, JSON text)``, from after line ``after``, until the run has ended and all is read."""
@@ -41,3 +53,16 @@ class Journals:
             if last:
                 return
             await asyncio.sleep(_POLL_SECONDS)
+
+
+def stop_file(journal: Path) -> Path:
+    """The file that says that the run of this event log shall stop."""
+    return journal.with_suffix(".stop")
+
+
+def stop_reason(journal: Path) -> str | None:
+    """What it says; None where there is none."""
+    try:
+        return stop_file(journal).read_text()
+    except OSError:
+        return None

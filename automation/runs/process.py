@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from automation.errors import EngineMissing
+from automation.runs.journal import stop_reason
 
 _GRACE_SECONDS = 10.0
+_STOP_POLL_SECONDS = 0.25
+_STOP_GRACE_SECONDS = 120.0
+"""For what an engine has in hand when it is asked to stop; then it is ended, and the stack is repaired by the next run."""
 
 
 @dataclass
@@ -47,9 +51,19 @@ class EngineProcess:
         return cls(journal, document["pid"], document["started"])
 
     def wait(self) -> int:
-        """Waits for the end; the exit code."""
+        """Waits for the end; the exit code. Asks the engine to stop (SIGINT, as Ctrl-C does) once its run shall."""
         assert self._child is not None, "only who started an engine can wait for it"
-        code = self._child.wait()
+        asked_at: float | None = None
+        while True:
+            try:
+                code = self._child.wait(timeout=_STOP_POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                if asked_at is None and stop_reason(self.journal) is not None:
+                    asked_at = time.monotonic()
+                    self._child.send_signal(signal.SIGINT)
+                elif asked_at is not None and time.monotonic() - asked_at > _STOP_GRACE_SECONDS:
+                    self.signal(signal.SIGKILL)
         _record(self.journal).unlink(missing_ok=True)
         return code
 

@@ -8,14 +8,15 @@ the place that its foundation needs.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID
+from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import WorkflowHandle as Handle
 
-from automation.errors import AutomationError, EngineFailed, UnknownRun
+from automation.errors import AutomationError, EngineFailed, EngineStopped, KeyReused, RunEnded, UnknownRun
 from automation.runs.engine import Engine, PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import Journals
@@ -31,6 +32,8 @@ _POLL_SECONDS = 0.25
 _QUEUE_SECONDS = 0.3
 """Between two looks into the queues: each costs some 8 ms of CPU, also where nothing is to be done."""
 _DELIVERY_ATTEMPTS = 40
+_DEADLINE = "its deadline has passed"
+_PAGE = 200
 _STATUS = {
     "ENQUEUED": "queued",
     "DELAYED": "queued",
@@ -126,7 +129,13 @@ class RunExecutor(DBOSConfiguredInstance):
     def _operate(self, document: Json, started: str, settled: bool) -> Json:
         request = RunRequest.model_validate(document)
         stack = request.stack.name
-        journal = self._journals.of(run_id(request))
+        run = run_id(request)
+        journal = self._journals.of(run)
+        if request.deadline is not None and datetime.now(UTC) >= request.deadline:
+            self._journals.stop(run, _DEADLINE)
+        if (reason := self._journals.stopped(run)) is not None:
+            return _ended(request, started, datetime.now(UTC).isoformat(), error=reason, status="cancelled")
+        alarm = self._alarm(run, request.deadline)
         try:
             if EngineProcess.of(journal).pid is not None:
                 self._engine.recover(stack, journal)
@@ -135,10 +144,24 @@ class RunExecutor(DBOSConfiguredInstance):
         except EngineFailed as error:
             findings = [_dump(finding) for finding in error.findings]
             return _ended(request, started, datetime.now(UTC).isoformat(), error="; ".join(error.diagnostics) or str(error), findings=findings)
+        except EngineStopped as error:
+            return _ended(request, started, datetime.now(UTC).isoformat(), error=str(error), status="cancelled")
         except (AutomationError, SpotlaneError) as error:
             return _ended(request, started, datetime.now(UTC).isoformat(), error=str(error))
+        finally:
+            if alarm is not None:
+                alarm.cancel()
         findings = [_dump(finding) for finding in outcome.findings]
         return _ended(request, started, datetime.now(UTC).isoformat(), changes=dict(outcome.changes), outputs=outcome.outputs, findings=findings)
+
+    def _alarm(self, run: str, deadline: datetime | None) -> threading.Timer | None:
+        """Stops the run at its deadline."""
+        if deadline is None:
+            return None
+        alarm = threading.Timer((deadline - datetime.now(UTC)).total_seconds(), self._journals.stop, (run, _DEADLINE))
+        alarm.daemon = True
+        alarm.start()
+        return alarm
 
     def _call(self, request: RunRequest, stack: str, *, settled: bool) -> RunOutcome:
         journal = self._journals.of(run_id(request))
@@ -179,19 +202,68 @@ class Runs:
         DBOS.destroy(workflow_completion_timeout_sec=0)
 
     def submit(self, request: RunRequest) -> tuple[Run, bool]:
-        """Accepts a run; ``(run, whether it is new)``. It is stored when this returns."""
-        known = DBOS.get_workflow_status(run_id(request)) is not None
-        if not known:
+        """Accepts a run; ``(run, whether it is new)``. It is stored when this returns. Raises :class:`KeyReused`."""
+        run = run_id(request)
+        known = DBOS.get_workflow_status(run)
+        if known is None:
             enqueue(self._executor, request)
-        return self.get(run_id(request)), not known
+        elif known.input and RunRequest.model_validate(known.input["args"][0]) != request:
+            raise KeyReused(request.idempotency_key, run)
+        return self.get(run), known is None
+
+    def stop(self, run: str, reason: str) -> Run:
+        """Stops a run: one that waits is never begun, the engine of one that works lets what it has in hand come to its end. Raises :class:`RunEnded`."""
+        found = self.get(run)
+        if found.status not in ("queued", "running"):
+            raise RunEnded(f"{run} has {found.status} already; there is nothing to cancel")
+        self.journals.stop(run, reason)
+        return self.get(run)
+
+    def again(self, run: str) -> Run:
+        """The same operation once more, as a run of its own. Raises :class:`RunEnded` for a run that succeeded or hasn't ended."""
+        found = self.get(run)
+        if found.status not in ("failed", "cancelled"):
+            raise RunEnded(f"{run} is {found.status}; only a failed or cancelled run is tried again")
+        request = self._request(run)
+        for attempt in range(2, 1000):
+            key = f"{request.idempotency_key[:180]}:retry-{attempt}"
+            later = request.model_copy(update={"idempotency_key": key, "deadline": None, "migration": None, "step": None})
+            if DBOS.get_workflow_status(run_id(later)) is None or self.get(run_id(later)).status in ("queued", "running"):
+                return self.submit(later)[0]
+        raise RunEnded(f"{run} was tried again a thousand times")
+
+    def listed(self, *, stack: str | None = None, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[Run]:
+        """Runs, newest first; of one stack, of one tenant's stacks, in one status."""
+        found: list[Run] = []
+        for offset in range(0, 10_000, _PAGE):
+            page = DBOS.list_workflows(name="execute", sort_desc=True, limit=_PAGE, offset=offset)
+            for one in page:
+                run = self._shown(one.workflow_id, one)
+                if (stack is None or run.stack == stack) and (tenant is None or _tenant_of(run.stack) == tenant) and (status is None or run.status == status):
+                    found.append(run)
+                if len(found) == limit:
+                    return found
+            if len(page) < _PAGE:
+                return found
+        return found
+
+    def _request(self, run: str) -> RunRequest:
+        status = DBOS.get_workflow_status(run)
+        if status is None or not status.input:
+            raise UnknownRun(f"no run has the id {run!r}")
+        return RunRequest.model_validate(status.input["args"][0])
 
     def get(self, run: str) -> Run:
         """One run. Raises :class:`UnknownRun`."""
         status = DBOS.get_workflow_status(run)
         if status is None or status.name != "execute" or not status.input:
             raise UnknownRun(f"no run has the id {run!r}")
+        return self._shown(run, status)
+
+    def _shown(self, run: str, status: WorkflowStatus) -> Run:
         if status.status == "SUCCESS":
             return Run.model_validate(status.output)
+        assert status.input is not None, "a run is stored with its request"
         request = RunRequest.model_validate(status.input["args"][0])
         accepted = datetime.fromtimestamp((status.created_at or 0) / 1000, UTC)
         return Run.model_validate(
@@ -225,6 +297,12 @@ def enqueue(executor: RunExecutor, request: RunRequest) -> Handle[Json]:
         return DBOS.enqueue_workflow(queue, executor.execute, _dump(request))
 
 
+def _tenant_of(stack: str) -> str | None:
+    """The tenant in a stack's name; None for a stack that is nobody's."""
+    kind, _, rest = stack.partition(".")
+    return rest.split(".")[0] if kind in ("tenant", "region", "address", "placement") else None
+
+
 def _dump(model: Any) -> Json:
     document: Json = model.model_dump(mode="json", by_alias=True)
     return document
@@ -239,12 +317,13 @@ def _ended(
     changes: dict[str, int] | None = None,
     outputs: Json | None = None,
     findings: list[Json] | None = None,
+    status: str | None = None,
 ) -> Json:
     return {
         "id": run_id(request),
         "stack": request.stack.name,
         "operation": request.operation,
-        "status": "failed" if error is not None else "succeeded",
+        "status": status or ("failed" if error is not None else "succeeded"),
         "error": error,
         "changes": changes or {},
         "findings": findings or [],

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spotlane.cli import moves, tenants, workloads
+from spotlane.cli import moves, runs, tenants, workloads
 from spotlane.cli.session import project_root
 
 _HELP = "Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes."
@@ -17,6 +17,7 @@ _PASSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_optio
 cli = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 cli.add_typer(tenants.cli, name="tenant")
 cli.add_typer(workloads.cli, name="workload")
+cli.add_typer(runs.cli, name="runs")
 moves.register(cli)
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from automation.errors import EngineFailed, EngineMissing
 from automation.runs.engine import Engine
+from automation.runs.journal import stop_file
 from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
 from tests.automation.test_passphrase import PHRASE, SALT
@@ -126,3 +127,21 @@ def test_an_engine_is_known_again_by_its_pid_and_start_time_and_ended(tmp_path: 
     document = {"pid": started.pid, "started": started.started}
     journal.with_suffix(".pid").write_text(json.dumps(document))
     assert EngineProcess.of(journal).alive() is False
+
+
+def test_an_engine_whose_run_shall_stop_is_interrupted_and_says_why(engine: Engine, tmp_path: Path) -> None:
+    journal = tmp_path / "runs" / "e.jsonl"
+    journal.parent.mkdir()
+    stop_file(journal).write_text("cancelled by ada")
+    started = EngineProcess.start([sys.executable, "-c", SLOW], {}, journal)
+    assert (started.wait(), journal.with_suffix(".console").read_text()) == (3, "interrupted\n")
+
+
+SLOW = """
+import signal, sys, time
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted")
+    sys.exit(3)
+"""

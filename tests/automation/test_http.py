@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from automation.errors import MoveRefused, UnknownRun
+from automation.errors import MoveRefused, RunEnded, UnknownRun
 from automation.http.app import app
 from automation.http.tokens import InvalidToken, Principal
 from spotlane import wire
@@ -71,6 +71,15 @@ class FakeRuns:
         )
         return self.known.setdefault(request.idempotency_key, run), new
 
+    def listed(self, *, stack: str | None, tenant: str | None, status: str | None, limit: int) -> list[wire.Run]:
+        return [run for run in self.known.values() if status in (None, run.status)][:limit]
+
+    def stop(self, run: str, reason: str) -> wire.Run:
+        if (found := self.get(run)).status == "cancelled":
+            raise RunEnded(f"{run} has ended")
+        self.known[run] = found.model_copy(update={"status": "cancelled", "error": reason})
+        return self.known[run]
+
     def get(self, run: str) -> wire.Run:
         if run not in self.known:
             raise UnknownRun(f"no run has the id {run!r}")
@@ -118,6 +127,18 @@ def test_a_run_needs_the_edges_token(parts: tuple[Caller, FakeRebalancer], heade
 
 def test_an_unknown_run_is_a_404(parts: tuple[Caller, FakeRebalancer]) -> None:
     assert parts[0].get("/v1/runs/none", headers=EDGE).status_code == 404
+
+
+def test_runs_are_listed_by_status_and_one_that_waits_is_cancelled_once(parts: tuple[Caller, FakeRebalancer]) -> None:
+    client, _ = parts
+    client.post("/v1/runs", json=RUN, headers=EDGE)
+    assert client.post("/v1/runs/k/cancel", headers=ACME).status_code == 403
+    cancelled = client.post("/v1/runs/k/cancel", headers=EDGE)
+    assert (cancelled.status_code, cancelled.json()["status"], cancelled.json()["error"]) == (202, "cancelled", "cancelled by edge")
+    again = client.post("/v1/runs/k/cancel", headers=EDGE)
+    assert (again.status_code, again.json()["type"].rsplit("/", 1)[1]) == (409, "run-ended")
+    assert [len(client.get(f"/v1/runs?status={status}", headers=EDGE).json()["items"]) for status in ("cancelled", "queued")] == [1, 0]
+    assert client.get("/v1/runs?status=lost", headers=EDGE).status_code == 422
 
 
 def test_a_wrong_request_names_its_fields(parts: tuple[Caller, FakeRebalancer]) -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from dbos import DBOS
 
-from automation.errors import EngineFailed, UnknownRun
+from automation.errors import EngineFailed, EngineStopped, KeyReused, RunEnded, UnknownRun
 from automation.runs.engine import PolicyPack
 from automation.runs.events import RunOutcome
-from automation.runs.journal import Journals
+from automation.runs.journal import Journals, stop_reason
 from automation.runs.queue import RunExecutor, Runs
 from spotlane import wire
 from spotlane.errors import Unreachable
@@ -28,12 +30,18 @@ class FakeEngine:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.fails: set[str] = set()
+        self.holds = threading.Event()
+        self.holds.set()
 
     def settle(self, stack: str, settings: object) -> None:
         self.calls.append(("settle", stack))
 
     def up(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
         self.calls.append(("up", stack))
+        while not self.holds.is_set():
+            if (reason := stop_reason(journal)) is not None:
+                raise EngineStopped(stack, "up", reason)
+            time.sleep(0.01)
         if stack in self.fails:
             finding = wire.PolicyFinding(rule="boundary", severity="high", enforcement="mandatory", resource="vm", message="outside")
             raise EngineFailed(stack, "up", ["refused"], [finding])
@@ -148,3 +156,73 @@ def test_a_result_reaches_an_edge_that_was_away(parts: tuple[Runs, FakeEngine, E
 def test_an_unknown_run_is_said_to_be_unknown(parts: tuple[Runs, FakeEngine, Edge]) -> None:
     with pytest.raises(UnknownRun, match="run-none"):
         parts[0].get("run-none")
+
+
+EDGE = wire.StackRef(kind="edge")
+
+
+def until(seen: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 20
+    while not seen():
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+def held(runs: Runs, engine: FakeEngine, key: str) -> wire.Run:
+    """A run whose engine works until ``engine.holds`` is set."""
+    engine.holds.clear()
+    before = engine.calls.count(("up", "edge"))
+    run, _ = runs.submit(wire.RunRequest(idempotency_key=key, stack=EDGE, operation="up"))
+    until(lambda: engine.calls.count(("up", "edge")) > before)
+    return run
+
+
+def test_a_key_that_comes_with_another_request_is_refused_and_nothing_is_accepted(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    ended(runs, wire.RunRequest(idempotency_key="f", stack=EDGE, operation="up"))
+    before = len(engine.calls)
+    with pytest.raises(KeyReused, match="'f' belongs to run-"):
+        runs.submit(wire.RunRequest(idempotency_key="f", stack=EDGE, operation="destroy"))
+    assert len(engine.calls) == before
+
+
+def test_a_run_is_stopped_while_its_engine_works_and_tried_again(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    run = held(runs, engine, "h")
+    runs.stop(run.id, "cancelled by ada")
+    until(lambda: runs.ended(run.id))
+    engine.holds.set()
+    stopped = runs.get(run.id)
+    assert (stopped.status, stopped.error) == ("cancelled", "up of edge was stopped: cancelled by ada")
+    with pytest.raises(RunEnded, match="cancelled already"):
+        runs.stop(run.id, "once more")
+    again = runs.again(run.id)
+    until(lambda: runs.ended(again.id))
+    assert (again.id != run.id, runs.get(again.id).status) == (True, "succeeded")
+    with pytest.raises(RunEnded, match="is succeeded"):
+        runs.again(again.id)
+
+
+def test_a_run_that_waits_is_never_begun_once_it_is_stopped(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    first = held(runs, engine, "i")
+    second, _ = runs.submit(wire.RunRequest(idempotency_key="j", stack=EDGE, operation="destroy"))
+    runs.stop(second.id, "cancelled by ada")
+    engine.holds.set()
+    until(lambda: runs.ended(first.id) and runs.ended(second.id))
+    assert (runs.get(second.id).status, ("destroy", "edge") in engine.calls) == ("cancelled", False)
+    assert [one.id for one in runs.listed(stack="edge", status="cancelled", limit=1)] == [second.id]
+    assert runs.listed(tenant="nobody") == []
+
+
+def test_a_deadline_keeps_a_run_from_beginning_and_stops_one_that_works(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    before = len(engine.calls)
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    late = ended(runs, wire.RunRequest(idempotency_key="k", stack=EDGE, operation="destroy", deadline=past))
+    assert (late.status, late.error, len(engine.calls)) == ("cancelled", "its deadline has passed", before)
+    engine.holds.clear()
+    soon = datetime.now(UTC) + timedelta(seconds=1.5)
+    slow = ended(runs, wire.RunRequest(idempotency_key="l", stack=EDGE, operation="up", deadline=soon))
+    engine.holds.set()
+    assert (slow.status, slow.error) == ("cancelled", "up of edge was stopped: its deadline has passed")

@@ -268,6 +268,7 @@ export interface RunRequest {
   migration: string | null;
   step: "provision" | "decommission" | null;
   priority: "interruption" | "health" | "price" | "drift";
+  deadline: string | null;
 }
 
 export interface StackRef {
