@@ -36,7 +36,8 @@ def operate(settings: AutomationSettings, operation: Literal["up", "preview", "d
             outcome = engine.destroy(STACK, journal)
         else:
             engine.settle(STACK, document)
-            outcome = engine.up(STACK, packs, journal) if operation == "up" else engine.preview(STACK, packs, journal)
+            # Who deploys the edge by hand may take away what its blueprint no longer has.
+            outcome = engine.up(STACK, packs, journal, ("delete", "replace")) if operation == "up" else engine.preview(STACK, packs, journal)
     except EngineFailed as error:
         for line in error.diagnostics:
             sys.stderr.write(f"error: {line}\n")

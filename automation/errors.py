@@ -3,6 +3,7 @@
 AutomationError
 ├── EngineMissing        no engine program, or one too old
 ├── EngineFailed         an operation ended with an error; its diagnostics
+│   └── PreviewRefused   the preview showed what the run may not do; nothing was updated
 ├── EngineStopped        an operation was stopped by hand or by its deadline
 ├── UnknownRun           no run of that id
 ├── KeyReused            an idempotency key came with another request than before
@@ -34,6 +35,13 @@ class EngineFailed(AutomationError):
         self.diagnostics = diagnostics
         self.findings = findings
         super().__init__(f"{operation} of {stack} failed: " + ("; ".join(diagnostics) or "the engine gave no reason"))
+
+
+class PreviewRefused(EngineFailed):
+    """The preview passed its packs, but the update isn't what was asked for; ``reasons`` say why."""
+
+    def __init__(self, stack: str, reasons: list[str]) -> None:
+        super().__init__(stack, "up", reasons, [])
 
 
 class EngineStopped(AutomationError):

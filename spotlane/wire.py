@@ -328,7 +328,8 @@ class StackRef(Wire):
 class RunRequest(Wire):
     """One engine operation on one stack. ``settings`` are the stack's (``stacks.settings``); null keeps those of the last run.
 
-    After ``deadline`` (wall clock) it isn't begun, and stopped where it has begun.
+    After ``deadline`` (wall clock) it isn't begun, and stopped where it has begun. ``allow`` names what an update may do to resources that stand; without it,
+    an update whose preview deletes or replaces one is refused.
     """
 
     idempotency_key: str = Field(min_length=1, max_length=200)
@@ -339,6 +340,7 @@ class RunRequest(Wire):
     step: Literal["provision", "decommission"] | None = None
     priority: Literal["interruption", "health", "price", "drift"] = "price"
     deadline: datetime | None = None
+    allow: list[Literal["delete", "replace"]] = Field(default_factory=list)
 
 
 class PolicyFinding(Wire):

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from automation.errors import EngineFailed, EngineMissing, EngineStopped
+from automation.errors import EngineFailed, EngineMissing, EngineStopped, PreviewRefused
 from automation.runs.events import RunOutcome, read
 from automation.runs.file_backend import FileBackend
 from automation.runs.journal import stop_reason
@@ -123,9 +123,22 @@ class Engine:
     def _settings_file(self, stack: str) -> Path:
         return self._config / f"Pulumi.{stack}.yaml"
 
-    def up(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
-        """Previews with the packs, then updates with the packs. Raises :class:`EngineFailed`; a mandatory finding leaves the stack as it was."""
-        return self._operate(stack, "up", ["up", "--yes", *_pack_flags(packs)], journal)
+    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: Collection[str] = ()) -> RunOutcome:
+        """Previews with the packs, then updates with the packs. Raises :class:`EngineFailed`; a mandatory finding leaves the stack as it was.
+
+        A stack that holds something is previewed by itself first, and updated only if nothing is deleted or replaced beyond what ``allow`` names
+        (``delete``, ``replace``) and the packs' configuration is still that of the preview. One that holds nothing can only create: one engine does both.
+        """
+        if self._files is not None and not self._files.holds(stack):
+            return self._operate(stack, "up", ["up", "--yes", *_pack_flags(packs)], journal)
+        judged_by = _configurations(packs)
+        previewed = self.preview(stack, packs, journal)
+        refusals = [f"{one.kind} of {one.type} {one.name} is not part of this run" for one in previewed.removals if one.kind not in allow]
+        if refusals:
+            raise PreviewRefused(stack, [*refusals, "look at `pulumi preview`; allow it in the run's request if it is meant"])
+        if _configurations(packs) != judged_by:
+            raise PreviewRefused(stack, ["the boundary was changed while the preview ran; run it again"])
+        return self._operate(stack, "up", ["up", "--yes", "--skip-preview", *_pack_flags(packs)], journal)
 
     def preview(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
         """What an update would do. Raises :class:`EngineFailed`."""
@@ -199,6 +212,11 @@ def _pack_flags(packs: list[PolicyPack]) -> list[str]:
         if pack.config is not None:
             flags += ["--policy-pack-config", str(pack.config)]
     return flags
+
+
+def _configurations(packs: list[PolicyPack]) -> list[bytes | None]:
+    """What the packs judge by, as their files stand now."""
+    return [pack.config.read_bytes() if pack.config is not None and pack.config.exists() else None for pack in packs]
 
 
 def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

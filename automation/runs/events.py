@@ -10,13 +10,30 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from spotlane.wire import PolicyFinding
 
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 _CHANGES = {"create", "update", "delete", "replace", "import"}
+_REMOVALS: dict[str, Literal["delete", "replace"]] = {
+    "delete": "delete",
+    "discard": "delete",
+    "replace": "replace",
+    "create-replacement": "replace",
+    "delete-replaced": "replace",
+    "import-replacement": "replace",
+}
 _SEVERITIES = {"low", "medium", "high", "critical"}
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A resource that is deleted, or replaced by another."""
+
+    kind: Literal["delete", "replace"]
+    type: str
+    name: str
 
 
 @dataclass
@@ -27,6 +44,7 @@ class RunOutcome:
     outputs: dict[str, Any] = field(default_factory=dict)
     findings: list[PolicyFinding] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
     previewing: bool = True
 
     def fold(self, event: dict[str, Any]) -> None:
@@ -35,11 +53,22 @@ class RunOutcome:
             self._policy(event["policyEvent"])
         elif "diagnosticEvent" in event:
             self._diagnostic(event["diagnosticEvent"])
+        elif "resourcePreEvent" in event:
+            self._removal(event["resourcePreEvent"]["metadata"])
         elif "resOutputsEvent" in event:
             self._resource(event["resOutputsEvent"]["metadata"])
         elif "summaryEvent" in event:
             changes = event["summaryEvent"].get("resourceChanges") or {}
             self.changes = Counter({kind: count for kind, count in changes.items() if kind in _CHANGES and count})
+
+    def _removal(self, metadata: dict[str, Any]) -> None:
+        kind = _REMOVALS.get(metadata.get("op", ""))
+        type_ = str(metadata.get("type", ""))
+        if kind is None or type_.startswith("pulumi:"):  # providers and the stack itself stand for nothing in a cloud
+            return
+        removal = Removal(kind, type_, str(metadata.get("urn", "")).rsplit("::", 1)[-1])
+        if removal not in self.removals:
+            self.removals.append(removal)
 
     def _resource(self, metadata: dict[str, Any]) -> None:
         if metadata.get("type") == "pulumi:pulumi:Stack" and metadata.get("new"):

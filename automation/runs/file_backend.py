@@ -28,6 +28,16 @@ class FileBackend:
         """Whether the stack is here."""
         return self._file(stack).exists()
 
+    def holds(self, stack: str) -> bool:
+        """Whether the stack holds resources, or operations that a dead engine left; also where its file can't be read."""
+        try:
+            latest = json.loads(self._file(stack).read_text(encoding="utf-8"))["checkpoint"].get("latest") or {}
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return True
+        return bool(latest.get("resources") or latest.get("pending_operations"))
+
     def blank(self, stack: str) -> dict[str, Any] | None:
         """The checkpoint of a stack that was just made; None for one that holds resources, or whose form isn't known."""
         try:

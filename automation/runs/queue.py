@@ -172,7 +172,7 @@ class RunExecutor(DBOSConfiguredInstance):
         if request.operation == "refresh":
             return self._engine.refresh(stack, journal)
         packs = self._plans.packs(request)
-        return self._engine.preview(stack, packs, journal) if request.operation == "preview" else self._engine.up(stack, packs, journal)
+        return self._engine.preview(stack, packs, journal) if request.operation == "preview" else self._engine.up(stack, packs, journal, request.allow)
 
     @DBOS.step(name="deliver", retries_allowed=True, interval_seconds=0.5, backoff_rate=1.5, max_attempts=_DELIVERY_ATTEMPTS)
     def _deliver(self, migration: str, event: Json) -> None:

@@ -6,12 +6,14 @@ import json
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
-from automation.errors import EngineFailed, EngineMissing
-from automation.runs.engine import Engine
+from automation.errors import EngineFailed, EngineMissing, PreviewRefused
+from automation.runs.engine import Engine, PolicyPack
+from automation.runs.events import RunOutcome
 from automation.runs.journal import stop_file
 from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
@@ -36,9 +38,15 @@ elif args[:2] == ["config", "set"]:
     document = yaml.safe_load(config(stack).read_text())
     document["config"]["spotlane:settings"]["machine"]["placementToken"] = {{"secure": "v1:" + str(len(sys.stdin.read()))}}
     config(stack).write_text(yaml.safe_dump(document))
-elif args[0] == "up":
+elif args[0] in ("up", "preview"):
+    backend.mkdir(parents=True, exist_ok=True)
+    with (backend.parent / "operations").open("a") as operations:
+        operations.write(" ".join([args[0], *(["--skip-preview"] if "--skip-preview" in args else [])]) + "\\n")
     log = pathlib.Path(args[args.index("--event-log") + 1])
     events = [{{"summaryEvent": {{"resourceChanges": {{"create": 2}}}}}}]
+    if os.environ.get("FAKE_REMOVES") and args[0] == "preview":
+        urn = "urn:pulumi:s::spotlane::aws:ec2/vpc:Vpc::main"
+        events.append({{"resourcePreEvent": {{"metadata": {{"op": os.environ["FAKE_REMOVES"], "type": "aws:ec2/vpc:Vpc", "urn": urn}}}}}})
     if "placement.acme.bad.1" in args:
         events.append({{"diagnosticEvent": {{"severity": "error", "message": "InsufficientInstanceCapacity"}}}})
     log.write_text("\\n".join(json.dumps(event) for event in events))
@@ -99,6 +107,51 @@ def test_with_the_passphrase_a_secret_is_stored_without_the_engine(tmp_path: Pat
 
 def test_an_update_gives_what_changed(engine: Engine, tmp_path: Path) -> None:
     assert dict(engine.up("edge", [], tmp_path / "runs" / "a.jsonl").changes) == {"create": 2}
+
+
+def standing(tmp_path: Path, removes: str = "") -> Engine:
+    """An engine whose stack ``region.acme`` holds a resource; its preview shows ``removes`` for it."""
+    engine = made(tmp_path, {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PATH": "/usr/bin:/bin", "FAKE_REMOVES": removes})
+    stacks = tmp_path / "state" / ".pulumi" / "stacks" / "spotlane"
+    stacks.mkdir(parents=True)
+    (stacks / "region.acme.json").write_text(json.dumps({"checkpoint": {"latest": {"resources": [{"urn": "urn:pulumi:s"}]}}}))
+    return engine
+
+
+def operations(tmp_path: Path) -> list[str]:
+    return (tmp_path / "state" / ".pulumi" / "stacks" / "operations").read_text().splitlines()
+
+
+def test_a_stack_that_holds_something_is_updated_after_a_preview_of_its_own(tmp_path: Path) -> None:
+    standing(tmp_path).up("region.acme", [], tmp_path / "runs" / "f.jsonl")
+    assert operations(tmp_path) == ["preview", "up --skip-preview"]
+
+
+@pytest.mark.parametrize("op", ["delete", "replace", "create-replacement"])
+def test_a_preview_that_removes_something_is_refused_unless_the_run_allows_it(tmp_path: Path, op: str) -> None:
+    engine = standing(tmp_path, op)
+    kind = "delete" if op == "delete" else "replace"
+    with pytest.raises(PreviewRefused, match=f"{kind} of aws:ec2/vpc:Vpc main is not part of this run"):
+        engine.up("region.acme", [], tmp_path / "runs" / "g.jsonl", allow={"delete", "replace"} - {kind})
+    assert operations(tmp_path) == ["preview"]
+    engine.up("region.acme", [], tmp_path / "runs" / "g.jsonl", allow={kind})
+    assert operations(tmp_path) == ["preview", "preview", "up --skip-preview"]
+
+
+def test_a_boundary_that_changes_during_the_preview_stops_the_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, config = standing(tmp_path), tmp_path / "boundary.json"
+    config.write_text("before")
+    preview = engine.preview
+
+    def changing(*arguments: Any) -> RunOutcome:
+        outcome = preview(*arguments)
+        config.write_text("after")
+        return outcome
+
+    monkeypatch.setattr(engine, "preview", changing)
+    with pytest.raises(PreviewRefused, match="the boundary was changed"):
+        engine.up("region.acme", [PolicyPack(tmp_path / "pack", config)], tmp_path / "runs" / "h.jsonl")
+    assert operations(tmp_path) == ["preview"]
 
 
 def test_a_failed_update_carries_the_engines_reason(engine: Engine, tmp_path: Path) -> None:

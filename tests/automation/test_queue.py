@@ -36,7 +36,7 @@ class FakeEngine:
     def settle(self, stack: str, settings: object) -> None:
         self.calls.append(("settle", stack))
 
-    def up(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
+    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
         self.calls.append(("up", stack))
         while not self.holds.is_set():
             if (reason := stop_reason(journal)) is not None:

@@ -57,13 +57,13 @@ export class Effects {
     const { workload, tenant } = subject.migration;
     const stack: StackRef = { kind: "placement", tenant, cloud: null, region: null, workload: nameOf(workload), generation: generationOf(placement) };
     const urgent = subject.migration.kind === "interruption" ? "interruption" : subject.migration.kind === "unhealthy" ? "health" : "price";
-    return { idempotencyKey: key, stack, operation: step === "provision" ? "up" : "destroy", settings: null, migration: subject.migration.id, step, priority: urgent, deadline: null };
+    return { idempotencyKey: key, stack, operation: step === "provision" ? "up" : "destroy", settings: null, migration: subject.migration.id, step, priority: urgent, deadline: null, allow: [] };
   }
 
   addressRun(subject: Subject): RunRequest {
     const { workload, tenant } = subject.migration;
     const stack: StackRef = { kind: "address", tenant, cloud: null, region: null, workload: nameOf(workload), generation: null };
-    return { idempotencyKey: `${subject.migration.id}:address`, stack, operation: "destroy", settings: null, migration: subject.migration.id, step: "decommission", priority: "price", deadline: null };
+    return { idempotencyKey: `${subject.migration.id}:address`, stack, operation: "destroy", settings: null, migration: subject.migration.id, step: "decommission", priority: "price", deadline: null, allow: [] };
   }
 
   watchOf(subject: Subject, placement: Placement): Watch {

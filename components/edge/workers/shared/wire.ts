@@ -269,6 +269,7 @@ export interface RunRequest {
   step: "provision" | "decommission" | null;
   priority: "interruption" | "health" | "price" | "drift";
   deadline: string | null;
+  allow: ("delete" | "replace")[];
 }
 
 export interface StackRef {
