@@ -18,6 +18,7 @@ from automation.http.app import app
 from automation.http.tokens import TokenVerifier
 from automation.runs.engine import Engine
 from automation.runs.journal import Journals
+from automation.runs.members import Members
 from automation.runs.queue import RunExecutor, Runs
 from automation.scheduler.daemon import Daemon
 from automation.service.audit import AuditAnchor
@@ -39,17 +40,20 @@ class Service:
 
     api: FastAPI
     runs: Runs
+    members: Members
     daemon: Daemon
     history: QuoteHistory
 
     def start(self) -> None:
-        """Recovers interrupted runs and starts the scheduler."""
+        """Recovers interrupted runs, joins the other service processes and starts the scheduler."""
         self.runs.open()
+        self.members.start()
         self.daemon.start()
 
     def close(self) -> None:
-        """Stops the scheduler, then the runs (which go on after the next start), then closes the databases."""
+        """Stops the scheduler, leaves the others, stops the runs (which go on after the next start), then closes the databases."""
         self.daemon.stop()
+        self.members.stop()
         self.runs.close()
         self.history.close()
 
@@ -62,13 +66,14 @@ def bootstrap(settings: AutomationSettings) -> Service:
     edge = Client(settings.api_url, key)
     root = settings.api_url.removesuffix("/v1")
 
-    DBOS(config={"name": "spotlane", "system_database_url": settings.runs_database, "log_level": "WARNING"})
+    DBOS(config={"name": "spotlane", "system_database_url": settings.runs_database, "executor_id": settings.member, "log_level": "WARNING"})
     tenants = TenantFiles(home)
     journals = Journals(home / "automation" / "runs")
     plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest())
     engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ)
     executor = RunExecutor(engine, plans, journals, edge.deliver)
     runs = Runs(executor, journals, settings.concurrent_runs)
+    members = Members(settings.runs_database, settings.member, runs.take_over)
 
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
     rebalancer = Rebalancer(edge, Collection.of_all_clouds(pass_on_after=timedelta(hours=settings.price_limit_hours / 2)), history, settings.price_limit_hours)
@@ -77,10 +82,11 @@ def bootstrap(settings: AutomationSettings) -> Service:
         rebalancer,
         settings.tick_seconds,
         {"audit": (_AUDIT_SECONDS, anchor.anchor), "incidents": (_INCIDENT_SECONDS, rebalancer.chase)},
+        leads=lambda: members.leads,
         paused=settings.paused,
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds)
-    return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, daemon, history)
+    return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, members, daemon, history)
 
 
 def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:

@@ -23,6 +23,8 @@ class AutomationSettings(BaseSettings):
     """The platform's key; without it ``platform.key`` in ``home``."""
     database_url: str | None = None
     """SQLAlchemy URL of the runs' database: SQLite in ``home`` by default, PostgreSQL for several machines."""
+    member: str = "local"
+    """Name of this service process, unique among those on one runs' database and the same after a restart."""
     engine: str = "pulumi"
     """The Pulumi engine's program."""
     concurrent_runs: int = Field(default=4, ge=1, le=64)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -200,6 +200,10 @@ class Runs:
     def close(self) -> None:
         """Stops working the queues; what is unfinished is finished after the next :meth:`open`."""
         DBOS.destroy(workflow_completion_timeout_sec=0)
+
+    def take_over(self, members: Sequence[str]) -> None:
+        """Gives the unfinished runs of dead service processes back to the queues; each goes on where its last stored step ended."""
+        DBOS._recover_pending_workflows(list(members))  # DBOS offers it else only over its admin port
 
     def submit(self, request: RunRequest) -> tuple[Run, bool]:
         """Accepts a run; ``(run, whether it is new)``. It is stored when this returns. Raises :class:`KeyReused`."""

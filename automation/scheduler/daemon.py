@@ -28,10 +28,13 @@ class Cycle(Protocol):
 
 
 class Daemon:
-    """Runs ``cycle`` every ``tick_seconds``, and other chores at their own pace."""
+    """Runs ``cycle`` every ``tick_seconds``, and other chores at their own pace; of several service processes only where ``leads`` says so."""
 
-    def __init__(self, cycle: Cycle, tick_seconds: float, chores: dict[str, tuple[float, Callable[[], None]]], *, paused: bool) -> None:
+    def __init__(
+        self, cycle: Cycle, tick_seconds: float, chores: dict[str, tuple[float, Callable[[], None]]], *, leads: Callable[[], bool], paused: bool
+    ) -> None:
         self._cycle = cycle
+        self._leads = leads
         self._lock = threading.Lock()
         self.paused = paused
         self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
@@ -65,7 +68,7 @@ class Daemon:
             return report
 
     def _scheduled(self) -> None:
-        if not self.paused:
+        if not self.paused and self._leads():
             self._guarded("tick", lambda: self._told(self.tick_now()))
 
     def _told(self, report: TickReport) -> None:
@@ -73,6 +76,8 @@ class Daemon:
             _log.info("tick", market_now=report.market_now.isoformat(), started=[one.id for one in report.started], errors=report.errors)
 
     def _guarded(self, name: str, chore: Callable[[], None]) -> None:
+        if not self._leads():
+            return
         try:
             chore()
         except SpotlaneError as error:

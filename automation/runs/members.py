@@ -1,0 +1,118 @@
+"""Which service processes live, and which one of them leads, when several work on one runs' database.
+
+Every member says every few seconds that it lives; the time is the database's own, so that the members' clocks don't matter. One that has been silent for
+:data:`SILENT_SECONDS` is dead: the leader gives its unfinished runs back to the queues. The leader is who holds the one row of ``spotlane_leader``; its hold
+runs out as silence does, so a dead leader is followed within :data:`SILENT_SECONDS` and one heartbeat.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+HEARTBEAT_SECONDS = 2.5
+SILENT_SECONDS = 10.0
+_NOW = {"postgresql": "extract(epoch from clock_timestamp())", "sqlite": "(julianday('now') - 2440587.5) * 86400.0"}
+"""Seconds since the epoch, as the database says."""
+_SCHEMA = (
+    "create table if not exists spotlane_members (name text primary key, seen_at double precision not null)",
+    "create table if not exists spotlane_leader (id integer primary key check (id = 1), name text not null, until double precision not null)",
+)
+
+_log = structlog.get_logger("spotlane.members")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a heartbeat found: whether this member leads, and which others have fallen silent since."""
+
+    leads: bool
+    silent: tuple[str, ...]
+
+
+class Members:
+    """One member's view. ``name`` is unique among the processes on ``url`` (SQLAlchemy) and stays the same over a restart."""
+
+    def __init__(self, url: str, name: str, recover: Callable[[Sequence[str]], object], *, silent_seconds: float = SILENT_SECONDS) -> None:
+        address = make_url(url)
+        driver = "postgresql+psycopg" if address.get_backend_name() == "postgresql" else address.drivername
+        self._engine: Engine = create_engine(address.set(drivername=driver), pool_pre_ping=True)
+        self._now = _NOW[self._engine.dialect.name]
+        self._name = name
+        self._recover = recover
+        self._silent_seconds = silent_seconds
+        self._leads_until = float("-inf")
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="members", daemon=True)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this member leads now, by its own monotonic clock: it stops believing so before another can be told so."""
+        return time.monotonic() < self._leads_until
+
+    def start(self) -> None:
+        """Joins, and beats until :meth:`stop`. Raises SQLAlchemyError where the database is away."""
+        with self._engine.begin() as connection:
+            for statement in _SCHEMA:
+                connection.execute(text(statement))
+        self.heartbeat()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leaves: another leads at once, and nothing of this member is taken for dead."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._leads_until = float("-inf")
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(text("delete from spotlane_leader where name = :name"), {"name": self._name})
+                connection.execute(text("delete from spotlane_members where name = :name"), {"name": self._name})
+        except SQLAlchemyError as error:
+            _log.warning("left without a word", error=type(error).__name__)
+        self._engine.dispose()
+
+    def heartbeat(self) -> Standing:
+        """Says that this member lives, takes or keeps the lead where it can, and as the leader gives back what silent members had in hand."""
+        asked = time.monotonic()
+        values = {"name": self._name, "hold": self._silent_seconds}
+        with self._engine.begin() as connection:
+            connection.execute(
+                text(f"insert into spotlane_members values (:name, {self._now}) on conflict (name) do update set seen_at = excluded.seen_at"),
+                values,
+            )
+            connection.execute(
+                text(
+                    f"insert into spotlane_leader values (1, :name, {self._now} + :hold) on conflict (id) do update "
+                    f"set name = excluded.name, until = excluded.until where spotlane_leader.name = excluded.name or spotlane_leader.until < {self._now}"
+                ),
+                values,
+            )
+            leads = connection.execute(text("select name from spotlane_leader")).scalar_one() == self._name
+            silent: tuple[str, ...] = ()
+            if leads:
+                rows = connection.execute(text(f"select name from spotlane_members where seen_at < {self._now} - :hold"), values)
+                silent = tuple(sorted(row[0] for row in rows))
+        self._leads_until = asked + self._silent_seconds if leads else float("-inf")
+        if silent:
+            # Given back first, forgotten then: whoever dies between the two leaves them to the next leader.
+            self._recover(silent)
+            with self._engine.begin() as connection:
+                for name in silent:
+                    gone = {**values, "name": name}
+                    connection.execute(text(f"delete from spotlane_members where name = :name and seen_at < {self._now} - :hold"), gone)
+            _log.warning("members fell silent; their runs are given back", members=silent)
+        return Standing(leads, silent)
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_SECONDS * self._silent_seconds / SILENT_SECONDS):
+            try:
+                self.heartbeat()
+            except Exception as error:  # noqa: BLE001  # a beat that fails is followed by the next one, whatever it was
+                _log.warning("no heartbeat", error=f"{type(error).__name__}: {error}")

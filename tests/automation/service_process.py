@@ -1,0 +1,92 @@
+"""A service process for tests: the run queue and its members on the database of ``argv``, over an engine that writes down what it does.
+
+``python -m tests.automation.service_process <database url> <member> <directory>``; ends on SIGTERM.
+Lines of ``<directory>/engine.log``: ``begin|end <stack> <pid>``;
+of ``leader.log``: ``<monotonic seconds> <member>`` each time that this member sees itself lead.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from dbos import DBOS
+
+from automation.runs.engine import PolicyPack
+from automation.runs.events import RunOutcome
+from automation.runs.journal import Journals
+from automation.runs.members import Members
+from automation.runs.queue import RunExecutor, Runs
+from spotlane import wire
+
+WORK_SECONDS = 0.05
+
+
+def note(file: Path, line: str) -> None:
+    """One line, appended whole."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    os.write(descriptor, f"{line}\n".encode())
+    os.close(descriptor)
+
+
+class NotingEngine:
+    """Takes a while for each stack and writes down when it begins and ends."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+
+    def settle(self, stack: str, settings: object) -> None:
+        return None
+
+    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
+        note(self._log, f"begin {stack} {os.getpid()}")
+        time.sleep(WORK_SECONDS)
+        note(self._log, f"end {stack} {os.getpid()}")
+        return RunOutcome()
+
+
+class NoPlans:
+    """Nothing stands beneath anything."""
+
+    def foundations(self, request: wire.RunRequest) -> list[list[wire.RunRequest]]:
+        return []
+
+    def settings(self, request: wire.RunRequest) -> wire.Json:
+        return {}
+
+    def packs(self, request: wire.RunRequest) -> list[PolicyPack]:
+        return []
+
+    def finished(self, request: wire.RunRequest, outcome: RunOutcome) -> None:
+        return None
+
+
+def runs_on(url: str, member: str, directory: Path) -> Runs:
+    """The run queue of one member."""
+    DBOS(config={"name": "spotlane", "system_database_url": url, "executor_id": member, "log_level": "ERROR"})
+    journals = Journals(directory / "journals")
+    executor = RunExecutor(NotingEngine(directory / "engine.log"), NoPlans(), journals, lambda migration, event: None)  # type: ignore[arg-type]  # fakes
+    return Runs(executor, journals, 4)
+
+
+def main(url: str, member: str, directory: Path) -> None:
+    """Works until SIGTERM."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    runs = runs_on(url, member, directory)
+    runs.open()
+    members = Members(url, member, runs.take_over, silent_seconds=4.0)
+    members.start()
+    while not stop.wait(0.1):
+        if members.leads:
+            note(directory / "leader.log", f"{time.monotonic():.3f} {member}")
+    members.stop()
+    runs.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

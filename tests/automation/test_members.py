@@ -1,0 +1,176 @@
+"""Service processes on one database: one leads, a dead one's runs are given back, no stack ever has two engines."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from dbos import DBOSClient
+from sqlalchemy import create_engine, text
+
+from automation.runs.members import Members
+from spotlane import wire
+from tests.automation import postgres
+from tests.automation.service_process import runs_on
+
+ROOT = Path(__file__).parents[2]
+SILENT = 30.0
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("database")
+    if request.param == "sqlite":
+        yield f"sqlite:///{directory}/runs.sqlite"
+        return
+    if postgres.installed() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with postgres.server() as found:
+        yield found
+
+
+def silence(url: str, name: str) -> None:
+    """Lets a member's last word, and its hold on the lead, lie an hour back."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(text("update spotlane_members set seen_at = seen_at - 3600 where name = :name"), {"name": name})
+        connection.execute(text("update spotlane_leader set until = until - 3600 where name = :name"), {"name": name})
+    engine.dispose()
+
+
+def test_one_of_two_leads_and_the_other_follows_when_it_leaves_or_falls_silent(url: str) -> None:
+    given_back: list[tuple[str, ...]] = []
+    first, second = (Members(url, name, lambda names: given_back.append(tuple(names)), silent_seconds=SILENT) for name in ("a", "b"))
+    first.start()
+    second.start()
+    assert (first.leads, second.leads, second.heartbeat().leads) == (True, False, False)
+    first.stop()
+    assert (first.leads, second.heartbeat().leads, second.leads, given_back) == (False, True, True, [])
+    third = Members(url, "c", lambda names: given_back.append(tuple(names)), silent_seconds=SILENT)
+    third.start()
+    silence(url, "b")
+    standing = third.heartbeat()
+    assert (standing.leads, standing.silent, given_back) == (True, ("b",), [("b",)])
+    assert third.heartbeat().silent == ()
+    assert not second.heartbeat().leads, "it has lost the lead and learns so with its next word"
+    second.stop()
+    third.stop()
+
+
+def test_a_member_that_cannot_be_given_back_is_tried_again(url: str) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def failing(names: object) -> None:
+        asked.append(tuple(names))  # type: ignore[arg-type]  # a sequence of names
+        if len(asked) == 1:
+            raise ConnectionError("the database went away")
+
+    gone = Members(url, "gone", failing, silent_seconds=SILENT)
+    gone.start()
+    silence(url, "gone")
+    leader = Members(url, "leader", failing, silent_seconds=SILENT)
+    with pytest.raises(ConnectionError):
+        leader.start()
+    assert (leader.heartbeat().silent, asked) == (("gone",), [("gone",), ("gone",)])
+    gone._stop.set()
+    leader.stop()
+
+
+def start(url: str, member: str, directory: Path) -> subprocess.Popen[bytes]:
+    log = (directory / f"{member}.log").open("ab")
+    return subprocess.Popen([sys.executable, "-m", "tests.automation.service_process", url, member, str(directory)], cwd=ROOT, stdout=log, stderr=log)
+
+
+def until(what: str, seen: Callable[[], bool], seconds: float) -> None:
+    limit = time.monotonic() + seconds
+    while not seen():
+        assert time.monotonic() < limit, what
+        time.sleep(0.1)
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_share_runs_while_one_is_killed_and_restarted(tmp_path_factory: pytest.TempPathFactory) -> None:
+    if postgres.installed() is None:
+        pytest.skip("PostgreSQL is not installed")
+    directory = tmp_path_factory.mktemp("service")
+    with postgres.server() as url:
+        engine_log, leader_log = directory / "engine.log", directory / "leader.log"
+        requests = [
+            wire.RunRequest(
+                idempotency_key=f"run-{number}",
+                stack=wire.StackRef(kind="placement", tenant="acme", workload="web", generation=number % 40 + 1),
+                operation="up",
+            )
+            for number in range(200)
+        ]
+        processes = {name: start(url, name, directory) for name in ("first", "second")}
+        try:
+            until("a leader", leader_log.exists, 60)
+            leader = leader_log.read_text().split()[1]
+            enqueue_all(url, requests, directory)
+            until("some work of both", lambda: engine_log.exists() and engine_log.read_text().count("end ") >= 20, 60)
+            processes[leader].send_signal(signal.SIGKILL)
+            processes[leader].wait()
+            killed_at = time.monotonic()
+            dead_pid = processes[leader].pid
+            until("another leader", lambda: any(line.split()[1] != leader for line in leader_log.read_text().splitlines()), 15)
+            hand_over = time.monotonic() - killed_at
+            processes[leader] = start(url, leader, directory)
+            until("every run to end", lambda: ended(url) == 200, 150)
+        finally:
+            for process in processes.values():
+                process.terminate()
+            for process in processes.values():
+                process.wait(timeout=20)
+        assert hand_over < 15
+        assert overlaps(engine_log.read_text().splitlines(), dead_pid) == []
+
+
+def enqueue_all(url: str, requests: list[wire.RunRequest], directory: Path) -> None:
+    """Submits by a process of its own: this one holds no part of the queue."""
+    code = "import sys, json; from pathlib import Path; from tests.automation.test_members import submit; submit(sys.argv[1], Path(sys.argv[2]))"
+    (directory / "requests").write_text("\n".join(request.model_dump_json(by_alias=True) for request in requests))
+    subprocess.run([sys.executable, "-c", code, url, str(directory)], cwd=ROOT, check=True)
+
+
+def submit(url: str, directory: Path) -> None:
+    """Submits each request of ``<directory>/requests`` without working the queues."""
+    from dbos import DBOS
+
+    from automation.runs.queue import enqueue
+
+    runs = runs_on(url, "submitter", directory)
+    DBOS.listen_queues([])
+    DBOS.launch()
+    for line in (directory / "requests").read_text().splitlines():
+        enqueue(runs._executor, wire.RunRequest.model_validate_json(line))
+    DBOS.destroy()
+
+
+def ended(url: str) -> int:
+    """Runs that have succeeded."""
+    client = DBOSClient(system_database_url=url)
+    try:
+        return len(client.list_workflows(name="execute", status="SUCCESS", load_input=False, load_output=False))
+    finally:
+        client.destroy()
+
+
+def overlaps(lines: list[str], dead: int) -> list[str]:
+    """Begins of a stack while another engine was at work on it; what the dead process had begun ended with it."""
+    at_work: dict[str, int] = {}
+    found = []
+    for line in lines:
+        word, stack, pid = line.split()
+        if word == "end":
+            at_work.pop(stack, None)
+        elif stack in at_work and at_work[stack] != dead:
+            found.append(line)
+        else:
+            at_work[stack] = int(pid)
+    return found
