@@ -6,10 +6,12 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
 from dbos import DBOS
 from fastapi import FastAPI
 
@@ -21,7 +23,9 @@ from automation.runs.journal import Journals
 from automation.runs.members import Members
 from automation.runs.queue import RunExecutor, Runs
 from automation.scheduler.daemon import Daemon
+from automation.service import drift
 from automation.service.audit import AuditAnchor
+from automation.service.drift import DriftWatch
 from automation.service.history import QuoteHistory
 from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
@@ -30,8 +34,11 @@ from automation.settings import PROJECT_ROOT, AutomationSettings
 from spotlane.client import Client, api_key_of
 from spotlane.transport import client as http_client
 
-_AUDIT_SECONDS = 60.0
-_INCIDENT_SECONDS = 1.0
+_AUDIT_SECONDS = 60
+_INCIDENT_SECONDS = 1
+_DRIFT_HOUR = 3
+"""Of the day in UTC; the jitter keeps many platforms from asking the clouds at the same second."""
+_DRIFT_JITTER_SECONDS = 1800
 
 
 @dataclass
@@ -71,17 +78,22 @@ def bootstrap(settings: AutomationSettings) -> Service:
     journals = Journals(home / "automation" / "runs")
     plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest())
     engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ)
-    executor = RunExecutor(engine, plans, journals, edge.deliver)
+    executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report)
     runs = Runs(executor, journals, settings.concurrent_runs)
     members = Members(settings.runs_database, settings.member, runs.take_over)
 
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
     rebalancer = Rebalancer(edge, Collection.of_all_clouds(pass_on_after=timedelta(hours=settings.price_limit_hours / 2)), history, settings.price_limit_hours)
+    drift_watch = DriftWatch(edge, plans, runs, lambda: datetime.now(UTC).date())
     anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
     daemon = Daemon(
         rebalancer,
         settings.tick_seconds,
-        {"audit": (_AUDIT_SECONDS, anchor.anchor), "incidents": (_INCIDENT_SECONDS, rebalancer.chase)},
+        {
+            "audit": (IntervalTrigger(seconds=_AUDIT_SECONDS), anchor.anchor),
+            "incidents": (IntervalTrigger(seconds=_INCIDENT_SECONDS), rebalancer.chase),
+            "drift": (CronTrigger(hour=_DRIFT_HOUR, jitter=_DRIFT_JITTER_SECONDS, timezone="UTC"), drift_watch.look),
+        },
         leads=lambda: members.leads,
         paused=settings.paused,
     )

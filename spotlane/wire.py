@@ -328,13 +328,13 @@ class StackRef(Wire):
 class RunRequest(Wire):
     """One engine operation on one stack. ``settings`` are the stack's (``stacks.settings``); null keeps those of the last run.
 
-    After ``deadline`` (wall clock) it isn't begun, and stopped where it has begun. ``allow`` names what an update may do to resources that stand; without it,
+    ``drift`` asks the clouds what differs from the state and changes nothing. After ``deadline`` (wall clock) it isn't begun, and stopped where it has begun. ``allow`` names what an update may do to resources that stand; without it,
     an update whose preview deletes or replaces one is refused.
     """
 
     idempotency_key: str = Field(min_length=1, max_length=200)
     stack: StackRef
-    operation: Literal["preview", "up", "refresh", "destroy"]
+    operation: Literal["preview", "up", "refresh", "drift", "destroy"]
     settings: Json | None = None
     migration: PlacementId | None = None
     step: Literal["provision", "decommission"] | None = None

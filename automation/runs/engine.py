@@ -133,7 +133,11 @@ class Engine:
             return self._operate(stack, "up", ["up", "--yes", *_pack_flags(packs)], journal)
         judged_by = _configurations(packs)
         previewed = self.preview(stack, packs, journal)
-        refusals = [f"{one.kind} of {one.type} {one.name} is not part of this run" for one in previewed.removals if one.kind not in allow]
+        refusals = [
+            f"{one.kind} of {one.type} {one.name} is not part of this run"
+            for one in previewed.steps
+            if one.kind in ("delete", "replace") and one.kind not in allow
+        ]
         if refusals:
             raise PreviewRefused(stack, [*refusals, "look at `pulumi preview`; allow it in the run's request if it is meant"])
         if _configurations(packs) != judged_by:
@@ -147,6 +151,10 @@ class Engine:
     def refresh(self, stack: str, journal: Path) -> RunOutcome:
         """Takes the clouds' answers into the state. Raises :class:`EngineFailed`."""
         return self._operate(stack, "refresh", ["refresh", "--yes", "--skip-preview"], journal)
+
+    def drift(self, stack: str, journal: Path) -> RunOutcome:
+        """What the clouds' answers differ in from the state, as changes that a refresh would make; nothing is written. Raises :class:`EngineFailed`."""
+        return self._operate(stack, "drift", ["refresh", "--preview-only", "--run-program=false"], journal)
 
     def destroy(self, stack: str, journal: Path) -> RunOutcome:
         """Destroys the stack and forgets it; nothing to do where it doesn't exist. Raises :class:`EngineFailed`."""

@@ -14,9 +14,13 @@ from typing import Any, Literal
 
 from spotlane.wire import PolicyFinding
 
+StepKind = Literal["create", "update", "delete", "replace"]
 _COLOUR = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 _CHANGES = {"create", "update", "delete", "replace", "import"}
-_REMOVALS: dict[str, Literal["delete", "replace"]] = {
+_KINDS: dict[str, StepKind] = {
+    "create": "create",
+    "import": "create",
+    "update": "update",
     "delete": "delete",
     "discard": "delete",
     "replace": "replace",
@@ -24,14 +28,15 @@ _REMOVALS: dict[str, Literal["delete", "replace"]] = {
     "delete-replaced": "replace",
     "import-replacement": "replace",
 }
+"""Of the engine's step operations (``display.StepOp``) those that change something."""
 _SEVERITIES = {"low", "medium", "high", "critical"}
 
 
 @dataclass(frozen=True)
-class Removal:
-    """A resource that is deleted, or replaced by another."""
+class Step:
+    """What happens to one resource."""
 
-    kind: Literal["delete", "replace"]
+    kind: StepKind
     type: str
     name: str
 
@@ -44,7 +49,7 @@ class RunOutcome:
     outputs: dict[str, Any] = field(default_factory=dict)
     findings: list[PolicyFinding] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    removals: list[Removal] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
     previewing: bool = True
 
     def fold(self, event: dict[str, Any]) -> None:
@@ -54,21 +59,21 @@ class RunOutcome:
         elif "diagnosticEvent" in event:
             self._diagnostic(event["diagnosticEvent"])
         elif "resourcePreEvent" in event:
-            self._removal(event["resourcePreEvent"]["metadata"])
+            self._step(event["resourcePreEvent"]["metadata"])
         elif "resOutputsEvent" in event:
             self._resource(event["resOutputsEvent"]["metadata"])
+            self._step(event["resOutputsEvent"]["metadata"])  # what a refresh found is known only afterwards
         elif "summaryEvent" in event:
             changes = event["summaryEvent"].get("resourceChanges") or {}
             self.changes = Counter({kind: count for kind, count in changes.items() if kind in _CHANGES and count})
 
-    def _removal(self, metadata: dict[str, Any]) -> None:
-        kind = _REMOVALS.get(metadata.get("op", ""))
-        type_ = str(metadata.get("type", ""))
+    def _step(self, metadata: dict[str, Any]) -> None:
+        kind, type_ = _KINDS.get(metadata.get("op", "")), str(metadata.get("type", ""))
         if kind is None or type_.startswith("pulumi:"):  # providers and the stack itself stand for nothing in a cloud
             return
-        removal = Removal(kind, type_, str(metadata.get("urn", "")).rsplit("::", 1)[-1])
-        if removal not in self.removals:
-            self.removals.append(removal)
+        step = Step(kind, type_, str(metadata.get("urn", "")).rsplit("::", 1)[-1])
+        if step not in self.steps:
+            self.steps.append(step)
 
     def _resource(self, metadata: dict[str, Any]) -> None:
         if metadata.get("type") == "pulumi:pulumi:Stack" and metadata.get("new"):

@@ -70,12 +70,19 @@ def run_id(request: RunRequest) -> str:
     return "run-" + hashlib.sha256(request.idempotency_key.encode()).hexdigest()[:24]
 
 
+def _unheard(stack: str, outcome: RunOutcome) -> None:
+    """Nobody asked to be told of drift."""
+
+
 @DBOS.dbos_class()
 class RunExecutor(DBOSConfiguredInstance):
     """Carries runs out. One instance a process, made before ``DBOS.launch``."""
 
-    def __init__(self, engine: Engine, plans: Plans, journals: Journals, deliver: Callable[[str, RunEvent], None]) -> None:
+    def __init__(
+        self, engine: Engine, plans: Plans, journals: Journals, deliver: Callable[[str, RunEvent], None], drifted: Callable[[str, RunOutcome], None] = _unheard
+    ) -> None:
         super().__init__("runs")
+        self._drifted = drifted
         self._engine = engine
         self._plans = plans
         self._journals = journals
@@ -140,7 +147,10 @@ class RunExecutor(DBOSConfiguredInstance):
             if EngineProcess.of(journal).pid is not None:
                 self._engine.recover(stack, journal)
             outcome = self._call(request, stack, settled=settled)
-            self._plans.finished(request, outcome)
+            if request.operation == "drift":
+                self._drifted(stack, outcome)
+            else:
+                self._plans.finished(request, outcome)
         except EngineFailed as error:
             findings = [_dump(finding) for finding in error.findings]
             return _ended(request, started, datetime.now(UTC).isoformat(), error="; ".join(error.diagnostics) or str(error), findings=findings)
@@ -167,6 +177,8 @@ class RunExecutor(DBOSConfiguredInstance):
         journal = self._journals.of(run_id(request))
         if request.operation == "destroy":
             return self._engine.destroy(stack, journal)
+        if request.operation == "drift":
+            return self._engine.drift(stack, journal)
         if not settled:
             self._engine.settle(stack, self._plans.settings(request))
         if request.operation == "refresh":

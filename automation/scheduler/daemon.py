@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.base import BaseTrigger
 from prometheus_client import Counter, Histogram
 
 from spotlane.errors import SpotlaneError
@@ -28,10 +29,13 @@ class Cycle(Protocol):
 
 
 class Daemon:
-    """Runs ``cycle`` every ``tick_seconds``, and other chores at their own pace; of several service processes only where ``leads`` says so."""
+    """Runs ``cycle`` every ``tick_seconds``, and other chores at their own times (one that was missed is made up for once).
+
+    Of several service processes it works only where ``leads`` says so.
+    """
 
     def __init__(
-        self, cycle: Cycle, tick_seconds: float, chores: dict[str, tuple[float, Callable[[], None]]], *, leads: Callable[[], bool], paused: bool
+        self, cycle: Cycle, tick_seconds: float, chores: dict[str, tuple[BaseTrigger, Callable[[], object]]], *, leads: Callable[[], bool], paused: bool
     ) -> None:
         self._cycle = cycle
         self._leads = leads
@@ -39,8 +43,8 @@ class Daemon:
         self.paused = paused
         self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._scheduler.add_job(self._scheduled, "interval", seconds=tick_seconds, id="tick")
-        for name, (seconds, chore) in chores.items():
-            self._scheduler.add_job(self._guarded, "interval", args=[name, chore], seconds=seconds, id=name)
+        for name, (trigger, chore) in chores.items():
+            self._scheduler.add_job(self._guarded, trigger, args=[name, chore], id=name)
 
     def start(self) -> None:
         """Starts the scheduler's thread."""
@@ -75,7 +79,7 @@ class Daemon:
         if report.started or report.errors:
             _log.info("tick", market_now=report.market_now.isoformat(), started=[one.id for one in report.started], errors=report.errors)
 
-    def _guarded(self, name: str, chore: Callable[[], None]) -> None:
+    def _guarded(self, name: str, chore: Callable[[], object]) -> None:
         if not self._leads():
             return
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
+from apscheduler.triggers.interval import IntervalTrigger
 
 from automation.scheduler.daemon import Daemon
 from spotlane import wire
@@ -72,11 +73,11 @@ def test_an_edge_that_is_away_does_not_end_it(daemon: Daemon, cycle: Cycle) -> N
 
 def test_of_several_processes_only_the_one_that_leads_works_by_itself(cycle: Cycle) -> None:
     leads, chored = threading.Event(), threading.Event()
-    one = Daemon(cycle, HOUR, {"chore": (0.05, chored.set)}, leads=leads.is_set, paused=False)
+    one = Daemon(cycle, HOUR, {"chore": (IntervalTrigger(seconds=1), chored.set)}, leads=leads.is_set, paused=False)
     one.start()
     try:
         one.resume()
-        assert not chored.wait(0.5)
+        assert not chored.wait(1.5)
         assert cycle.ticks == 0
         leads.set()
         one.resume()

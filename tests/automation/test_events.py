@@ -41,3 +41,20 @@ def test_a_finding_of_preview_and_update_is_told_once_without_colours() -> None:
 def test_a_torn_last_line_is_left_out() -> None:
     log = [*lines({"diagnosticEvent": {"severity": "error", "message": "no capacity"}}), '{"summaryEv']
     assert read(log).errors == ["no capacity"]
+
+
+def test_what_happens_to_a_resource_is_told_once_and_providers_are_left_out() -> None:
+    def step(event: str, op: str, type_: str, name: str) -> dict[str, object]:
+        return {event: {"metadata": {"op": op, "type": type_, "urn": f"urn:pulumi:s::p::{type_}::{name}"}}}
+
+    outcome = read(
+        lines(
+            step("resourcePreEvent", "create-replacement", "aws:ec2/vpc:Vpc", "net"),
+            step("resOutputsEvent", "replace", "aws:ec2/vpc:Vpc", "net"),
+            step("resourcePreEvent", "refresh", "aws:ec2/subnet:Subnet", "a"),
+            step("resOutputsEvent", "update", "aws:ec2/subnet:Subnet", "a"),
+            step("resourcePreEvent", "same", "aws:ec2/subnet:Subnet", "b"),
+            step("resourcePreEvent", "delete", "pulumi:providers:aws", "default"),
+        )
+    )
+    assert [(one.kind, one.name) for one in outcome.steps] == [("replace", "net"), ("update", "a")]

@@ -263,7 +263,7 @@ export interface RunEvent {
 export interface RunRequest {
   idempotencyKey: string;
   stack: StackRef;
-  operation: "preview" | "up" | "refresh" | "destroy";
+  operation: "preview" | "up" | "refresh" | "drift" | "destroy";
   settings: Record<string, unknown> | null;
   migration: string | null;
   step: "provision" | "decommission" | null;
