@@ -33,7 +33,7 @@ class Principal:
 
 
 class TokenVerifier:
-    """Keeps the edge's keys for ``keep_seconds``; an unknown ``kid`` asks again at once, at most every second."""
+    """Keeps the edge's keys, and what it has revoked, for ``keep_seconds``; an unknown ``kid`` asks again at once, at most every second."""
 
     def __init__(
         self, jwks_url: str, issuer: str, keep_seconds: float, http: httpx.Client | None = None, monotonic: Callable[[], float] = time.monotonic
@@ -44,6 +44,7 @@ class TokenVerifier:
         self._http = http or client(5.0)
         self._monotonic = monotonic
         self._keys: dict[str, jwt.PyJWK] = {}
+        self._revoked: frozenset[str] = frozenset()
         self._fetched = float("-inf")
         self._lock = threading.Lock()
 
@@ -60,6 +61,8 @@ class TokenVerifier:
             )
         except jwt.PyJWTError as error:
             raise InvalidToken(f"the token isn't valid: {error}") from error
+        if self._revoked.intersection({str(claims["sub"]), str(claims.get("jti", ""))}):
+            raise InvalidToken("the token was revoked; exchange an API key for another")
         scopes = claims.get("scope", claims.get("scopes", []))
         listed = scopes.split() if isinstance(scopes, str) else [str(scope) for scope in scopes]
         tenant = claims.get("tenant")
@@ -79,7 +82,9 @@ class TokenVerifier:
         try:
             answer = self._http.get(self._url)
             answer.raise_for_status()
-            keys = jwt.PyJWKSet.from_dict(answer.json())
+            document = answer.json()
+            keys = jwt.PyJWKSet.from_dict(document)
+            self._revoked = frozenset(str(one) for one in document.get("revoked", []))
         except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
             if self._keys:
                 return

@@ -21,12 +21,13 @@ class Keys:
     def __init__(self) -> None:
         self.private = ec.generate_private_key(ec.SECP256R1())
         self.asked = 0
+        self.revoked: list[str] = []
 
     def verifier(self) -> TokenVerifier:
         def answer(_: httpx.Request) -> httpx.Response:
             self.asked += 1
             document = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self.private.public_key()))
-            return httpx.Response(200, json={"keys": [{**document, "kid": "k1", "alg": "ES256", "use": "sig"}]})
+            return httpx.Response(200, json={"keys": [{**document, "kid": "k1", "alg": "ES256", "use": "sig"}], "revoked": self.revoked})
 
         return TokenVerifier("http://edge/jwks", ISSUER, 30.0, httpx.Client(transport=httpx.MockTransport(answer)))
 
@@ -62,6 +63,15 @@ def test_an_expired_or_foreign_token_is_refused(claims: dict[str, object]) -> No
     keys = Keys()
     with pytest.raises(InvalidToken):
         keys.verifier().verify(keys.token(**claims))
+
+
+@pytest.mark.parametrize("revoked", ["key-1", "one-token"])
+def test_a_revoked_subjects_token_and_a_revoked_token_are_refused(revoked: str) -> None:
+    keys = Keys()
+    keys.revoked = [revoked]
+    with pytest.raises(InvalidToken, match="was revoked"):
+        keys.verifier().verify(keys.token(jti="one-token"))
+    assert keys.verifier().verify(keys.token(sub="key-2", jti="another")).subject == "key-2"
 
 
 def test_an_unknown_key_is_refused() -> None:
