@@ -27,7 +27,13 @@ def main(argv: list[str] | None = None) -> int:
         return serve.main(given[1:])
     arguments = _parser().parse_args(given)
     try:
-        return int(arguments.command(arguments))
+        code = int(arguments.command(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Who reads has seen enough (`… | head`); what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (control.UpFault, LocalStateFault, UnknownProcess) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -144,3 +144,12 @@ def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < limit, "didn't happen in time"
         time.sleep(0.05)
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(local: Local) -> None:
+    command = [sys.executable, "-m", "localcloud", "status", "--home", str(local.home)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=100, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
