@@ -27,6 +27,7 @@ from automation.service import drift
 from automation.service.audit import AuditAnchor
 from automation.service.drift import DriftWatch
 from automation.service.history import QuoteHistory
+from automation.service.programs import digest_of
 from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
 from automation.service.tenants import TenantFiles
@@ -76,7 +77,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
     DBOS(config={"name": "spotlane", "system_database_url": settings.runs_database, "executor_id": settings.member, "log_level": "WARNING"})
     tenants = TenantFiles(home)
     journals = Journals(home / "automation" / "runs")
-    plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest())
+    plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest(), digest_of(PROJECT_ROOT))
     engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ)
     executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report)
     runs = Runs(executor, journals, settings.concurrent_runs)

@@ -1,7 +1,7 @@
 """What each run's stack is made of: its foundations, its settings, its packs (the :class:`automation.runs.queue.Plans` port).
 
 Settings are derived from what the edge holds (tenants, workloads, migrations) and from the service's own settings; a stack that stands keeps the
-address range it was given. A foundation that was brought up with the same settings is not run again.
+address range it was given. A foundation that was brought up by the same program, with the same settings and under the same boundary, is not run again.
 """
 
 from __future__ import annotations
@@ -32,11 +32,12 @@ _CIDR_BLOCKS = 256
 class StackPlans:
     """Knows how every kind of stack is set up."""
 
-    def __init__(self, settings: AutomationSettings, edge: Callable[[], Client], tenants: TenantFiles, platform_key_sha256: str) -> None:
+    def __init__(self, settings: AutomationSettings, edge: Callable[[], Client], tenants: TenantFiles, platform_key_sha256: str, program: str) -> None:
         self._settings = settings
         self._edge = edge
         self._tenants = tenants
         self._platform_key_sha256 = platform_key_sha256
+        self._program = program
         self._standing = settings.home / "automation" / "foundations"
         self._standing.mkdir(parents=True, exist_ok=True)
 
@@ -64,7 +65,7 @@ class StackPlans:
         settings = self._foundation_settings(foundation, request)
         if self._stands(foundation, settings):
             return None
-        key = f"{foundation.name}:{_digest(settings)}:for:{request.idempotency_key}"
+        key = f"{foundation.name}:{self._made_of(foundation, settings)}:for:{request.idempotency_key}"
         return RunRequest(idempotency_key=key, stack=foundation, operation="up", settings=settings, priority=request.priority)
 
     def settings(self, request: RunRequest) -> Json | None:
@@ -93,7 +94,7 @@ class StackPlans:
         if request.stack.kind == "tenant" and request.stack.tenant:
             self._tenants.learn(request.stack.tenant, outcome.outputs)
         settings = self.settings(request)
-        mark.write_text(json.dumps({"digest": _digest(settings)}))
+        mark.write_text(json.dumps({"digest": self._made_of(request.stack, settings)}))
 
     def standing(self, tenant: str) -> list[StackRef]:
         """The tenant's standing foundations, in the order in which they can be destroyed."""
@@ -116,7 +117,13 @@ class StackPlans:
             mark = json.loads((self._standing / f"{stack.name}.json").read_text())
         except (OSError, ValueError):
             return False
-        return bool(mark["digest"] == _digest(settings))
+        return bool(mark["digest"] == self._made_of(stack, settings))
+
+    def _made_of(self, stack: StackRef, settings: Json | None) -> str:
+        """Digest of everything that makes the stack what it is: its settings, the programs, and what the packs judge by."""
+        config = self._tenants.pack_config(stack.tenant) if stack.tenant else None
+        judged_by = hashlib.sha256(config.read_bytes()).hexdigest() if config is not None and config.exists() else ""
+        return _digest({"settings": settings, "program": self._program, "packs": judged_by})
 
     def _subject(self, request: RunRequest) -> tuple[Migration, Workload]:
         if request.migration is None:
