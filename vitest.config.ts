@@ -25,7 +25,7 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{auth,control,routes,router,shared,tcp}/*.test.ts"] },
+        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{auth,control,routes,router,shared,tcp,ws}/*.test.ts"] },
       },
       {
         test: {

@@ -20,6 +20,8 @@ export class TestEdge {
   readonly machines = new Map<string, Machine>();
   #miniflare: Miniflare;
   #token = "";
+  /** Where workerd listens: a Host header leads to a Worker. */
+  address = new URL("http://127.0.0.1");
 
   private constructor(
     readonly automation: FakeAutomation,
@@ -33,7 +35,7 @@ export class TestEdge {
     const automation = await FakeAutomation.start();
     const edge = new TestEdge(automation, mkdtempSync(join(tmpdir(), "spotlane-edge-")));
     automation.serves(edge);
-    await edge.#miniflare.ready;
+    edge.address = await edge.#miniflare.ready;
     await edge.#signIn();
     await edge.call("PUT", "/tenants/acme", tenant("acme"));
     await edge.call(
@@ -58,12 +60,17 @@ export class TestEdge {
   async restart(): Promise<void> {
     await this.#miniflare.dispose();
     this.#miniflare = new Miniflare(this.#options() as never);
-    await this.#miniflare.ready;
+    this.address = await this.#miniflare.ready;
   }
 
   /** A request to a host of the zone: `fetch("web-acme.workloads", "/")`. */
   async fetch(host: string, path: string, init?: RequestInit): Promise<Response> {
     return this.#miniflare.dispatchFetch(`http://${host}.${this.zone}${path}`, init);
+  }
+
+  /** A request straight to a Worker that has no route, as another Worker would send it. */
+  async fetchFrom(script: string, url: string, init?: RequestInit): Promise<Response> {
+    return (await this.#miniflare.getWorker(script)).fetch(url, init as never) as unknown as Promise<Response>;
   }
 
   /** A call of the API as the platform, or with another token. */

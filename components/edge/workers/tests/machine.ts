@@ -1,18 +1,21 @@
 /** A machine of a test: a small service on loopback with HTTP and an echo over WebSocket, known to the edge by its origin's name. */
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import { WebSocketServer } from "ws";
+import { type WebSocket, WebSocketServer } from "ws";
 
 export class Machine {
   healthy = true;
   readonly requests: { method: string; path: string; headers: IncomingMessage["headers"] }[] = [];
   /** What came over WebSocket, in order. */
   readonly messages: string[] = [];
+  /** The upgrades that came. */
+  readonly upgrades: { path: string; headers: IncomingMessage["headers"] }[] = [];
   /** Answers for paths other than those that every machine has. */
   readonly pages = new Map<string, (request: IncomingMessage, response: ServerResponse) => void>();
   /** Milliseconds before a message is echoed. */
   echoDelayMs = 0;
   readonly #sockets = new Set<Socket>();
+  readonly #talks = new Set<WebSocket>();
 
   private constructor(
     readonly name: string,
@@ -27,13 +30,19 @@ export class Machine {
       machine.#sockets.add(socket);
       socket.on("close", () => machine.#sockets.delete(socket));
     });
-    const echo = new WebSocketServer({ server });
-    echo.on("connection", (socket) => {
+    const echo = new WebSocketServer({ server, maxPayload: 8 * 1024 * 1024, verifyClient: ({ req }, answer) => (req.url === "/denied" ? answer(false, 403, "not you") : answer(true)) });
+    echo.on("connection", (socket, { url, headers }) => {
+      machine.upgrades.push({ path: url ?? "", headers });
+      machine.#talks.add(socket);
+      socket.on("close", () => machine.#talks.delete(socket));
+      if (url === "/mirror") return socket.on("message", (data, binary) => socket.send(data, { binary }));
       // Echoes in order; a close waits for what is still to be echoed, as a service that stops cleanly does.
       let last = Promise.resolve();
       socket.on("message", (data) => {
         const order = /^close (\d+)$/.exec(String(data));
         if (order) return socket.close(Number(order[1]), "as asked");
+        const push = /^push (\d+) (\d+)$/.exec(String(data));
+        if (push) return Array.from({ length: Number(push[1]) }, (_, at) => socket.send(`${at}`.padEnd(Number(push[2]), ".")));
         machine.messages.push(String(data));
         const waited = new Promise((resolve) => setTimeout(resolve, machine.echoDelayMs));
         last = last.then(() => waited).then(() => socket.send(`${machine.name}:${data}`));
@@ -45,6 +54,16 @@ export class Machine {
 
   get port(): number {
     return (this.server.address() as AddressInfo).port;
+  }
+
+  /** WebSockets that are open. */
+  get talks(): number {
+    return this.#talks.size;
+  }
+
+  /** Breaks every WebSocket off, without a close frame. */
+  breakOff(): void {
+    for (const socket of this.#talks) socket.terminate();
   }
 
   async stop(): Promise<void> {

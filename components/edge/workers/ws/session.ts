@@ -1,216 +1,169 @@
 /**
- * WsSession: one client's WebSocket, relayed to the machine that serves.
- *
- * With the subprotocol `spotlane.resume.v1` a move is invisible: what the client sends is held, the old machine is given time to answer what it has,
- * asked to close and read out to its close frame, then the new one is connected and the held messages follow in order. WebSocket delivers in order, so all that was sent before the close
- * frame was read by the old machine before it answered with its own. A plain client keeps its machine until the drain ends and is then closed with 1012.
+ * WsSession: one client's session. The client's connection is accepted by the Hibernation API; the machine's can't be, so the object stays in memory while
+ * it has one (adr/0017). What must outlive it all the same stands in its SQLite.
  */
 import { DurableObject } from "cloudflare:workers";
-import { Lookup, type LookupEnv, pick } from "../shared/lookup";
-import type { Route } from "../shared/route";
+import { problem } from "../shared/problem";
+import { offerOf, PING, PONG, RESUME, type Resumption } from "./frames";
+import { NOT_RESUMABLE, REPLACED, SERVICE_RESTART } from "./limits";
+import { type GatewayEnv, Machines } from "./machines";
+import { Plain } from "./plain";
+import { Resumable } from "./resumable";
+import { SessionStore } from "./store";
+import { type Handshake, handshakeOf, type Message, type Upstream } from "./upstream";
 
-export const RESUME = "spotlane.resume.v1";
-const LOOK_MS = 250;
-const CLOSE_MS = 5_000;
-/** A machine that has said nothing for this long has answered what it was sent; one that never falls silent is closed all the same. */
-const QUIET_MS = 150;
-const QUIET_AT_MOST_MS = 2_000;
-/** The least that is waited for silence, and the share of the drain for which more is. */
-const QUIET_AT_LEAST_MS = 300;
-const QUIET_SHARE = 0.3;
-const CONNECT_MS = 15_000;
-const CONNECT_STEP_MS = 250;
-const HELD_BYTES = 16 * 1024 * 1024;
-const SERVICE_RESTART = 1012;
-const TRY_AGAIN_LATER = 1013;
-const GOING_AWAY = 1001;
+/** Whom the router has admitted (set by it alone); none where the workload lets anyone in. */
+const SUBJECT = "x-spotlane-subject";
+/** How long an upgrade waits for a machine while none serves, ms; as the HTTP Router lets an idempotent request wait. */
+const HOLD_MS = 10_000;
 
-type Message = string | ArrayBuffer;
+interface Attachment {
+  /** Counts a session's connections; 0 of a plain one. */
+  connection: number;
+}
 
-export class WsSession extends DurableObject<LookupEnv> {
-  #lookup = new Lookup();
+export class WsSession extends DurableObject<GatewayEnv> {
+  readonly #store: SessionStore;
+  #resumable: Resumable | null = null;
+  #plain: Plain | null = null;
 
+  constructor(ctx: DurableObjectState, env: GatewayEnv) {
+    super(ctx, env);
+    this.#store = new SessionStore(ctx.storage);
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
+    const row = this.#store.load();
+    if (row) this.#resumable = new Resumable(row, this.#store, this.#machines(row.label, row.handshake), this.#later, null);
+    for (const socket of ctx.getWebSockets()) {
+      const { connection } = socket.deserializeAttachment() as Attachment;
+      if (this.#resumable && connection === this.#resumable.connection && this.#resumable.awaySince === null) this.#resumable.recovered(socket, ctx.id.toString());
+      else socket.close(SERVICE_RESTART, "the session was interrupted; connect again");
+    }
+  }
+
+  /** An upgrade for `<label>.workloads.<zone>`, which the router has admitted. */
   override async fetch(request: Request): Promise<Response> {
-    const label = request.headers.get("x-spotlane-label") ?? "";
-    const resumes = (request.headers.get("sec-websocket-protocol") ?? "").split(",").some((one) => one.trim() === RESUME);
-    const route = await this.#route(label, request);
-    const first = route && (await connect(route, request));
-    if (!first) return new Response("no machine serves this workload now", { status: 503, headers: { "retry-after": "2" } });
-    const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket];
-    server.accept();
-    const relay = new Relay(server, first, resumes);
-    this.ctx.waitUntil(this.#follow(relay, label, request, route));
-    const headers = resumes ? { "sec-websocket-protocol": RESUME } : first.protocol ? { "sec-websocket-protocol": first.protocol } : undefined;
-    return new Response(null, { status: 101, webSocket: client, ...(headers ? { headers } : {}) });
+    const label = new URL(request.url).hostname.slice(0, -`.workloads.${this.env.ZONE}`.length);
+    const offer = offerOf(request.headers.get("sec-websocket-protocol"));
+    const handshake = handshakeOf(request, offer.protocols);
+    if (offer.resumes && offer.resumption) return offer.resumption === "malformed" ? refused() : this.#resume(label, request, handshake, offer.resumption);
+    const machines = this.#machines(label, handshake);
+    const found = await machines.connect(handshake, HOLD_MS, () => request.signal.aborted, true);
+    if (found instanceof Response) return found;
+    if (!found) return problem(503, "no-machine", "No machine serves this workload now", label, { "retry-after": "5" });
+    if (!offer.resumes) return this.#begin(found, machines);
+    return this.#beginResumable(label, request, handshake, found, machines);
   }
 
-  /** Looks for a new machine as long as the client is there. */
-  async #follow(relay: Relay, label: string, request: Request, begun: Route): Promise<void> {
-    let served = begun.version;
-    while (!relay.ended) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      const route = await this.#route(label, request);
-      if (!route || relay.ended) continue;
-      const moved = route.version > served && !route.targets.some(({ placement }) => placement === relay.placement);
-      served = Math.max(served, route.version);
-      if (!moved && !relay.lost) continue;
-      if (relay.resumes) await relay.handOver(route.drainSeconds * 1000, () => this.#connected(label, request));
-      else await relay.drain(route.drainSeconds * 1000);
+  override webSocketMessage(socket: WebSocket, message: Message): void {
+    if (this.#isPresent(socket)) this.#resumable?.received(message);
+    else this.#plain?.fromClient(message);
+  }
+
+  override webSocketClose(socket: WebSocket, code: number, reason: string): void {
+    this.#closed(socket, code, reason);
+    try {
+      socket.close(code, reason);
+    } catch {
+      // 1005 and 1006 can't be answered: there is nobody to answer.
     }
   }
 
-  async #connected(label: string, request: Request): Promise<Upstream | null> {
-    const limit = Date.now() + CONNECT_MS;
-    while (Date.now() < limit) {
-      const route = await this.#route(label, request);
-      const upstream = route && (await connect(route, request));
-      if (upstream) return upstream;
-      await new Promise((resolve) => setTimeout(resolve, CONNECT_STEP_MS));
-    }
-    return null;
+  override webSocketError(socket: WebSocket): void {
+    this.#closed(socket, 1006, "");
   }
 
-  async #route(label: string, request: Request): Promise<Route | null> {
-    return this.#lookup.route(label, this.env, request, (work) => this.ctx.waitUntil(work)).catch(() => null);
-  }
-}
-
-interface Upstream {
-  socket: WebSocket;
-  placement: string;
-  protocol: string | null;
-}
-
-async function connect(route: Route, request: Request): Promise<Upstream | null> {
-  const target = pick(route, Math.random());
-  if (!target) return null;
-  const url = new URL(request.url);
-  const headers = new Headers(request.headers);
-  for (const name of ["sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions", "x-spotlane-label"]) headers.delete(name);
-  const offered = (headers.get("sec-websocket-protocol") ?? "").split(",").map((one) => one.trim());
-  const onward = offered.filter((one) => one && one !== RESUME).join(", ");
-  if (onward) headers.set("sec-websocket-protocol", onward);
-  else headers.delete("sec-websocket-protocol");
-  try {
-    const answer = await fetch(target.origin + url.pathname + url.search, { headers });
-    if (!answer.webSocket) return null;
-    answer.webSocket.accept();
-    return { socket: answer.webSocket, placement: target.placement, protocol: answer.headers.get("sec-websocket-protocol") };
-  } catch {
-    return null;
-  }
-}
-
-/** The two sockets of one session. */
-class Relay {
-  ended = false;
-  /** The machine's socket closed without being asked to. */
-  lost = false;
-  #held: Message[] = [];
-  #heldBytes = 0;
-  #holding = false;
-  #closing: (() => void) | null = null;
-  #heardAt = 0;
-
-  constructor(
-    private readonly client: WebSocket,
-    private upstream: Upstream,
-    readonly resumes: boolean,
-  ) {
-    client.addEventListener("message", ({ data }) => this.#fromClient(data as Message));
-    client.addEventListener("close", ({ code, reason }) => this.#clientGone(code, reason));
-    client.addEventListener("error", () => this.#clientGone(GOING_AWAY, ""));
-    this.#listen(upstream);
+  /** Keeps time for a session while its object is in memory or not. */
+  override async alarm(): Promise<void> {
+    const session = this.#resumable;
+    if (!session) return this.#store.erase();
+    const pinged = this.ctx.getWebSockets().map((socket) => this.ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0);
+    const wait = session.upkeep(Date.now(), Math.max(0, ...pinged));
+    if (!session.over) await this.ctx.storage.setAlarm(Date.now() + wait);
   }
 
-  get placement(): string {
-    return this.upstream.placement;
+  #begin(upstream: Upstream, machines: Machines): Response {
+    const [client, server] = this.#accept(0);
+    this.#plain = new Plain(server, upstream, machines);
+    this.#later(this.#plain.follow());
+    return switching(client, upstream.protocol);
   }
 
-  /** Reads the old machine out, connects to the new one and sends on what was held. */
-  async handOver(graceMs: number, next: () => Promise<Upstream | null>): Promise<void> {
-    this.#holding = true;
-    if (!this.lost) await this.#silent(graceMs);
-    if (!this.lost) await this.#closed();
-    const upstream = await next();
-    if (this.ended) return upstream?.socket.close(GOING_AWAY);
-    if (!upstream) return this.#end(TRY_AGAIN_LATER, "no machine serves this workload now");
-    this.upstream = upstream;
-    this.lost = false;
-    this.#listen(upstream);
-    for (const message of this.#held.splice(0)) upstream.socket.send(message);
-    this.#heldBytes = 0;
-    this.#holding = false;
-  }
-
-  /** A plain client's end: after the grace its machine is read out, then it is told to come again. */
-  async drain(graceMs: number): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, this.lost ? 0 : graceMs * 0.7));
-    this.#holding = true;
-    if (!this.ended && !this.lost) await this.#silent(graceMs);
-    if (!this.ended && !this.lost) await this.#closed();
-    this.#end(SERVICE_RESTART, "the service has moved; connect again");
-  }
-
-  #listen(upstream: Upstream): void {
-    upstream.socket.addEventListener("message", ({ data }) => {
-      this.#heardAt = Date.now();
-      if (!this.ended) this.client.send(data as Message);
-    });
-    const gone = (code: number, reason: string): void => {
-      if (upstream !== this.upstream) return;
-      if (this.#closing) return this.#closing();
-      if (this.resumes && code !== 1000) {
-        this.lost = true;
-        this.#holding = true;
-        return;
-      }
-      this.#end(sendable(code), reason);
+  async #beginResumable(label: string, request: Request, handshake: Handshake, upstream: Upstream, machines: Machines): Promise<Response> {
+    const secret = hex(crypto.getRandomValues(new Uint8Array(32)));
+    const row = {
+      label,
+      secretHash: await digest(secret),
+      subject: request.headers.get(SUBJECT),
+      protocol: upstream.protocol,
+      handshake,
+      sent: 0,
+      last: 0,
+      connection: 1,
+      awaySince: null,
+      ended: null,
     };
-    upstream.socket.addEventListener("close", ({ code, reason }) => gone(code, reason));
-    upstream.socket.addEventListener("error", () => gone(1011, "the machine's connection broke"));
+    this.#store.begin(row);
+    const [client, server] = this.#accept(1);
+    this.#resumable = new Resumable(row, this.#store, machines, this.#later, upstream);
+    this.#resumable.connected(server, 0, secret, this.ctx.id.toString());
+    await this.alarm();
+    return switching(client, RESUME);
   }
 
-  #fromClient(message: Message): void {
-    if (!this.#holding) return this.upstream.socket.send(message);
-    this.#heldBytes += typeof message === "string" ? message.length : message.byteLength;
-    if (this.#heldBytes > HELD_BYTES) return this.#end(TRY_AGAIN_LATER, "too much was sent while the service moved");
-    this.#held.push(message);
+  async #resume(label: string, request: Request, handshake: Handshake, { secret, received }: Resumption): Promise<Response> {
+    const given = await digest(secret);
+    const session = this.#resumable;
+    const row = session && this.#store.load();
+    if (!session?.canResume(received) || row?.label !== label || row.secretHash !== given || row.subject !== request.headers.get(SUBJECT)) return refused();
+    const before = session.succeeded(handshake);
+    before?.close(REPLACED, "another connection came with this session's token");
+    const [client, server] = this.#accept(session.connection);
+    session.connected(server, received, null, this.ctx.id.toString());
+    await this.alarm();
+    return switching(client, RESUME);
   }
 
-  /** Waits until the machine has nothing more to say. */
-  async #silent(graceMs: number): Promise<void> {
-    const begun = Date.now();
-    const limit = begun + Math.min(QUIET_AT_LEAST_MS + graceMs * QUIET_SHARE, QUIET_AT_MOST_MS);
-    this.#heardAt = begun;
-    while (!this.lost && !this.ended && Date.now() - this.#heardAt < QUIET_MS && Date.now() < limit) await new Promise((resolve) => setTimeout(resolve, QUIET_MS / 5));
+  #accept(connection: number): [WebSocket, WebSocket] {
+    const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket];
+    this.ctx.acceptWebSocket(server);
+    server.serializeAttachment({ connection } satisfies Attachment);
+    return [client, server];
   }
 
-  /** Asks the machine to close and waits until it has, or for {@link CLOSE_MS}. */
-  async #closed(): Promise<void> {
-    const done = new Promise<void>((resolve) => {
-      this.#closing = resolve;
-    });
-    this.upstream.socket.close(GOING_AWAY, "the service moves");
-    await Promise.race([done, new Promise((resolve) => setTimeout(resolve, CLOSE_MS))]);
-    this.#closing = null;
+  #closed(socket: WebSocket, code: number, reason: string): void {
+    if (this.#isPresent(socket)) {
+      this.#resumable?.clientClosed(code, reason);
+      this.#later(this.alarm());
+    } else this.#plain?.clientClosed(code, reason);
   }
 
-  #clientGone(code: number, reason: string): void {
-    if (this.ended) return;
-    this.ended = true;
-    if (!this.lost) this.upstream.socket.close(sendable(code), reason);
-    this.client.close(sendable(code), reason);
+  #isPresent(socket: WebSocket): boolean {
+    return this.#resumable !== null && (socket.deserializeAttachment() as Attachment).connection === this.#resumable.connection;
   }
 
-  #end(code: number, reason: string): void {
-    if (this.ended) return;
-    this.ended = true;
-    this.client.close(code, reason);
+  #machines(label: string, handshake: Handshake): Machines {
+    return new Machines(this.env, label, handshake.continent, this.#later);
   }
+
+  readonly #later = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
 }
 
-/** A code that may be sent: 1005, 1006 and 1015 are for APIs only (RFC 6455, section 7.4.1). */
-function sendable(code: number): number {
-  return code === 1000 || (code >= 3000 && code <= 4999) || [1001, 1002, 1003, 1007, 1008, 1009, 1011, 1012, 1013].includes(code) ? code : GOING_AWAY;
+async function digest(secret: string): Promise<string> {
+  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret))));
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function switching(client: WebSocket, protocol: string | null): Response {
+  return new Response(null, { status: 101, webSocket: client, ...(protocol ? { headers: { "sec-websocket-protocol": protocol } } : {}) });
+}
+
+/** Says that a token is of no use: by a close code, since a browser can't read the status of a refused upgrade. */
+export function refused(): Response {
+  const [client, server] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket];
+  server.accept();
+  server.close(NOT_RESUMABLE, "no session of this client can be resumed with this token");
+  return switching(client, RESUME);
 }
