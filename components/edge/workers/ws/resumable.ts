@@ -1,8 +1,9 @@
 /**
  * A session of `spotlane.resume.v1`: what it takes and gives is numbered, so that it outlives the client's connection, the machine's, and the object's memory.
  *
- * Client → machine: a message is settled (written as sent, then handed over) or still the client's; it is held in memory alone, since the client has it until it is
- * settled. Machine → client: a message is written before the client is sent it, and kept until the client has it.
+ * Client → machine: a message is settled (durably written as sent, then handed over) or still the client's; it is held in memory alone, since the client has it
+ * until it is settled. Machine → client: a message is kept in memory until the client has it, and written where that takes longer than {@link WRITE_MS} or the
+ * client is away: what would be lost besides with the object's memory is no more than what is lost with its connection to the machine (docs/websocket-resume.md).
  */
 import { type Data, BadFrame, bodyOf, control, decode, encode, fromClient, HEADER_BYTES, messageOf, PONG, tokenOf } from "./frames";
 import {
@@ -29,13 +30,17 @@ import {
 import type { Machines } from "./machines";
 import type { SessionRow, SessionStore } from "./store";
 import { type Handshake, type Message, pause, type Upstream } from "./upstream";
-import { Window } from "./window";
+import { type Numbered, Window } from "./window";
 
 const LOOK_MS = 250;
 /** A machine that breaks off sooner (ms) counts as one that doesn't serve; so many of them in a row end the session. */
 const SHORT_MS = 1_000;
 const SHORT_AT_MOST = 8;
 const LONGEST_CONTROL_FRAME = 256;
+/** ms for which what the client says is gathered, so that one write marks it all as sent. */
+const MARK_MS = 10;
+/** ms after which a message that the client has not acknowledged is written. */
+const WRITE_MS = 250;
 
 interface Held {
   sequence: number;
@@ -52,13 +57,18 @@ export class Resumable {
   #taken: number;
   #held: Held[] = [];
   #heldBytes = 0;
+  /** The machine is read out, or there is none. */
   #holding = true;
-  /** The object came back from its storage: frames that the client sent to the one before are let pass. */
-  #recovering: boolean;
+  #markTimer: ReturnType<typeof setTimeout> | null = null;
   /** All that the machine said and the client doesn't have. */
   #kept: Window;
   /** What of it was sent over the present connection. */
   #flight: Window;
+  /** Highest sequence of the machine's that stands in the store. */
+  #written: number;
+  #writeTimer: ReturnType<typeof setTimeout> | null = null;
+  /** The session came back from the store: the client may have more of the machine's messages than were written. */
+  readonly #restored: boolean;
   #owed = { messages: 0, bytes: 0, timer: null as ReturnType<typeof setTimeout> | null };
   /** The client's last word (ms of the wall clock). */
   #heardAt = Date.now();
@@ -76,12 +86,14 @@ export class Resumable {
     upstream: Upstream | null,
   ) {
     this.#taken = row.sent;
-    this.#recovering = upstream === null;
-    this.#interrupted = upstream === null && row.sent > 0 && row.ended === null;
-    const sizes = store.sizes();
-    this.#kept = new Window(row.last - sizes.length + 1);
-    for (const [, bytes] of sizes) this.#kept.add(bytes);
+    this.#restored = upstream === null;
+    this.#interrupted = this.#restored && row.sent > 0 && row.ended === null;
+    const kept = this.#restored ? store.kept() : [];
+    this.#kept = new Window(row.last - kept.length + 1);
+    for (const { text, body } of kept) this.#kept.add(text, body);
+    this.#written = row.last;
     this.#flight = new Window(row.last + 1);
+    if (this.#restored && row.awaySince === null) this.#away();
     if (upstream) this.#attach(upstream);
   }
 
@@ -96,15 +108,14 @@ export class Resumable {
 
   /** Whether a client that has `received` of the machine's messages can go on. */
   canResume(received: number): boolean {
-    return !this.over && received >= this.#kept.acknowledged && received <= this.#kept.last;
+    return !this.over && received >= this.#kept.acknowledged && (received <= this.#kept.last || this.#restored);
   }
 
   /** The client's connection, which has `received` of the machine's messages; `secret` is the token's, null where the client keeps the one it has. */
   connected(client: WebSocket, received: number, secret: string | null, session: string): void {
     this.#client = client;
     this.#heardAt = Date.now();
-    this.#kept.release(received);
-    this.store.release(received);
+    if (!this.#kept.release(received)) this.#kept = new Window(received + 1);
     this.#flight = new Window(received + 1);
     const limits = { messageBytes: MESSAGE_BYTES, windowMessages: WINDOW_MESSAGES, windowBytes: WINDOW_BYTES, resumeSeconds: RESUME_SECONDS, pingSeconds: PING_SECONDS };
     const token = secret === null ? "" : tokenOf(session, secret);
@@ -113,11 +124,6 @@ export class Resumable {
     this.#tellInterruption();
     this.#pump();
     this.#follow();
-  }
-
-  /** A connection of the client that was kept while the object was not: nothing is known of what was under way. */
-  recovered(client: WebSocket, session: string): void {
-    this.connected(client, this.#kept.acknowledged, null, session);
   }
 
   /** A new connection takes the place of the present one. */
@@ -154,10 +160,10 @@ export class Resumable {
     if (code === NORMAL || code === NO_STATUS || (code >= 3000 && code <= 4899)) {
       this.#closing = { code: code === NO_STATUS ? NORMAL : code, reason };
       if (this.#held.length === 0) this.#closeMachine();
+      else this.#hand();
       return;
     }
-    this.row.awaySince = Date.now();
-    this.store.away(this.row.awaySince);
+    this.#away();
   }
 
   /** What time has brought; ms until it is to be asked again. `heardAt` is of the last ping that was answered without the object. */
@@ -174,6 +180,12 @@ export class Resumable {
     return this.row.awaySince === null ? (IDLE_SECONDS * 1000) / 2 : this.row.awaySince + RESUME_SECONDS * 1000 - now;
   }
 
+  #away(): void {
+    this.row.awaySince = Date.now();
+    this.store.away(this.row.awaySince);
+    this.#write();
+  }
+
   #control(text: string): void {
     if (text.length > LONGEST_CONTROL_FRAME) throw new BadFrame("a control frame is too long");
     const frame = fromClient(text);
@@ -184,30 +196,38 @@ export class Resumable {
   #data({ sequence, acknowledged, text, body }: Data): void {
     this.#acknowledged(acknowledged);
     if (sequence <= this.#taken) return this.#owe(0);
-    if (sequence > this.#taken + 1) {
-      if (this.#recovering) return;
-      throw new BadFrame(`message ${sequence} came after ${this.#taken}`);
-    }
+    if (sequence > this.#taken + 1) throw new BadFrame(`message ${sequence} came after ${this.#taken}`);
     const message = messageOf(text, body);
-    this.#recovering = false;
     this.#taken = sequence;
-    if (!this.#holding) return this.#hand(sequence, message, body.length);
     this.#held.push({ sequence, message, bytes: body.length });
     this.#heldBytes += body.length;
     if (this.#held.length > WINDOW_MESSAGES || this.#heldBytes > WINDOW_BYTES + MESSAGE_BYTES) this.#abort(TRY_AGAIN_LATER, "more was sent than the window allows");
+    else this.#hand();
   }
 
-  #hand(sequence: number, message: string | Uint8Array, bytes: number): void {
-    this.row.sent = sequence;
-    this.store.sent(sequence);
-    this.#upstream?.send(message);
-    this.#owe(bytes);
+  /** Hands what is held to the machine soon: one mark for all that comes until then. */
+  #hand(): void {
+    if (this.#holding) return;
+    if (this.#held.length > 0) this.#markTimer ??= setTimeout(() => this.#marked(), MARK_MS);
+    else if (this.#closing) this.#closeMachine();
+  }
+
+  #marked(): void {
+    this.#markTimer = null;
+    if (this.over || this.#holding) return;
+    this.row.sent = this.#taken;
+    this.store.sent(this.row.sent);
+    for (const { message, bytes } of this.#held.splice(0)) {
+      this.#upstream?.send(message);
+      this.#owe(bytes);
+    }
+    this.#heldBytes = 0;
+    this.#hand();
   }
 
   #acknowledged(upTo: number): void {
     if (upTo <= this.#kept.acknowledged) return;
     if (!this.#kept.release(upTo)) throw new BadFrame(`message ${upTo} was acknowledged before it was sent`);
-    this.store.release(upTo);
     if (!this.#flight.release(upTo)) this.#flight = new Window(upTo + 1);
     this.#pump();
   }
@@ -244,20 +264,29 @@ export class Resumable {
     const body = bodyOf(message);
     if (body.length > MESSAGE_BYTES) return this.#end(TOO_BIG, `the machine's message is larger than ${MESSAGE_BYTES} bytes`);
     if (this.#kept.count >= KEPT_MESSAGES || this.#kept.bytes + body.length > KEPT_BYTES) return this.#abort(TRY_AGAIN_LATER, "the client takes too little of what the machine says");
-    const text = typeof message === "string";
-    const sequence = this.#kept.last + 1;
-    this.row.last = sequence;
-    this.store.keep(sequence, text, body);
-    this.#kept.add(body.length);
-    if (this.#client && this.#flight.last === sequence - 1 && this.#hasRoom()) this.#give({ sequence, text, body });
+    const next = this.#kept.add(typeof message === "string", body);
+    if (this.#client && this.#flight.last === next.sequence - 1 && this.#hasRoom()) this.#give(next);
+    this.#writeTimer ??= setTimeout(() => this.#write(), WRITE_MS);
+  }
+
+  /** Writes what the client has not acknowledged and is not yet written. */
+  #write(): void {
+    if (this.#writeTimer !== null) clearTimeout(this.#writeTimer);
+    this.#writeTimer = null;
+    if (this.over || (this.#written >= this.#kept.last && this.#kept.count === 0)) return;
+    const messages = [...this.#kept.after(this.#written)];
+    if (messages.length === 0) return;
+    this.row.last = this.#kept.last;
+    this.#written = this.#kept.last;
+    this.store.keep(messages, this.#kept.last, this.#kept.acknowledged);
   }
 
   #hasRoom(): boolean {
     return this.#flight.count < WINDOW_MESSAGES && this.#flight.bytes < WINDOW_BYTES;
   }
 
-  #give({ sequence, text, body }: { sequence: number; text: boolean; body: Uint8Array }): void {
-    this.#flight.add(body.length);
+  #give({ sequence, text, body }: Numbered): void {
+    this.#flight.add(text, body);
     this.#client?.send(encode({ sequence, acknowledged: this.row.sent, text, body }));
     this.#settled();
   }
@@ -266,7 +295,7 @@ export class Resumable {
   #pump(): void {
     if (!this.#client) return;
     if (this.#flight.last < this.#kept.last && this.#hasRoom()) {
-      for (const one of this.store.after(this.#flight.last)) {
+      for (const one of this.#kept.after(this.#flight.last)) {
         this.#give(one);
         if (!this.#hasRoom()) break;
       }
@@ -339,9 +368,7 @@ export class Resumable {
     if (!this.#wantsMachine) return upstream?.refuse();
     if (!upstream) return this.#end(TRY_AGAIN_LATER, "no machine serves this workload now");
     this.#attach(upstream);
-    for (const { sequence, message, bytes } of this.#held.splice(0)) this.#hand(sequence, message, bytes);
-    this.#heldBytes = 0;
-    if (this.#closing) this.#closeMachine();
+    this.#hand();
   }
 
   #closeMachine(): void {
@@ -353,6 +380,7 @@ export class Resumable {
   #end(code: number, reason: string): void {
     if (this.over || this.row.ended) return;
     this.row.ended = { code, reason };
+    this.#write();
     this.store.end(code, reason);
     this.#upstream?.drop(code, reason);
     this.#upstream = null;
@@ -371,6 +399,7 @@ export class Resumable {
     if (this.over) return;
     this.over = true;
     this.#settled();
+    if (this.#writeTimer !== null) clearTimeout(this.#writeTimer);
     this.later(this.store.erase());
   }
 }

@@ -33,11 +33,8 @@ export class WsSession extends DurableObject<GatewayEnv> {
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
     const row = this.#store.load();
     if (row) this.#resumable = new Resumable(row, this.#store, this.#machines(row.label, row.handshake), this.#later, null);
-    for (const socket of ctx.getWebSockets()) {
-      const { connection } = socket.deserializeAttachment() as Attachment;
-      if (this.#resumable && connection === this.#resumable.connection && this.#resumable.awaySince === null) this.#resumable.recovered(socket, ctx.id.toString());
-      else socket.close(SERVICE_RESTART, "the session was interrupted; connect again");
-    }
+    // Their machine's connection went with the memory of the object before; a client of the resume protocol comes back with what it has.
+    for (const socket of ctx.getWebSockets()) socket.close(SERVICE_RESTART, "the session was interrupted; connect again");
   }
 
   /** An upgrade for `<label>.workloads.<zone>`, which the router has admitted. */

@@ -1,5 +1,6 @@
 /** What of a session must outlive its object's memory, in the object's SQLite. */
 import type { Handshake } from "./upstream";
+import type { Numbered } from "./window";
 
 export interface SessionRow {
   label: string;
@@ -19,12 +20,6 @@ export interface SessionRow {
   awaySince: number | null;
   /** How the machine ended it, once it has. */
   ended: { code: number; reason: string } | null;
-}
-
-export interface Kept {
-  sequence: number;
-  text: boolean;
-  body: Uint8Array;
 }
 
 export class SessionStore {
@@ -81,33 +76,23 @@ export class SessionStore {
     this.storage.sql.exec("UPDATE session SET away_since = ?", since);
   }
 
-  /** To be called before the message is handed to a machine: nothing leaves the object before its writes are durable. */
+  /** To be called before messages up to this one are handed to a machine: nothing leaves the object before its writes are durable (output gate). */
   sent(sequence: number): void {
     this.storage.sql.exec("UPDATE session SET sent = ?", sequence);
   }
 
-  /** A message of the machine's, before the client is sent it. */
-  keep(sequence: number, text: boolean, body: Uint8Array): void {
-    this.storage.sql.exec("UPDATE session SET last = ?", sequence);
-    this.storage.sql.exec("INSERT INTO kept VALUES (?, ?, ?)", sequence, text ? 1 : 0, body as Uint8Array<ArrayBuffer>);
+  /** What the client doesn't have of the machine's messages, as it stands: `last` was the last of them all, those up to `acknowledged` are no longer needed. */
+  keep(messages: Numbered[], last: number, acknowledged: number): void {
+    this.storage.sql.exec("UPDATE session SET last = ?", last);
+    this.storage.sql.exec("DELETE FROM kept WHERE sequence <= ?", acknowledged);
+    for (const { sequence, text, body } of messages) this.storage.sql.exec("INSERT INTO kept VALUES (?, ?, ?)", sequence, text ? 1 : 0, body.slice().buffer);
   }
 
-  release(upTo: number): void {
-    this.storage.sql.exec("DELETE FROM kept WHERE sequence <= ?", upTo);
-  }
-
-  /** Messages after `sequence`, in order. */
-  *after(sequence: number): Generator<Kept> {
-    for (const row of this.storage.sql.exec("SELECT sequence, text, body FROM kept WHERE sequence > ? ORDER BY sequence", sequence))
-      yield { sequence: Number(row.sequence), text: row.text === 1, body: new Uint8Array(row.body as ArrayBuffer) };
-  }
-
-  /** Sizes of what is kept, by sequence. */
-  sizes(): [number, number][] {
+  kept(): Numbered[] {
     return this.storage.sql
-      .exec("SELECT sequence, length(body) AS size FROM kept ORDER BY sequence")
+      .exec("SELECT sequence, text, body FROM kept ORDER BY sequence")
       .toArray()
-      .map((row) => [Number(row.sequence), Number(row.size)]);
+      .map((row) => ({ sequence: Number(row.sequence), text: row.text === 1, body: new Uint8Array(row.body as ArrayBuffer) }));
   }
 
   end(code: number, reason: string): void {
