@@ -13,19 +13,17 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import aiohttp
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
-from websockets.typing import Subprotocol
 
 from demo.tally import Tally
+from spotlane.errors import SpotlaneError
 from spotlane.resolve import Resolver
+from spotlane.websocket import WebSocketSession, connect
 
 _ECHO_TIMEOUT_SECONDS = 20.0
 _HTTP_TIMEOUT_SECONDS = 20.0
 _CONNECTIONS = 64
 _KEEPALIVE_SECONDS = 30.0
 """Shorter than the edge keeps an idle connection: a request is never sent into one that is being closed."""
-RESUME = Subprotocol("spotlane.resume.v1")
 
 
 @dataclass(frozen=True)
@@ -110,40 +108,30 @@ class Load:
             self.tally.http_failed += 1
 
     async def _websocket(self, target: Target) -> None:
-        """Numbered messages over one connection of the resume protocol; each must come back once."""
-        url, host = _loopback(target.websocket)
-        split = urlsplit(url)
+        """Numbered messages in one session of the resume protocol; each must come back once."""
         sent: dict[int, bool] = {}
         try:
-            async with connect(
-                f"ws://{host}{split.path}",
-                host=split.hostname,
-                port=split.port,
-                subprotocols=[RESUME],
-                proxy=None,
-                max_queue=1024,
-                open_timeout=20,
-            ) as connection:
-                reader = asyncio.ensure_future(self._read(connection, sent))
+            async with await connect(target.websocket) as session:
+                reader = asyncio.ensure_future(self._read(session, sent))
                 begun = time.monotonic()
                 number = 0
                 while not self._stop.is_set():
                     await asyncio.sleep(max(0.0, begun + number / target.ws_per_second - time.monotonic()))
                     sent[number] = False
-                    await connection.send(str(number))
+                    await session.send(str(number))
                     number += 1
                 limit = time.monotonic() + _ECHO_TIMEOUT_SECONDS
                 while not all(sent.values()) and time.monotonic() < limit and not reader.done():
                     await asyncio.sleep(0.05)
                 reader.cancel()
-        except (WebSocketException, OSError, TimeoutError) as error:
+        except (SpotlaneError, TimeoutError) as error:
             self.tally.fault("websocket", f"{type(error).__name__}: {error}")
         self.tally.ws_messages += len(sent)
         lost = sum(1 for back in sent.values() if not back)
         self.tally.ws_lost += lost if sent else 1
 
-    async def _read(self, connection: ClientConnection, sent: dict[int, bool]) -> None:
-        async for message in connection:
+    async def _read(self, session: WebSocketSession, sent: dict[int, bool]) -> None:
+        async for message in session:
             number = int(message)
             if sent.get(number):
                 self.tally.ws_duplicated += 1

@@ -4,6 +4,7 @@ SpotlaneError
 ├── InvalidDocument      a file or value that the user gave is wrong (every fault listed)
 ├── Unreachable          no answer from a service; safe to try again
 ├── NotSignedIn          no key, or a key that isn't known
+├── SessionEnded         a WebSocket session is over (spotlane.websocket)
 ├── ApiProblem           the service answered with a problem (RFC 9457)
 └── StillRunning         a wait reached its limit; what it waited for goes on
 """

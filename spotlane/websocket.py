@@ -19,6 +19,8 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as dial
@@ -58,7 +60,8 @@ async def connect(
     """Begins a session with the workload at ``url`` (``ws://`` or ``wss://``).
 
     ``token`` is for workloads that ask for one, ``subprotocols`` are offered to the machine, ``address`` is where to connect instead of where the
-    URL's name leads. Raises :class:`~spotlane.errors.Unreachable` where no connection comes about.
+    URL's name leads (names under ``.localhost`` lead to 127.0.0.1, whatever the resolver says, as in browsers).
+    Raises :class:`~spotlane.errors.Unreachable` where no connection comes about.
     """
     given = dict(headers or {})
     if token is not None:
@@ -75,7 +78,7 @@ class WebSocketSession:
         self._url = url
         self._headers = headers
         self._subprotocols = subprotocols
-        self._address = address
+        self._address = address or _loopback(url)
         self._session = Session()
         self._connection: ClientConnection | None = None
         self._inbox: deque[str | bytes] = deque()
@@ -170,20 +173,18 @@ class WebSocketSession:
 
     async def _dial(self) -> ClientConnection:
         """A connection that has been welcomed."""
-        host, port = self._address or (None, None)
+        there: dict[str, Any] = {} if self._address is None else {"host": self._address[0], "port": self._address[1], "proxy": None}
         connection = await dial(
             self._url,
             subprotocols=[Subprotocol(one) for one in [*self._session.offered(), *self._subprotocols]],
             additional_headers=self._headers,
-            host=host,
-            port=port,
-            proxy=None if self._address else True,
             compression=None,
             open_timeout=_CONNECT_SECONDS,
             close_timeout=2.0,
             ping_interval=None,
             max_size=None,
             max_queue=64,
+            **there,
         )
         try:
             async with asyncio.timeout(_CONNECT_SECONDS):
@@ -284,3 +285,10 @@ class WebSocketSession:
     def _raise_if_ended(self) -> None:
         if self._ended is not None:
             raise SessionEnded(self._ended.code, self._ended.reason)
+
+
+def _loopback(url: str) -> tuple[str, int] | None:
+    split = urlsplit(url)
+    if split.hostname is None or not split.hostname.endswith(".localhost"):
+        return None
+    return "127.0.0.1", split.port or (443 if split.scheme == "wss" else 80)
