@@ -1,8 +1,13 @@
+import { execFile as run } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { decode, encode, RESUME } from "../ws/frames";
 import type { Workload } from "../shared/wire";
 import { TestEdge } from "./edge";
 import { type Raw, Resuming, raw } from "./sockets";
+
+const execFile = promisify(run);
 
 let edge: TestEdge;
 beforeAll(async () => {
@@ -225,6 +230,34 @@ test("a client that takes too little of what its machine says is closed with 101
   client.socket.send(data(1, "push 9000 10"));
   expect((await client.closed).code).toBe(1013);
   expect(sequences(client)).toEqual(Array.from({ length: 256 }, (_, at) => at + 1));
+});
+
+const PYTHON = `
+import asyncio, json, sys
+from spotlane.websocket import connect
+
+async def main(port: int) -> None:
+    async with await connect("ws://sdk-acme.workloads.edge.test/chat", subprotocols=["chat"], address=("127.0.0.1", port)) as session:
+        for number in range(400):
+            await session.send(str(number))
+            await asyncio.sleep(0.005)
+        echoes = [await session.recv() for _ in range(400)]
+        print(json.dumps({"echoes": echoes, "subprotocol": session.subprotocol, "reconnects": session.reconnects, "interruptions": session.interruptions}))
+
+asyncio.run(main(int(sys.argv[1])))
+`;
+
+test("the Python SDK's session goes through a move unseen", async () => {
+  const workload = await edge.serving("sdk-acme");
+  const root = join(import.meta.dirname, "../../../..");
+  const python = execFile(join(root, ".venv/bin/python"), ["-c", PYTHON, edge.address.port], { env: { ...process.env, PYTHONPATH: root } });
+  const old = edge.machine("acme_sdk_1");
+  await edge.until("its first message", async () => old.messages.length > 0);
+  await edge.ended((await edge.move(workload, "azure")).id);
+  const { stdout } = await python;
+  const { echoes, ...rest } = JSON.parse(stdout) as { echoes: string[] };
+  expect([said(echoes), rest]).toEqual([numbers(400), { subprotocol: "chat", reconnects: 0, interruptions: 0 }]);
+  expect([...old.messages, ...edge.machine("acme_sdk_2").messages]).toEqual(numbers(400));
 });
 
 /** Park and Miller's generator: the same seed, the same run. */

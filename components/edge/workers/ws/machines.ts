@@ -8,6 +8,8 @@ import { connect, type Handshake, isOriginOf, pause, type Upstream } from "./ups
 export interface GatewayEnv extends LookupEnv {
   AUTH: Auth;
   ZONE: string;
+  /** A client certificate that origins ask for (mTLS), where one is set up. */
+  ORIGIN_TLS?: Fetcher;
 }
 
 const STEP_MS = 250;
@@ -56,7 +58,7 @@ export class Machines {
       const route = await this.route(fresh);
       const target = route && pick(route, Math.random());
       if (route && target && isOriginOf(this.label, this.env.ZONE, target.origin)) {
-        const found = await connect(target, handshake, signer as OriginSigner);
+        const found = await connect(target, handshake, signer as OriginSigner, this.env.ORIGIN_TLS?.fetch.bind(this.env.ORIGIN_TLS) ?? fetch);
         if (found && (!(found instanceof Response) || refusals)) {
           this.#seen = route.version;
           return found;

@@ -47,12 +47,12 @@ export function isOriginOf(label: string, zone: string, origin: string): boolean
 }
 
 /** A connection to a machine; the machine's own answer where it refuses the upgrade; null where it isn't reached. */
-export async function connect(target: Target, handshake: Handshake, signer: OriginSigner): Promise<Upstream | Response | null> {
+export async function connect(target: Target, handshake: Handshake, signer: OriginSigner, send: typeof fetch): Promise<Upstream | Response | null> {
   try {
     const headers = new Headers(handshake.headers);
     headers.set("upgrade", "websocket");
     headers.set(ORIGIN_SIGNATURE, await signer.header(target.placement));
-    const asked = fetch(target.origin + handshake.path, { headers, redirect: "manual" });
+    const asked = send(target.origin + handshake.path, { headers, redirect: "manual" });
     // Not by an AbortSignal: one that fires later would break the open socket.
     const answer = await Promise.race([asked, pause(ANSWER_MS)]);
     if (!answer) {
