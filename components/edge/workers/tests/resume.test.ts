@@ -215,10 +215,9 @@ test("while the service moves a client's window fills and it waits; one that goe
   expect(taken).toBe(256);
   void client.socket.close();
 
-  const { client: greedy } = await begun("fault-acme");
-  edge.machine("acme_fault_1").healthy = true;
-  await edge.machine("acme_fault_1").stop();
-  await edge.until("the word of it or its silence", async () => true);
+  await edge.serving("greedy-acme");
+  const { client: greedy } = await begun("greedy-acme");
+  await edge.machine("acme_greedy_1").stop();
   await pause(100);
   for (let sequence = 1; sequence <= 300; sequence += 1) greedy.socket.send(data(sequence, "x"));
   expect((await greedy.closed).code).toBe(1013);
