@@ -328,8 +328,8 @@ class StackRef(Wire):
 class RunRequest(Wire):
     """One engine operation on one stack. ``settings`` are the stack's (``stacks.settings``); null keeps those of the last run.
 
-    ``drift`` asks the clouds what differs from the state and changes nothing. After ``deadline`` (wall clock) it isn't begun, and stopped where it has begun. ``allow`` names what an update may do to resources that stand; without it,
-    an update whose preview deletes or replaces one is refused.
+    ``drift`` asks the clouds what differs from the state and changes nothing. After ``deadline`` (wall clock) it isn't begun, and stopped where it has begun.
+    ``allow`` names what an update may do to resources that stand; without it, an update whose preview deletes or replaces one is refused.
     """
 
     idempotency_key: str = Field(min_length=1, max_length=200)

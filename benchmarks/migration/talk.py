@@ -6,13 +6,10 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from urllib.parse import urlsplit
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
-from websockets.typing import Subprotocol
+from spotlane.errors import SpotlaneError
+from spotlane.websocket import WebSocketSession, connect
 
-_RESUME = Subprotocol("spotlane.resume.v1")
 _LAST_ECHO_SECONDS = 30.0
 
 
@@ -37,26 +34,24 @@ class Talk:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Talks until ``stop`` is set, then waits for the last echoes."""
-        split = urlsplit(self._url)
         begun = time.monotonic()
         try:
-            address = "127.0.0.1" if (split.hostname or "").endswith(".localhost") else split.hostname
-            async with connect(self._url, host=address, port=split.port, subprotocols=[_RESUME], proxy=None, max_queue=1024, open_timeout=60) as connection:
-                reader = asyncio.ensure_future(self._read(connection))
+            async with await connect(self._url) as session:
+                reader = asyncio.ensure_future(self._read(session))
                 for number in itertools.count():
                     await asyncio.sleep(max(0.0, begun + number / self._per_second - time.monotonic()))
                     if stop.is_set():
                         break
-                    await connection.send(str(number))
+                    await session.send(str(number))
                     self.sent += 1
                 limit = time.monotonic() + _LAST_ECHO_SECONDS
                 while self.lost and time.monotonic() < limit and not reader.done():
                     await asyncio.sleep(0.05)
                 reader.cancel()
-        except (WebSocketException, OSError, TimeoutError) as error:
+        except (SpotlaneError, TimeoutError) as error:
             self.faults[f"websocket {type(error).__name__}: {error}"] += 1
             self.sent = max(self.sent, 1)
 
-    async def _read(self, connection: ClientConnection) -> None:
-        async for message in connection:
+    async def _read(self, session: WebSocketSession) -> None:
+        async for message in session:
             self._echoed[int(message)] += 1
