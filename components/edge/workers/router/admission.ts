@@ -1,0 +1,72 @@
+/**
+ * Who may reach a workload: anyone where it says so, else the tokens and API keys of its own tenant.
+ *
+ * A platform's token opens no tenant's workload: the platform manages tenants, it isn't one. A token or key stays here; the machine is told whose it was.
+ */
+import { bearer, type Claims, KeysUnavailable, type Verifier } from "../shared/jwt";
+import type { Known } from "../shared/route";
+import { type ApiKeys, KEY_PREFIX } from "./apikeys";
+
+/** Whose request it is. */
+export interface Caller {
+  subject: string;
+  scope: string;
+}
+
+export interface Refusal {
+  status: 401 | 403 | 503;
+  word: string;
+  title: string;
+}
+
+/** Null: no caller is asked for. */
+export type Admission = Caller | Refusal | null;
+
+const NOBODY: Refusal = { status: 401, word: "not-signed-in", title: "A valid token or API key is needed" };
+const STRANGER: Refusal = { status: 403, word: "forbidden", title: "The token or key is not of this workload's tenant" };
+const UNKNOWABLE: Refusal = { status: 503, word: "auth-unavailable", title: "Tokens can't be checked now" };
+
+export function refused(admission: Admission): admission is Refusal {
+  return admission !== null && "status" in admission;
+}
+
+export class Gatekeeper {
+  constructor(
+    private readonly verifier: Verifier,
+    private readonly keys: ApiKeys,
+  ) {}
+
+  /** At once for an anonymous workload and for a token that this isolate has verified before. */
+  admit(known: Known, request: Request, later: (work: Promise<unknown>) => void): Admission | Promise<Admission> {
+    const { route, revoked } = known;
+    if (!route) return NOBODY;
+    if (route.access === "anonymous") return null;
+    const credential = bearer(request) || request.headers.get("x-api-key");
+    if (!credential) return NOBODY;
+    if (credential.startsWith(KEY_PREFIX)) return this.#byKey(credential, route.tenant, revoked);
+    const claims = this.verifier.held(credential, later);
+    return claims ? allowed(claims, route.tenant, revoked) : this.#byToken(credential, route.tenant, revoked);
+  }
+
+  async #byToken(token: string, tenant: string, revoked: string[]): Promise<Admission> {
+    try {
+      const claims = await this.verifier.verify(token);
+      return claims ? allowed(claims, tenant, revoked) : NOBODY;
+    } catch (error) {
+      if (error instanceof KeysUnavailable) return UNKNOWABLE;
+      throw error;
+    }
+  }
+
+  async #byKey(key: string, tenant: string, revoked: string[]): Promise<Admission> {
+    const grant = await this.keys.grant(key).catch(() => undefined);
+    if (grant === undefined) return UNKNOWABLE;
+    return grant ? allowed({ sub: grant.subject, tenant: grant.tenant ?? undefined, scope: grant.scopes.join(" ") }, tenant, revoked) : NOBODY;
+  }
+}
+
+function allowed({ sub, tenant, scope }: Pick<Claims, "sub" | "tenant" | "scope">, owner: string, revoked: string[]): Admission {
+  if (revoked.includes(sub)) return NOBODY;
+  if (tenant !== owner || !scope.split(" ").some((one) => one.startsWith("tenant:"))) return STRANGER;
+  return { subject: sub, scope };
+}
