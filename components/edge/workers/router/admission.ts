@@ -3,9 +3,11 @@
  *
  * A platform's token opens no tenant's workload: the platform manages tenants, it isn't one. A token or key stays here; the machine is told whose it was.
  */
-import { bearer, type Claims, KeysUnavailable, type Verifier } from "../shared/jwt";
+import { type Claims, KeysUnavailable, type Verifier } from "../shared/jwt";
 import type { Known } from "../shared/route";
 import { type ApiKeys, KEY_PREFIX } from "./apikeys";
+import type { Asked } from "./headers";
+import type { Answer } from "./pages";
 
 /** Whose request it is. */
 export interface Caller {
@@ -13,20 +15,16 @@ export interface Caller {
   scope: string;
 }
 
-export interface Refusal {
-  status: 401 | 403 | 503;
-  word: string;
-  title: string;
-}
+const BEARER = /^bearer /i;
 
 /** Null: no caller is asked for. */
-export type Admission = Caller | Refusal | null;
+export type Admission = Caller | Answer | null;
 
-const NOBODY: Refusal = { status: 401, word: "not-signed-in", title: "A valid token or API key is needed" };
-const STRANGER: Refusal = { status: 403, word: "forbidden", title: "The token or key is not of this workload's tenant" };
-const UNKNOWABLE: Refusal = { status: 503, word: "auth-unavailable", title: "Tokens can't be checked now" };
+const NOBODY: Answer = { status: 401, word: "not-signed-in", title: "A valid token or API key is needed", headers: { "www-authenticate": "Bearer" } };
+const STRANGER: Answer = { status: 403, word: "forbidden", title: "The token or key is not of this workload's tenant" };
+const UNKNOWABLE: Answer = { status: 503, word: "auth-unavailable", title: "Tokens can't be checked now", headers: { "retry-after": "2" } };
 
-export function refused(admission: Admission): admission is Refusal {
+export function refused(admission: Admission): admission is Answer {
   return admission !== null && "status" in admission;
 }
 
@@ -37,11 +35,11 @@ export class Gatekeeper {
   ) {}
 
   /** At once for an anonymous workload and for a token that this isolate has verified before. */
-  admit(known: Known, request: Request, later: (work: Promise<unknown>) => void): Admission | Promise<Admission> {
+  admit(known: Known, asked: Asked, later: (work: Promise<unknown>) => void): Admission | Promise<Admission> {
     const { route, revoked } = known;
     if (!route) return NOBODY;
     if (route.access === "anonymous") return null;
-    const credential = bearer(request) || request.headers.get("x-api-key");
+    const credential = bearer(asked.authorization) || asked.apiKey;
     if (!credential) return NOBODY;
     if (credential.startsWith(KEY_PREFIX)) return this.#byKey(credential, route.tenant, revoked);
     const claims = this.verifier.held(credential, later);
@@ -69,4 +67,9 @@ function allowed({ sub, tenant, scope }: Pick<Claims, "sub" | "tenant" | "scope"
   if (revoked.includes(sub)) return NOBODY;
   if (tenant !== owner || !scope.split(" ").some((one) => one.startsWith("tenant:"))) return STRANGER;
   return { subject: sub, scope };
+}
+
+/** What follows `Bearer` in an Authorization header. */
+function bearer(authorization: string | null): string | null {
+  return authorization !== null && BEARER.test(authorization) ? authorization.slice(7) : null;
 }

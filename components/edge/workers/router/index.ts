@@ -6,7 +6,7 @@ import type { Auth } from "../shared/services";
 import { addressOf } from "./address";
 import { Gatekeeper, refused } from "./admission";
 import { ApiKeys } from "./apikeys";
-import { hopsOf, onwardHeaders, requestIdOf, upgradeHeaders } from "./headers";
+import { onwardHeaders, read, upgradeHeaders } from "./headers";
 import { type Answer, answer } from "./pages";
 import { pass } from "./passage";
 
@@ -41,28 +41,26 @@ function keeping(env: Env): { gatekeeper: Gatekeeper; signer: OriginSigner } {
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
-    const requestId = requestIdOf(request.headers);
-    const refuse = (what: Answer, detail = ""): Response => answer(request, requestId, { ...what, detail });
+    const asked = read(request.headers);
+    const refuse = (what: Answer, detail = ""): Response => answer(request.method, asked, { ...what, detail });
     const address = addressOf(request.url, env.ZONE);
     if (!address) return refuse(UNKNOWN_HOST);
     if (UNSERVED.has(request.method)) return refuse(UNSERVED_METHOD, request.method);
-    const hops = hopsOf(request.headers);
-    if (hops >= MOST_HOPS) return refuse(LOOP, address.label);
+    if (asked.hops >= MOST_HOPS) return refuse(LOOP, address.label);
     const later = (work: Promise<unknown>): void => ctx.waitUntil(work);
     try {
       const known = lookup.held(address.label, env, request, later) ?? (await lookup.find(address.label, env, request, later));
       if (!known.route) return refuse(UNKNOWN_HOST, address.label);
-      const admission = keeping(env).gatekeeper.admit(known, request, later);
+      const { gatekeeper, signer } = keeping(env);
+      const admission = gatekeeper.admit(known, asked, later);
       const caller = admission instanceof Promise ? await admission : admission;
-      if (refused(caller)) return refuse({ ...caller, headers: caller.status === 401 ? { "www-authenticate": "Bearer" } : caller.status === 503 ? { "retry-after": "2" } : {} });
-      if (request.headers.get("upgrade")?.toLowerCase() === "websocket")
-        return await env.WS.fetch(new Request(request, { headers: upgradeHeaders(request.headers, address, caller, requestId, hops) }));
-      const { signer } = keeping(env);
+      if (refused(caller)) return refuse(caller);
+      if (asked.webSocket) return await env.WS.fetch(new Request(request, { headers: upgradeHeaders(request.headers, asked, address, caller) }));
       return await pass(request, known.route, {
         address,
         zone: env.ZONE,
-        headers: onwardHeaders(request.headers, address, caller, requestId, hops),
-        requestId,
+        headers: onwardHeaders(request.headers, asked, address, caller),
+        contentLength: asked.contentLength,
         send: env.ORIGIN_TLS ? env.ORIGIN_TLS.fetch.bind(env.ORIGIN_TLS) : fetch,
         sign: (placement) => signer.header(placement),
         look: (fresh) => lookup.route(address.label, env, request, later, fresh),

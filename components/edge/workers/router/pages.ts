@@ -1,5 +1,8 @@
 /** What the router itself answers: a page for browsers, a problem document for programs. Never more than the client's own request said. */
 import { problem } from "../shared/problem";
+import { type Asked, REQUEST_ID } from "./headers";
+
+const PAGE = /\btext\/html\b/i;
 
 export interface Answer {
   status: number;
@@ -20,17 +23,13 @@ const ADVICE: Record<number, string> = {
   504: "The service took too long to answer. Try again later.",
 };
 
-export function answer(request: Request, requestId: string, { status, word, title, detail = "", headers = {} }: Answer): Response {
-  const more: Record<string, string> = { ...headers, "x-request-id": requestId, "cache-control": "no-store" };
-  if (!wantsPage(request)) return problem(status, word, title, detail, more);
-  return new Response(request.method === "HEAD" ? null : page(status, title, requestId), {
+export function answer(method: string, { accept, requestId }: Asked, { status, word, title, detail = "", headers = {} }: Answer): Response {
+  const more: Record<string, string> = { ...headers, [REQUEST_ID]: requestId, "cache-control": "no-store", vary: "accept" };
+  if (!PAGE.test(accept)) return problem(status, word, title, detail, more);
+  return new Response(method === "HEAD" ? null : page(status, title, requestId), {
     status,
-    headers: { ...more, "content-type": "text/html; charset=utf-8", "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'", "x-content-type-options": "nosniff", vary: "accept" },
+    headers: { ...more, "content-type": "text/html; charset=utf-8", "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'", "x-content-type-options": "nosniff" },
   });
-}
-
-function wantsPage(request: Request): boolean {
-  return /\btext\/html\b/i.test(request.headers.get("accept") ?? "");
 }
 
 /** `title` is one of ours and `requestId` one that was checked: there is nothing to escape. */

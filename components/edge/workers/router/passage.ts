@@ -1,18 +1,20 @@
 /** A request's way to a machine: tried, held, sent to another one, or refused, as {@link next} decides. */
+import { pick } from "../shared/lookup";
 import { registered } from "../shared/origin";
 import type { Route, Target } from "../shared/route";
 import type { Address } from "./address";
 import { keep, type Kept, reach, type Send } from "./forwarding";
 import { answered, sign } from "./headers";
 import type { Answer } from "./pages";
-import { begin, type Failure, HOLD_STEP_MS, next } from "./retry";
+import { begin, failed, type Failure, HOLD_STEP_MS, next, type Trip } from "./retry";
 
 export interface Passage {
   address: Address;
   zone: string;
   /** What every machine is told; each try adds its own signature. */
   headers: Headers;
-  requestId: string;
+  /** NaN where the request doesn't say. */
+  contentLength: number;
   send: Send;
   /** The origin signature for a placement, at once where there is one. */
   sign(placement: string): string | Promise<string>;
@@ -28,29 +30,34 @@ const FOREIGN: Answer = { status: 502, word: "origin-refused", title: "The workl
 const UNSIGNED: Answer = { status: 503, word: "auth-unavailable", title: "The request can't be signed for its machine now", headers: { "retry-after": "2" } };
 
 export async function pass(request: Request, first: Route, passage: Passage): Promise<Response> {
-  const kept: Kept = request.body === null ? null : await keep(request);
-  const trip = begin(request.method, kept !== undefined, performance.now());
-  let route: Route | null = first;
-  for (let forced = false; ; forced = true) {
+  const kept: Kept = request.body === null ? null : await keep(request, passage.contentLength);
+  const target = pick(first, Math.random());
+  const outcome = target && (await attempt(request, kept, target, passage));
+  return outcome instanceof Response ? outcome : again(request, kept, outcome ? { placement: (target as Target).placement, failure: outcome } : null, passage);
+}
+
+/** The way of a request that no machine has answered. */
+async function again(request: Request, kept: Kept, last: Trip["last"], passage: Passage): Promise<Response> {
+  const trip = begin(request.method, kept !== undefined, performance.now(), last);
+  // Forced once; then what commits push to the region is soon enough, and a crowd that waits asks no authority.
+  let route = await passage.look(true);
+  for (;;) {
     const step = next(trip, route, Math.random(), performance.now());
     if (step.kind === "refuse") return passage.refuse(step.why === "no-machine" ? NO_MACHINE : UNREACHED, passage.address.label);
     if (step.kind === "send") {
       const outcome = await attempt(request, kept, step.target, passage);
       if (outcome instanceof Response) return outcome;
-      trip.failures += 1;
-      trip.last = { placement: step.target.placement, failure: outcome };
-      trip.waited = false;
+      failed(trip, step.target.placement, outcome);
     } else {
       await new Promise((resolve) => setTimeout(resolve, HOLD_STEP_MS));
       trip.waited = true;
     }
-    // Forced once; then what commits push to the region is soon enough, and a crowd that waits asks no authority.
-    route = await passage.look(!forced);
+    route = await passage.look(false);
   }
 }
 
 async function attempt(request: Request, kept: Kept, target: Target, passage: Passage): Promise<Response | Failure> {
-  const { address, zone, headers, requestId, send, refuse } = passage;
+  const { address, zone, headers, send, refuse } = passage;
   const { label, path } = address;
   if (!registered(target, label, zone)) {
     console.error(`route of ${label}: the target of placement ${target.placement} has an origin that isn't its own; refused`);
@@ -64,5 +71,5 @@ async function attempt(request: Request, kept: Kept, target: Target, passage: Pa
   }
   const outcome = await reach(send, target, path, request, headers, kept);
   if (outcome === "late") return refuse(LATE, label);
-  return typeof outcome === "string" ? outcome : answered(outcome.answer, outcome.body, target.placement, target.origin, address, requestId);
+  return typeof outcome === "string" ? outcome : answered(outcome.answer, outcome.body, target.placement, target.origin, address);
 }
