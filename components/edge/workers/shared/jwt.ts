@@ -133,14 +133,13 @@ export class Verifier {
     const age = now - this.#fetchedAt;
     const known = this.#keys.has(kid);
     if (age > KEEP_MS || (!known && age > ASK_AGAIN_MS)) {
-      if (!known && now - this.#failedAt < ASK_AGAIN_MS) throw new KeysUnavailable();
       try {
-        await this.#fetch(now);
+        if (now - this.#failedAt >= ASK_AGAIN_MS) await this.#fetch(now);
       } catch {
         this.#failedAt = now;
-        // While Auth is away, keys that are known go on serving.
-        if (!known) throw new KeysUnavailable();
       }
+      // While Auth is away, keys that are known go on serving.
+      if (!known && now - this.#failedAt < ASK_AGAIN_MS) throw new KeysUnavailable();
     }
     return this.#keys.get(kid);
   }
