@@ -142,6 +142,8 @@ class MachineSettings(Settings):
     """``POST`` target of the agent's notices (``$SPOTLANE_API_URL/incidents``)."""
     placement_token: str = Field(repr=False)
     """Good for this placement only: fetches its artifact, reports its notices. A Pulumi secret."""
+    origin_key: str = Field(default="", pattern=r"^(?:[0-9a-f]{64})?$", repr=False)
+    """Key (hex) of the edge's signature on every request, given to the workload as ``SPOTLANE_ORIGIN_KEY``; empty where it isn't to check. A Pulumi secret."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

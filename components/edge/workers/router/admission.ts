@@ -63,8 +63,9 @@ export class Gatekeeper {
   }
 }
 
-function allowed({ sub, tenant, scope }: Pick<Claims, "sub" | "tenant" | "scope">, owner: string, revoked: string[]): Admission {
-  if (revoked.includes(sub)) return NOBODY;
+/** `revoked` names subjects, and single tokens by their `jti`. */
+function allowed({ sub, jti, tenant, scope }: Pick<Claims, "sub" | "jti" | "tenant" | "scope">, owner: string, revoked: string[]): Admission {
+  if (revoked.length > 0 && (revoked.includes(sub) || (jti !== undefined && revoked.includes(jti)))) return NOBODY;
   if (tenant !== owner || !scope.split(" ").some((one) => one.startsWith("tenant:"))) return STRANGER;
   return { subject: sub, scope };
 }

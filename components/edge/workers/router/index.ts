@@ -56,13 +56,14 @@ export default {
       const caller = admission instanceof Promise ? await admission : admission;
       if (refused(caller)) return refuse(caller);
       if (asked.webSocket) return await env.WS.fetch(new Request(request, { headers: upgradeHeaders(request.headers, asked, address, caller) }));
-      return await pass(request, known.route, {
+      return await pass(request, {
         address,
         zone: env.ZONE,
         headers: onwardHeaders(request.headers, asked, address, caller),
         contentLength: asked.contentLength,
         send: env.ORIGIN_TLS ? env.ORIGIN_TLS.fetch.bind(env.ORIGIN_TLS) : fetch,
         sign: (placement) => signer.header(placement),
+        held: () => lookup.held(address.label, env, request, later)?.route ?? null,
         look: (fresh) => lookup.route(address.label, env, request, later, fresh),
         refuse,
       });

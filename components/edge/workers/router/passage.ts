@@ -1,12 +1,11 @@
 /** A request's way to a machine: tried, held, sent to another one, or refused, as {@link next} decides. */
-import { pick } from "../shared/lookup";
 import { registered } from "../shared/origin";
-import type { Route, Target } from "../shared/route";
+import type { Route } from "../shared/route";
 import type { Address } from "./address";
 import { keep, type Kept, reach, type Send } from "./forwarding";
 import { answered, sign } from "./headers";
 import type { Answer } from "./pages";
-import { begin, failed, type Failure, HOLD_STEP_MS, next, type Trip } from "./retry";
+import { begin, failed, HOLD_STEP_MS, next } from "./retry";
 
 export interface Passage {
   address: Address;
@@ -18,7 +17,9 @@ export interface Passage {
   send: Send;
   /** The origin signature for a placement, at once where there is one. */
   sign(placement: string): string | Promise<string>;
-  /** The route as it is known now; `fresh` passes the caches by. */
+  /** The route as this isolate holds it now, null where it must be looked for. */
+  held(): Route | null;
+  /** The route as it is found now; `fresh` passes the caches by. */
   look(fresh: boolean): Promise<Route | null>;
   refuse(what: Answer, detail?: string): Response;
 }
@@ -29,47 +30,39 @@ const LATE: Answer = { status: 504, word: "machine-late", title: "The workload's
 const FOREIGN: Answer = { status: 502, word: "origin-refused", title: "The workload's origin is not one that a placement registered" };
 const UNSIGNED: Answer = { status: 503, word: "auth-unavailable", title: "The request can't be signed for its machine now", headers: { "retry-after": "2" } };
 
-export async function pass(request: Request, first: Route, passage: Passage): Promise<Response> {
+export async function pass(request: Request, passage: Passage): Promise<Response> {
+  const { refuse } = passage;
+  const { label } = passage.address;
   const kept: Kept = request.body === null ? null : await keep(request, passage.contentLength);
-  const target = pick(first, Math.random());
-  const outcome = target && (await attempt(request, kept, target, passage));
-  return outcome instanceof Response ? outcome : again(request, kept, outcome ? { placement: (target as Target).placement, failure: outcome } : null, passage);
-}
-
-/** The way of a request that no machine has answered. */
-async function again(request: Request, kept: Kept, last: Trip["last"], passage: Passage): Promise<Response> {
-  const trip = begin(request.method, kept !== undefined, performance.now(), last);
+  const trip = begin(request.method, kept !== undefined, performance.now());
   // Forced once; then what commits push to the region is soon enough, and a crowd that waits asks no authority.
-  let route = await passage.look(true);
-  for (;;) {
+  for (let fresh = false, looked = false; ; ) {
+    // Nothing is awaited between this look and the send by it: the drain gate counts on that.
+    const route = fresh ? await passage.look(true) : (passage.held() ?? (await passage.look(false)));
     const step = next(trip, route, Math.random(), performance.now());
-    if (step.kind === "refuse") return passage.refuse(step.why === "no-machine" ? NO_MACHINE : UNREACHED, passage.address.label);
+    if (step.kind === "refuse") return refuse(step.why === "no-machine" ? NO_MACHINE : UNREACHED, label);
     if (step.kind === "send") {
-      const outcome = await attempt(request, kept, step.target, passage);
-      if (outcome instanceof Response) return outcome;
-      failed(trip, step.target.placement, outcome);
-    } else {
+      const { target } = step;
+      if (!registered(target, label, passage.zone)) {
+        console.error(`route of ${label}: the target of placement ${target.placement} has an origin that isn't its own; refused`);
+        return refuse(FOREIGN, label);
+      }
+      const signature = passage.sign(target.placement);
+      if (typeof signature !== "string") {
+        if (!(await signature.catch(() => null))) return refuse(UNSIGNED, label);
+        fresh = false;
+        continue;
+      }
+      sign(passage.headers, signature);
+      const outcome = await reach(passage.send, target, passage.address.path, request, passage.headers, kept);
+      if (outcome === "late") return refuse(LATE, label);
+      if (typeof outcome !== "string") return answered(outcome.answer, outcome.body, target.placement, target.origin, passage.address);
+      failed(trip, target.placement, outcome);
+    } else if (looked) {
       await new Promise((resolve) => setTimeout(resolve, HOLD_STEP_MS));
       trip.waited = true;
     }
-    route = await passage.look(false);
+    fresh = !looked;
+    looked = true;
   }
-}
-
-async function attempt(request: Request, kept: Kept, target: Target, passage: Passage): Promise<Response | Failure> {
-  const { address, zone, headers, send, refuse } = passage;
-  const { label, path } = address;
-  if (!registered(target, label, zone)) {
-    console.error(`route of ${label}: the target of placement ${target.placement} has an origin that isn't its own; refused`);
-    return refuse(FOREIGN, label);
-  }
-  const signature = passage.sign(target.placement);
-  try {
-    sign(headers, typeof signature === "string" ? signature : await signature);
-  } catch {
-    return refuse(UNSIGNED, label);
-  }
-  const outcome = await reach(send, target, path, request, headers, kept);
-  if (outcome === "late") return refuse(LATE, label);
-  return typeof outcome === "string" ? outcome : answered(outcome.answer, outcome.body, target.placement, target.origin, address);
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Route } from "../shared/route";
-import { begin, failed, HOLD_MS, next } from "./retry";
+import { begin as begun, failed, HOLD_MS, next, type Trip } from "./retry";
 
 const route = (...generations: number[]): Route => ({
   label: "web-acme",
@@ -12,6 +12,11 @@ const route = (...generations: number[]): Route => ({
   updatedAt: "",
 });
 const lost = (failure: "undelivered" | "broken") => ({ placement: "acme_web_1", failure });
+const begin = (method: string, replayable: boolean, now: number, last: Trip["last"]): Trip => {
+  const trip = begun(method, replayable, now);
+  if (last) failed(trip, last.placement, last.failure);
+  return trip;
+};
 const told = (step: ReturnType<typeof next>): string => (step.kind === "send" ? step.target.placement : step.kind === "refuse" ? step.why : step.kind);
 
 test.each([

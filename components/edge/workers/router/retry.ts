@@ -28,9 +28,8 @@ export interface Trip {
 
 export type Step = { kind: "send"; target: Target } | { kind: "wait" } | { kind: "refuse"; why: "no-machine" | "machine-unreached" };
 
-/** A trip that the first try has not ended; `last` is how it failed, null where there was no machine to try. */
-export function begin(method: string, replayable: boolean, now: number, last: Trip["last"]): Trip {
-  return { idempotent: IDEMPOTENT.has(method), replayable, begunAt: now, failures: last ? 1 : 0, last, waited: false };
+export function begin(method: string, replayable: boolean, now: number): Trip {
+  return { idempotent: IDEMPOTENT.has(method), replayable, begunAt: now, failures: 0, last: null, waited: false };
 }
 
 export function failed(trip: Trip, placement: string, failure: Failure): void {

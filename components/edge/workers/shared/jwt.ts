@@ -9,6 +9,7 @@ export interface Claims {
   exp: number;
   nbf?: number;
   iat?: number;
+  jti?: string;
   scope: string;
   tenant?: string;
   placement?: string;
