@@ -24,7 +24,10 @@ _FORM = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})", re.ASCII)
 
 
 def verify(header: str | None, key: str, placement: str, now: float | None = None) -> bool:
-    """Whether ``header`` is the edge's signature for ``placement`` under ``key`` (hex); ``now`` in seconds, the clock's if None. Raises ValueError for a key that isn't hex."""
+    """Whether ``header`` is the edge's signature for ``placement`` under ``key`` (hex); ``now`` in seconds, the clock's if None.
+
+    Raises ValueError for a key that isn't hex.
+    """
     found = _FORM.fullmatch(header or "")
     if found is None:
         return False

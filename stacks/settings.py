@@ -48,6 +48,8 @@ class EdgeSettings(Settings):
     """SHA-256 (hex) of the platform's first API key; the key itself never reaches the edge's settings."""
     protect_data: bool = False
     """Whether a destroy refuses to delete D1 and R2; true in production."""
+    origin_certificate_id: str | None = None
+    """Cloudflare's id of an mTLS certificate that the router shows to origins (``wrangler mtls-certificate upload``); null where they ask for none."""
 
 
 class AwsTenant(Settings):
