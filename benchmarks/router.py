@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.report import Result
 
@@ -155,7 +156,7 @@ def _origin() -> Iterator[int]:
 
 
 @contextmanager
-def _started(side: str, origin: int) -> Iterator[dict[str, object]]:
+def _started(side: str, origin: int) -> Iterator[dict[str, Any]]:
     command = ["node", str(_HERE / "edge" / "start.mjs"), side, str(origin), str(_TOKENS)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_HERE.parent) as process:
         assert process.stdout and process.stdin

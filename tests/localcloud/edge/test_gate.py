@@ -71,6 +71,12 @@ def test_a_folded_header_reaches_no_worker_as_two(echo: EdgeHost) -> None:
     assert status(answer) == 400 or b'"x-b"' not in answer
 
 
+def test_who_waits_for_100_is_told_to_go_on(echo: EdgeHost) -> None:
+    answer = talk(echo, head("POST / HTTP/1.1", f"Host: {HOST}", "Content-Length: 5", "Expect: 100-continue"), b"hello")
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+    assert b'"body":"hello"' in answer
+
+
 def test_headers_that_are_too_large_are_refused_with_431(echo: EdgeHost) -> None:
     assert status(talk(echo, head("GET / HTTP/1.1", f"Host: {HOST}", "X-A: " + "a" * 70_000))) == 431
 

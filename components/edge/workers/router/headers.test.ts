@@ -19,6 +19,7 @@ test("hop-by-hop headers stay, also those that Connection names", () => {
     "proxy-authorization": "Basic eA==",
     "proxy-connection": "close",
     upgrade: "h2c",
+    expect: "100-continue",
     "x-kept": "2",
   };
   expect(onward(given)).toEqual({ "x-kept": "2", "x-request-id": "r" });

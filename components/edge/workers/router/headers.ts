@@ -16,7 +16,8 @@ const OURS = "x-spotlane-";
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
 /** What a client might have a machine believe of where it comes from or what it wants. */
 const CLAIMED = ["forwarded", "x-forwarded-port", "x-forwarded-server", "x-real-ip"];
-const DROPPED = new Set([...HOP_BY_HOP, ...CLAIMED]);
+/** `Expect` is answered by Cloudflare's network; a machine's own 100 before its answer is more than the runtime reads. */
+const DROPPED = new Set([...HOP_BY_HOP, ...CLAIMED, "expect"]);
 /** Names of the edge's own that a client could write with underscores: some servers can't tell `X_Forwarded_For` from `X-Forwarded-For`. */
 const UNDERSCORED = new Set([...CLAIMED, "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", REQUEST_ID, "authorization", "x-api-key", "cf-connecting-ip"]);
 
