@@ -131,6 +131,7 @@ def _request(host: str, token: str) -> bytes:
         "Accept: application/json",
         "CF-Connecting-IP: 192.0.2.7",
         "X-Forwarded-For: 192.0.2.7",
+        "X-Forwarded-Proto: http",
         "X-Request-Id: 7f9c24e8-3b12-4fef-91e0-6d3e1c0a2b55",
     ]
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
