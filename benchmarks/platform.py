@@ -111,6 +111,7 @@ def _placement(tag: str) -> dict[str, Any]:
             "httpPort": 8080,
             "incidentUrl": "http://127.0.0.1:9/incidents",
             "placementToken": "benchmark",
+            "originKey": "0" * 64,
         },
         "tags": {"round": tag},
     }

@@ -144,9 +144,9 @@ class Client:
         """Tells a waiting saga its run's result; idempotent by run."""
         self._session.call("POST", f"/migrations/{migration}/events", json=event)
 
-    def placement_token(self, placement: str) -> str:
-        """A token good for this placement only."""
-        return self._session.one(wire.Token, "POST", f"/placements/{placement}/token").access_token
+    def placement_credentials(self, placement: str) -> wire.PlacementCredentials:
+        """What the machine is given: a token good for this placement only, and the key of the edge's signature."""
+        return self._session.one(wire.PlacementCredentials, "POST", f"/placements/{placement}/credentials")
 
     # Prices and ledger
     def put_prices(self, book: wire.PriceBook) -> None:

@@ -99,6 +99,16 @@ class Token(Wire):
     scopes: list[str]
 
 
+class PlacementCredentials(Wire):
+    """What a machine is given: its token, and the key (hex) by which it knows requests that came through the edge (``SPOTLANE_ORIGIN_KEY``)."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"
+    expires_in: int
+    scopes: list[str]
+    origin_key: str = Field(repr=False)
+
+
 class Artifact(Wire):
     """What a machine runs: a gzipped tar by digest, kept in R2."""
 

@@ -26,6 +26,7 @@ def declare(name: StackName, settings: EdgeSettings) -> None:
             platform_key_sha256=settings.platform_key_sha256,
             blueprint=plan,
             protect_data=settings.protect_data,
+            origin_certificate_id=settings.origin_certificate_id,
         ),
     )
     pulumi.export("zone", settings.zone)

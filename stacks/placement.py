@@ -22,7 +22,7 @@ def declare(name: StackName, settings: Settings) -> None:
     label = f"{name.workload}-{name.tenant}"
     # Measured before anything is declared; a tunnel's token has some 180 characters.
     try:
-        render(_document(placement, settings, settings.machine.placement_token, "t" * 256))
+        render(_document(placement, settings, settings.machine.placement_token, settings.machine.origin_key, "t" * 256))
     except UserDataTooLarge as error:
         raise SettingsError(f"placement.{name.tenant}.{name.workload}.{name.generation}", [f"machine: {error}"]) from error
 
@@ -38,9 +38,9 @@ def declare(name: StackName, settings: Settings) -> None:
             tcp_port=settings.machine.tcp_port,
         ),
     )
-    tokens = pulumi.Output.all(pulumi.Output.secret(settings.machine.placement_token), tunnel.token)
+    secrets = pulumi.Output.all(pulumi.Output.secret(settings.machine.placement_token), pulumi.Output.secret(settings.machine.origin_key), tunnel.token)
     # Made of secrets, so a secret itself.
-    user_data: pulumi.Output[str] = tokens.apply(lambda found: render(_document(placement, settings, str(found[0]), str(found[1]))))
+    user_data: pulumi.Output[str] = secrets.apply(lambda found: render(_document(placement, settings, *map(str, found))))
     tags = naming.tags(name.tenant, name.workload, placement, settings.tags)
     region = Foundation(f"region.{name.tenant}.{settings.cloud}.{settings.region}")
     machine = {"aws": _aws, "azure": _azure, "gcp": _gcp}[settings.cloud](f"{label}-{name.generation}", settings, region, user_data, tags)
@@ -53,7 +53,7 @@ def declare(name: StackName, settings: Settings) -> None:
     pulumi.export("private_ip", machine.private_ip)
 
 
-def _document(placement: str, settings: PlacementSettings, placement_token: str, tunnel_token: str) -> MachineDocument:
+def _document(placement: str, settings: PlacementSettings, placement_token: str, origin_key: str, tunnel_token: str) -> MachineDocument:
     machine = settings.machine
     return MachineDocument(
         placement=placement,
@@ -64,6 +64,7 @@ def _document(placement: str, settings: PlacementSettings, placement_token: str,
         command=machine.command,
         incident_url=machine.incident_url,
         placement_token=placement_token,
+        origin_key=origin_key,
         tunnel_token=tunnel_token,
         env=machine.env,
         http_port=machine.http_port,

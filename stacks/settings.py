@@ -48,6 +48,8 @@ class EdgeSettings(Settings):
     """SHA-256 (hex) of the platform's first API key; the key itself never reaches the edge's settings."""
     protect_data: bool = False
     """Whether a destroy refuses to delete D1 and R2; true in production."""
+    origin_certificate_id: str | None = None
+    """Cloudflare's id of an mTLS certificate that the router shows to origins (``wrangler mtls-certificate upload``); null where they ask for none."""
 
 
 class AwsTenant(Settings):
@@ -142,6 +144,8 @@ class MachineSettings(Settings):
     """``POST`` target of the agent's notices (``$SPOTLANE_API_URL/incidents``)."""
     placement_token: str = Field(repr=False)
     """Good for this placement only: fetches its artifact, reports its notices. A Pulumi secret."""
+    origin_key: str = Field(default="", pattern=r"^(?:[0-9a-f]{64})?$", repr=False)
+    """Key (hex) of the edge's signature on every request, given to the workload as ``SPOTLANE_ORIGIN_KEY``; empty where it isn't to check. A Pulumi secret."""
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:

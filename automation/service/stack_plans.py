@@ -194,6 +194,7 @@ class StackPlans:
         spec = workload.spec
         machine = CATALOG.machine(offer.cloud, offer.instance_type)
         edge = self._edge()
+        credentials = edge.placement_credentials(migration.id)
         return {
             "cloud": offer.cloud,
             "region": offer.region,
@@ -214,7 +215,8 @@ class StackPlans:
                 "healthPath": spec.health.path,
                 "drainSeconds": spec.drain_seconds,
                 "incidentUrl": f"{edge.api_url}/incidents",
-                "placementToken": edge.placement_token(migration.id),
+                "placementToken": credentials.access_token,
+                "originKey": credentials.origin_key,
             },
             "tags": {},
         }

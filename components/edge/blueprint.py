@@ -95,6 +95,8 @@ class ScriptPlan:
     crons: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     assets: Assets | None = None
+    origin_tls: str | None = None
+    """Binding through which the script reaches origins that ask for a client certificate, where the platform has one."""
 
     @property
     def depends_on(self) -> set[str]:
@@ -137,6 +139,7 @@ def _script(name: str, document: dict[str, Any], workers: Path, console: Path) -
         secrets=tuple(document.get("secrets", [])),
         crons=tuple(document.get("crons", [])),
         routes=tuple(document.get("routes", [])),
+        origin_tls=document.get("originTls"),
         assets=Assets(assets["binding"], console / "dist", assets["notFoundHandling"], assets["runWorkerFirst"]) if assets else None,
     )
 

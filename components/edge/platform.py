@@ -29,6 +29,8 @@ class EdgePlatformArgs:
     """What is deployed."""
     protect_data: bool = False
     """Whether a destroy refuses to delete D1 and R2."""
+    origin_certificate_id: pulumi.Input[str] | None = None
+    """mTLS certificate (Cloudflare's id) that the edge shows to origins; None: origins are asked without one."""
 
 
 class EdgePlatform(pulumi.ComponentResource):
@@ -68,6 +70,7 @@ class EdgePlatform(pulumi.ComponentResource):
                     compatibility_flags=blueprint.compatibility_flags,
                     variables={"ZONE": args.zone, "AUTOMATION_URL": args.automation_url},
                     secrets={"PLATFORM_KEY_SHA256": args.platform_key_sha256},
+                    origin_certificate_id=args.origin_certificate_id,
                 ),
                 pulumi.ResourceOptions(parent=self, depends_on=[self.workers[other] for other in sorted(plan.depends_on)]),
             )

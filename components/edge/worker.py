@@ -36,6 +36,8 @@ class EdgeWorkerArgs:
     """Values of ``plan.variables``."""
     secrets: dict[str, pulumi.Input[str]] = field(default_factory=dict)
     """Values of ``plan.secrets``; write-only at Cloudflare, encrypted in the state."""
+    origin_certificate_id: pulumi.Input[str] | None = None
+    """Of the mTLS certificate for ``plan.origin_tls``; None leaves that binding out."""
 
 
 def bindings_of(args: EdgeWorkerArgs) -> list[cloudflare.WorkersScriptBindingArgs]:
@@ -55,6 +57,11 @@ def bindings_of(args: EdgeWorkerArgs) -> list[cloudflare.WorkersScriptBindingArg
         *(binding(name=name, type="plain_text", text=args.variables[name]) for name in plan.variables),
         *(binding(name=name, type="secret_text", text=pulumi.Output.secret(args.secrets[name])) for name in plan.secrets),
         *([binding(name=plan.assets.binding, type="assets")] if plan.assets else []),
+        *(
+            [binding(name=plan.origin_tls, type="mtls_certificate", certificate_id=args.origin_certificate_id)]
+            if plan.origin_tls and args.origin_certificate_id is not None
+            else []
+        ),
     ]
 
 

@@ -21,6 +21,7 @@ from typing import Any
 SETTINGS = "/etc/spotlane/machine.json"
 WORKLOADS = "/opt/spotlane/workload"
 AGENT = "/opt/spotlane/agent.py"
+SECRETS = "/etc/spotlane/workload.env"
 TUNNEL_TOKEN = "/etc/spotlane/tunnel.token"
 UNITS = "/etc/systemd/system"
 CLOUDFLARED = "/usr/local/bin/cloudflared"
@@ -165,6 +166,7 @@ def workload_unit(settings: dict[str, Any], directory: str) -> str:
             "StateDirectory=workload",
             f"WorkingDirectory={directory}",
             *["Environment=" + quoted(f"{name}={environment[name]}") for name in sorted(environment)],
+            f"EnvironmentFile={SECRETS}",
             "ExecStart={}".format(" ".join(quoted(part).replace("$", "$$") for part in program(settings["command"], directory))),
             "Restart=always",
             "RestartSec=500ms",
@@ -177,6 +179,11 @@ def workload_unit(settings: dict[str, Any], directory: str) -> str:
             "",
         ]
     )
+
+
+def workload_secrets(settings: dict[str, Any]) -> str:
+    """The part of the workload's environment that only root may read: a unit's own is shown to every user of the machine."""
+    return "SPOTLANE_ORIGIN_KEY={}\n".format(settings["originKey"]) if settings.get("originKey") else ""
 
 
 def program(command: list[str], directory: str) -> list[str]:
@@ -244,6 +251,7 @@ def main() -> None:
     )
     agent = service_unit("Spotlane agent of " + settings["placement"], f"{PYTHON} {AGENT}", "StateDirectory=spotlane-agent")
     write(TUNNEL_TOKEN, settings["tunnelToken"], 0o600)
+    write(SECRETS, workload_secrets(settings), 0o600)
     write(os.path.join(UNITS, "spotlane-workload.service"), workload_unit(settings, directory), 0o644)
     write(os.path.join(UNITS, "spotlane-agent.service"), agent, 0o644)
     write(os.path.join(UNITS, "cloudflared.service"), tunnel, 0o644)

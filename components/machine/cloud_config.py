@@ -32,7 +32,7 @@ class UserDataTooLarge(ValueError):
 
 @dataclass(frozen=True)
 class MachineDocument:
-    """What ``/etc/spotlane/machine.json`` says; ``placement`` is the placement's id. Secrets: ``placement_token``, ``tunnel_token``."""
+    """What ``/etc/spotlane/machine.json`` says; ``placement`` is the placement's id. Secrets: ``placement_token``, ``tunnel_token``, ``origin_key``."""
 
     placement: str
     cloud: str
@@ -47,6 +47,7 @@ class MachineDocument:
     http_port: int | None = None
     tcp_port: int | None = None
     drain_seconds: float = 5.0
+    origin_key: str = field(default="", repr=False)
 
     def as_json(self) -> dict[str, Any]:
         """The document as :mod:`components.machine.boot` reads it."""
@@ -62,6 +63,7 @@ class MachineDocument:
             "tcpPort": self.tcp_port,
             "drainSeconds": self.drain_seconds,
             "incidentUrl": self.incident_url,
+            "originKey": self.origin_key,
             "placementToken": self.placement_token,
             "tunnelToken": self.tunnel_token,
         }

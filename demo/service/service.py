@@ -8,6 +8,7 @@
     GET /ws                  WebSocket (RFC 6455): every text or binary message comes back
     TCP                      every line comes back
 
+With $SPOTLANE_ORIGIN_KEY, what didn't come through the edge is refused with 403 (HTTP and WebSocket; TCP has no header to sign).
 Listens on $HOST:$PORT_HTTP and $HOST:$PORT_TCP, each where the port is given. SIGTERM: no new connections, what has begun is answered.
 """
 
@@ -17,10 +18,13 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import hmac
 import json
 import os
+import re
 import signal
 import struct
+import time
 from urllib.parse import parse_qs, urlsplit
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -100,11 +104,21 @@ def answer(status: str, body: bytes, content_type: str, *, keep_alive: bool) -> 
     return f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: {connection}\r\n\r\n".encode() + body
 
 
+def through_the_edge(header: str, key: str, placement: str, now: float) -> bool:
+    """Whether ``x-spotlane-signature`` is the edge's, not a minute old: what ``spotlane.origin.verify`` does where that is installed."""
+    found = re.fullmatch(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})", header)
+    if found is None or abs(now - int(found[1])) > 60:
+        return False
+    expected = hmac.new(bytes.fromhex(key), f"{found[1]}.{placement}".encode(), hashlib.sha256).hexdigest()
+    return hmac.compare_digest(expected, found[2])
+
+
 class Service:
     """The service's state: who it is, what it has served, what is open."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.identity = {key: environment.get("SPOTLANE_" + key.upper(), "") for key in ("placement", "cloud", "region")}
+        self.origin_key = environment.get("SPOTLANE_ORIGIN_KEY", "")
         self.served = 0
         self.draining = asyncio.Event()
         self.tasks: set[asyncio.Task[None]] = set()
@@ -119,6 +133,8 @@ class Service:
                 self.idle.discard(writer)
                 if request is None:
                     return
+                if not self.admits(request):
+                    raise ProtocolError(403, "Forbidden")
                 if request.upgrade and request.path == "/ws":
                     await self.websocket(request, reader, writer)
                     return
@@ -136,6 +152,11 @@ class Service:
             writer.write(answer("400 Bad Request", b"", "text/plain", keep_alive=False))
         finally:
             self.idle.discard(writer)
+
+    def admits(self, request: Request) -> bool:
+        """Whether the request came through the edge, where that is to be checked."""
+        header = request.headers.get("x-spotlane-signature", "")
+        return not self.origin_key or through_the_edge(header, self.origin_key, self.identity["placement"], time.time())
 
     async def handle(self, request: Request, keep_alive: bool) -> bytes:
         """The answer to ``request``."""

@@ -12,6 +12,9 @@ import { bareHost } from "./routes.js";
 const HOP = "x-edge-hop";
 /** workerd closes a connection that was idle for 5 s; ours is given up before, so that no request is written into one that is being closed. */
 const IDLE_MS = 3_000;
+/** How long a client may take for a request's headers, and how often that is looked at. */
+const HEADERS_MS = 10_000;
+const LOOK_MS = 1_000;
 const REUSED_ERRORS = new Set(["ECONNRESET", "EPIPE"]);
 
 export interface Target {
@@ -46,18 +49,22 @@ export class Gate {
     private readonly onDead: (port: number) => Promise<void>,
     private readonly drainMs: number,
   ) {
-    this.server = http.createServer({ keepAliveTimeout: 65_000, requestTimeout: 0 }, (request, response) => {
+    const limits = { keepAliveTimeout: 65_000, requestTimeout: 0, headersTimeout: HEADERS_MS, connectionsCheckingInterval: LOOK_MS };
+    this.server = http.createServer(limits, (request, response) => {
+      if (!plain(request)) return void response.writeHead(400, { connection: "close", "content-length": "0" }).end();
       if (this.#admits(request)) this.#pass(request, response, true);
       else this.#held.push(() => this.#pass(request, response, true));
     });
     this.server.on("upgrade", (request, socket, head) => {
       socket.on("error", () => socket.destroy());
+      if (!plain(request)) return void socket.end(statusLine(400, "Bad Request"));
       const enter = () => this.#upgrade(request, socket as Socket, head);
       if (this.#admits(request)) enter();
       else this.#held.push(enter);
     });
-    this.server.on("clientError", (_error, socket) => {
-      if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    this.server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+      const [status, reason] = CLIENT_ERRORS[error.code ?? ""] ?? [400, "Bad Request"];
+      if (socket.writable) socket.end(statusLine(status, reason));
     });
   }
 
@@ -182,6 +189,20 @@ async function restart(relay: WebSocketRelay): Promise<void> {
   if (relay.boundary.atBoundary) relay.client.end(CLOSE_RESTART);
   else relay.client.destroy();
   relay.upstream.destroy();
+}
+
+const CLIENT_ERRORS: Record<string, [number, string]> = {
+  HPE_HEADER_OVERFLOW: [431, "Request Header Fields Too Large"],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "Request Timeout"],
+};
+
+const statusLine = (status: number, reason: string): string => `HTTP/1.1 ${status} ${reason}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`;
+
+/** One host, and a path that names no other: what the network lets pass to a zone. The parser has refused what else is malformed. */
+function plain(request: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let index = 0; index < request.rawHeaders.length; index += 2) if (request.rawHeaders[index]?.toLowerCase() === "host") hosts += 1;
+  return hosts === 1 && (request.url?.startsWith("/") === true || (request.method === "OPTIONS" && request.url === "*"));
 }
 
 function pathOf(url: string | undefined): string {

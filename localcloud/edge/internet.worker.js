@@ -3,7 +3,8 @@
  *
  * A host of our zones that stands behind a tunnel goes to its machine, as Cloudflare's network would bring it there; any other host of our zones goes
  * back to the edge's own address; everything else leaves unchanged.
- * Answers as Cloudflare does: 530 with error 1033 where a tunnel has no connector, 502 where the connector cannot reach its service.
+ * Answers as Cloudflare does: 530 with error 1033 where a tunnel has no connector, 502 where the connector cannot reach its service, 524 where a service has
+ * not begun to answer within the Proxy Read Timeout.
  */
 
 /** Host to {origin, at, refreshing}. A host is never given to another machine, so an entry only ages out when the machine goes. */
@@ -12,6 +13,8 @@ const known = new Map();
 const FRESH = 2000;
 /** ms: an older entry is not used before it is checked. */
 const USABLE = 10000;
+/** ms within which a service begins to answer (Cloudflare, error 524). */
+const FIRST_BYTE = 100000;
 
 async function resolve(host, env) {
   const answer = await env.RESOLVER.fetch(`http://resolver/resolve?host=${encodeURIComponent(host)}`);
@@ -47,13 +50,19 @@ export default {
       again.headers.set("x-edge-hop", "1");
       return env.EDGE.fetch(again);
     }
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, env.FIRST_BYTE_MS ?? FIRST_BYTE, null);
+    });
     try {
       const onward = new Request(entry.origin + url.pathname + url.search, request);
       if (!onward.headers.has("x-forwarded-host")) onward.headers.set("x-forwarded-host", host);
-      return await fetch(onward);
+      return (await Promise.race([fetch(onward), late])) ?? refused(524, 524);
     } catch {
       known.delete(host);
       return refused(502, 502);
+    } finally {
+      clearTimeout(timer);
     }
   },
 };

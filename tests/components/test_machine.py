@@ -31,6 +31,7 @@ MACHINE = MachineDocument(
     incident_url="https://api.example.com/v1/incidents",
     placement_token="placement-token",
     tunnel_token="tunnel-token",
+    origin_key="ab" * 32,
     env={"NAME": 'x "y" 5%'},
     http_port=8080,
     tcp_port=9000,
@@ -116,6 +117,15 @@ def test_the_workloads_unit_quotes_what_systemd_would_expand() -> None:
     assert 'Environment="NAME=x \\"y\\" 5%%"' in unit
     assert {"Environment=HOST=0.0.0.0", "Environment=PORT_HTTP=8080", "Environment=PORT_TCP=9000", "Environment=SPOTLANE_CLOUD=gcp"} <= set(unit)
     assert {"DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "TimeoutStopSec=10s"} <= set(unit)
+
+
+def test_the_key_of_the_edges_signature_stands_where_only_root_reads_it() -> None:
+    document = MACHINE.as_json()
+    assert "EnvironmentFile=/etc/spotlane/workload.env" in boot.workload_unit(document, "/opt/spotlane/workload/0").splitlines()
+    assert "ab" * 32 not in boot.workload_unit(document, "/opt/spotlane/workload/0")
+    assert boot.workload_secrets(document) == f"SPOTLANE_ORIGIN_KEY={'ab' * 32}\n"
+    assert boot.workload_secrets({**document, "originKey": ""}) == ""
+    assert "ab" * 32 not in repr(MACHINE)
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside"])

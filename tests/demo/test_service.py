@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,9 +41,11 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def service() -> Iterator[Running]:
+def service(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """The service; a parameter is its SPOTLANE_ORIGIN_KEY."""
     http, tcp = free_port(), free_port()
     environment = {**os.environ, "HOST": "127.0.0.1", "PORT_HTTP": str(http), "PORT_TCP": str(tcp), "SPOTLANE_PLACEMENT": "acme_web_1"}
+    environment["SPOTLANE_ORIGIN_KEY"] = getattr(request, "param", "")
     process = subprocess.Popen([sys.executable, str(PROGRAM)], env=environment, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
     while True:
@@ -99,3 +104,42 @@ def test_sigterm_answers_what_has_begun_then_ends(service: Running) -> None:
 
     asyncio.run(talk())
     assert service.process.wait(10) == 0
+
+
+KEY = "0b" * 32
+
+
+def signature(placement: str, key: str = KEY, age: float = 0) -> str:
+    """The edge's header."""
+    moment = int(time.time() - age)
+    return f"t={moment},v1={hmac.new(bytes.fromhex(key), f'{moment}.{placement}'.encode(), hashlib.sha256).hexdigest()}"
+
+
+@pytest.mark.parametrize("service", [KEY], indirect=True)
+def test_with_a_key_only_what_came_through_the_edge_is_served(service: Running) -> None:
+    def status(header: str | None, path: str = "/") -> int:
+        request = urllib.request.Request(f"http://127.0.0.1:{service.http}{path}", headers={"x-spotlane-signature": header} if header else {})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+    assert [status(signature("acme_web_1")), status(signature("acme_web_1"), "/healthz"), status(signature("acme_web_1", age=50))] == [200, 200, 200]
+    refused = [None, signature("acme_web_2"), signature("acme_web_1", "0c" * 32), signature("acme_web_1", age=70), "t=1,v1=" + "0" * 64, "nonsense"]
+    assert [status(header) for header in refused] == [403] * len(refused)
+
+
+@pytest.mark.parametrize("service", [KEY], indirect=True)
+def test_with_a_key_a_websocket_is_refused_unless_the_edge_signed_its_handshake(service: Running) -> None:
+    async def talk() -> None:
+        address = f"ws://127.0.0.1:{service.http}/ws"
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            async with websockets.connect(address, proxy=None):
+                pass
+        assert refused.value.response.status_code == 403
+        async with websockets.connect(address, proxy=None, additional_headers={"x-spotlane-signature": signature("acme_web_1")}) as socket:
+            await socket.send("through")
+            assert await socket.recv() == "through"
+
+    asyncio.run(talk())

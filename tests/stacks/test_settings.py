@@ -52,9 +52,11 @@ def test_a_cloud_account_is_either_new_or_existing() -> None:
         load_settings("tenant.acme", {"boundary": {"name": "x"}, "aws": {}})
 
 
-def test_a_placement_token_is_not_shown() -> None:
+def test_a_placements_secrets_are_not_shown() -> None:
     machine = {
         "artifactUrl": "u", "artifactDigest": "sha256:" + "0" * 64, "command": ["x"], "incidentUrl": "i", "placementToken": "hunter2", "httpPort": 1,
+        "originKey": "ab" * 32,
     }  # fmt: skip
     place = {"cloud": "aws", "region": "r", "zone": "z", "instanceType": "t", "zoneName": "n", "cloudflareZoneId": "i", "cloudflareAccountId": "a"}
-    assert "hunter2" not in repr(load_settings("placement.acme.web.1", {**place, "machine": machine}))
+    shown = repr(load_settings("placement.acme.web.1", {**place, "machine": machine}))
+    assert "hunter2" not in shown and "abab" not in shown

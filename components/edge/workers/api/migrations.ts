@@ -42,12 +42,16 @@ migrations.post("/migrations/:id/events", async (context) => {
   return context.body(null, 204);
 });
 
-migrations.post("/placements/:id/token", async (context) => {
+migrations.post("/placements/:id/credentials", async (context) => {
   need(context, "service:automation");
   const id = context.req.param("id");
   const placement = await placementBy(context.env.DB, id);
   if (!placement) throw new ProblemError(404, "not-found", "No such placement", id);
-  return context.json(await context.env.AUTH.issue({ subject: id, scopes: ["placement"], tenant: placement.tenant, placement: id, ttlSeconds: PLACEMENT_TOKEN_SECONDS }), 201);
+  const [token, originKey] = await Promise.all([
+    context.env.AUTH.issue({ subject: id, scopes: ["placement"], tenant: placement.tenant, placement: id, ttlSeconds: PLACEMENT_TOKEN_SECONDS }),
+    context.env.AUTH.originKey(id),
+  ]);
+  return context.json({ ...token, originKey }, 201);
 });
 
 migrations.post("/incidents", async (context) => {

@@ -17,7 +17,7 @@ export class HealthService extends WorkerEntrypoint<HealthEnv> implements Monito
     const limit = Date.now() + timeoutMs;
     let healthy = 0;
     while (Date.now() < limit) {
-      healthy = (await probe(watch)) ? healthy + 1 : 0;
+      healthy = (await probe(watch, this.env)) ? healthy + 1 : 0;
       if (healthy >= watch.health.healthyCount) return healthy;
       await new Promise((resolve) => setTimeout(resolve, VERIFY_PAUSE_MS));
     }

@@ -1,5 +1,6 @@
 /** HealthMonitor: one a tenant; probes its serving placements at their own pace and reports the one that fails. */
 import { DurableObject } from "cloudflare:workers";
+import { ORIGIN_SIGNATURE, OriginSigner } from "../shared/origin";
 import { type Auth, automation, type Watch } from "../shared/services";
 
 export interface HealthEnv {
@@ -51,7 +52,7 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
     const state = this.#states.get(one.placement) ?? { failures: 0, nextAt: 0, reportedAt: 0 };
     this.#states.set(one.placement, state);
     state.nextAt = now + Math.max(one.health.intervalSeconds * 1000, LEAST_INTERVAL_MS);
-    if (await probe(one)) {
+    if (await probe(one, this.env)) {
       state.failures = 0;
       return;
     }
@@ -68,11 +69,14 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
   }
 }
 
-/** Whether one probe was answered with 2xx in time. */
-export async function probe(one: Watch): Promise<boolean> {
+let signer: OriginSigner | null = null;
+
+/** Whether one probe, signed as every request of the edge, was answered with 2xx in time. */
+export async function probe(one: Watch, env: Pick<HealthEnv, "AUTH">): Promise<boolean> {
+  signer ??= new OriginSigner((placement) => env.AUTH.originKey(placement));
   try {
     const answer = await fetch(one.origin + one.health.path, {
-      headers: { "user-agent": "spotlane-health", "x-spotlane-probe": one.placement },
+      headers: { "user-agent": "spotlane-health", "x-spotlane-probe": one.placement, [ORIGIN_SIGNATURE]: await signer.header(one.placement) },
       signal: AbortSignal.timeout(one.health.timeoutSeconds * 1000),
       redirect: "manual",
     });

@@ -174,7 +174,7 @@ export class TestEdge {
           modules: [{ type: "ESModule", path: "/internet.js", contents: INTERNET_SOURCE }],
           modulesRoot: "/",
           compatibilityDate: "2026-04-01",
-          bindings: { ZONES: [this.zone] },
+          bindings: { ZONES: [this.zone], FIRST_BYTE_MS: 3_000 },
           serviceBindings: { RESOLVER: resolver, EDGE: "api" },
         },
       ],
