@@ -2,6 +2,7 @@ import { env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { beforeEach, expect, test } from "vitest";
 import type { Change, Route } from "../shared/route";
 import type { RoutesEnv } from "./authority";
+import { TenantCopy } from "./copy";
 import type { RouteReplica } from "./replica";
 
 /** A tenant of its own for each test, with one workload and one replica. */
@@ -67,9 +68,9 @@ test("a commit resolves when the replicas that were asked before have it", async
 
 test("a replica keeps the newer of two routes, whatever order they come in", async () => {
   const route = (version: number): Route => ({ label, tenant, version, targets: [target(version)], access: "anonymous", drainSeconds: 0, updatedAt: "" });
-  const weur = replica();
-  expect(await weur.apply(tenant, route(7))).toBe(7);
-  expect(await weur.apply(tenant, route(6))).toBe(7);
+  const copy = new TenantCopy();
+  for (const version of [7, 6]) copy.take({ from: 0, revision: version, routes: [route(version)], revoked: [] }, 0);
+  expect(copy.known(label, 0).route?.version).toBe(7);
 });
 
 test("a commit waits for an unreachable replica until that one may no longer answer", async () => {
