@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import migration, placement, runs
+from benchmarks import migration, placement, propagation, runs
 from benchmarks.report import show
 
-BENCHMARKS = {"migration": migration, "placement": placement, "runs": runs}
+BENCHMARKS = {"migration": migration, "placement": placement, "propagation": propagation, "runs": runs}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -128,7 +128,7 @@ export class RouteAuthority extends DurableObject<RoutesEnv> implements Authorit
 
   /** The alarm comes at `at` or earlier. In the same turn as the write, so that both are kept or neither. */
   #wake(at: number): void {
-    if (this.#alarmAt > Date.now() && this.#alarmAt <= at) return;
+    if (this.#alarmAt !== 0 && this.#alarmAt <= at) return;
     this.#alarmAt = at;
     this.ctx.waitUntil(this.ctx.storage.setAlarm(at));
   }

@@ -41,10 +41,14 @@ export class Delivery {
   async #push(): Promise<void> {
     const delta = this.since(this.has);
     try {
-      const { revision, leased } = await this.send(delta);
-      this.heard(leased ? revision : Math.max(revision, delta.revision));
+      this.heard(reached(await this.send(delta), delta));
     } catch {
       // It is sent again, until the lease has run out.
     }
   }
+}
+
+/** The revision below which a replica that took a delta answers nothing. One without a lease answers by a later grant only. */
+export function reached({ revision, leased }: Taken, delta: Delta): number {
+  return leased ? revision : Math.max(revision, delta.revision);
 }

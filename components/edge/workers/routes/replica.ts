@@ -15,11 +15,11 @@ import { TenantCopy } from "./copy";
 /** A lease is renewed beside a question when less than this is left, ms. */
 const RENEW_BEFORE_MS = 6_000;
 /** How long a question waits for a grant, ms. */
-const GRANT_MS = 1_500;
+const GRANT_MS = 1_000;
 /** Grants that may be overtaken by pushes in a row. */
 const GRANTS = 4;
 /** After a failed renewal questions are refused at once for this long, ms, and the alarm tries. */
-const AGAIN_MS = 1_000;
+const AGAIN_MS = 500;
 /** A tenant that nobody has asked for in this time isn't renewed by the alarm, and one in the longer time is dropped. */
 const WANTED_MS = 30_000;
 const KEPT_MS = 600_000;

@@ -2,10 +2,11 @@
  * A router's view of the routes: isolate cache, then the region's replica, then the authority; KV only tells a workload that can't be routed now from one that
  * doesn't exist (docs/adr/0010).
  *
- * What is found holds for {@link HARD_MS} from the moment for which its source vouched. A caller that awaits anything between finding a route and sending by it asks
+ * What is found holds for HARD_MS (400 ms) from the moment for which its source vouched. A caller that awaits anything between finding a route and sending by it asks
  * {@link Lookup.held} again right before it sends: the drain gate counts on that.
  */
-import { type Answer, type AuthorityStub, HARD_MS, hintOf, type Known, LEASE_SECONDS, type ReplicaStub, replicaOf, type Route, SOFT_MS } from "./route";
+import { type Belief, Beliefs, holds } from "./belief";
+import { type Answer, type AuthorityStub, hintOf, type Known, type ReplicaStub, replicaOf, type Route, SOFT_MS } from "./route";
 
 export interface LookupEnv {
   REPLICAS: DurableObjectNamespace;
@@ -21,17 +22,6 @@ const STORE_MS = 500;
 const QUESTION_MS = 2_500;
 /** A replica that failed or was silent is asked after the authority for this long, ms. */
 const AVOIDED_MS = 1_000;
-/** Workloads that an isolate remembers. One that was asked for lately is kept all the same: its version is the floor under what comes next. */
-const REMEMBERED = 20_000;
-const FLOOR_MS = 2 * LEASE_SECONDS * 1000;
-
-interface Entry {
-  known: Known;
-  revision: number;
-  /** The moment that it holds for, by the isolate's own clock. */
-  at: number;
-}
-
 type Later = (work: Promise<unknown>) => void;
 
 /** No source of routes answers, so that nothing may be sent anywhere. */
@@ -45,8 +35,8 @@ export class RoutesUnavailable extends Error {
 }
 
 export class Lookup {
-  readonly #entries = new Map<string, Entry>();
-  readonly #questions = new Map<string, Promise<Entry>>();
+  readonly #beliefs = new Beliefs();
+  readonly #questions = new Map<string, Promise<Belief>>();
   /** Replica to the end of its being avoided. */
   readonly #avoided = new Map<string, number>();
 
@@ -54,10 +44,11 @@ export class Lookup {
 
   /** What is known of a label without a question; null where it must be asked. A refresh beside the request begins where it is due. */
   held(label: string, env: LookupEnv, request: Request, later: Later): Known | null {
-    const entry = this.#entries.get(label);
-    if (!entry || !this.#holds(entry)) return null;
-    if (this.now() - entry.at > SOFT_MS && !this.#questions.has(label)) void this.#question(label, env, request, later, false);
-    return entry.known;
+    const now = this.now();
+    const belief = this.#beliefs.get(label);
+    if (!belief || !holds(belief, now)) return null;
+    if (now - belief.at > SOFT_MS && !this.#questions.has(label)) void this.#question(label, env, request, later, false);
+    return belief.known;
   }
 
   /** What is known of a label. Throws {@link RoutesUnavailable} when no source answers in {@link QUESTION_MS}. `fresh` passes caches by. */
@@ -67,13 +58,13 @@ export class Lookup {
     const limit = this.now() + QUESTION_MS;
     while (this.now() < limit) {
       const question = this.#question(label, env, request, later, fresh);
-      const entry = await within(question, limit - this.now(), () => {
+      const belief = await within(question, limit - this.now(), () => {
         // Whoever began it may be gone with its answer; the next asks anew.
         this.#forget(label, fresh, question);
         return new RoutesUnavailable(label);
       });
       // An answer that was too long on its way is asked for again.
-      if (this.#holds(entry)) return entry.known;
+      if (holds(belief, this.now())) return belief.known;
     }
     throw new RoutesUnavailable(label);
   }
@@ -83,13 +74,8 @@ export class Lookup {
     return (await this.find(label, env, request, later, fresh)).route;
   }
 
-  #holds({ at }: Entry): boolean {
-    const age = this.now() - at;
-    return age < HARD_MS && age > -HARD_MS;
-  }
-
   /** One at a time for a label: whoever comes meanwhile shares its answer. */
-  #question(label: string, env: LookupEnv, request: Request, later: Later, fresh: boolean): Promise<Entry> {
+  #question(label: string, env: LookupEnv, request: Request, later: Later, fresh: boolean): Promise<Belief> {
     const key = keyOf(label, fresh);
     const present = this.#questions.get(key);
     if (present) return present;
@@ -100,54 +86,38 @@ export class Lookup {
     return question;
   }
 
-  #forget(label: string, fresh: boolean, question: Promise<Entry>): void {
+  #forget(label: string, fresh: boolean, question: Promise<Belief>): void {
     const key = keyOf(label, fresh);
     if (this.#questions.get(key) === question) this.#questions.delete(key);
   }
 
-  async #ask(label: string, env: LookupEnv, request: Request, fresh: boolean): Promise<Entry> {
+  async #ask(label: string, env: LookupEnv, request: Request, fresh: boolean): Promise<Belief> {
     const tenant = label.slice(label.lastIndexOf("-") + 1);
     const hint = hintOf((request as { cf?: Parameters<typeof hintOf>[0] }).cf);
     const name = replicaOf(hint, tenant);
-    const replica = async (): Promise<Entry> => {
+    const replica = async (): Promise<Belief> => {
       const stub = env.REPLICAS.get(env.REPLICAS.idFromName(name), { locationHint: hint }) as unknown as ReplicaStub;
-      const entry = await this.#dated(() => stub.lookup(label, fresh));
+      const belief = await this.#dated(() => stub.lookup(label, fresh));
       this.#avoided.delete(name);
-      return entry;
+      return belief;
     };
-    const authority = (): Promise<Entry> => this.#dated(() => (env.AUTHORITIES.get(env.AUTHORITIES.idFromName(tenant)) as unknown as AuthorityStub).lookup(label));
+    const authority = (): Promise<Belief> => this.#dated(() => (env.AUTHORITIES.get(env.AUTHORITIES.idFromName(tenant)) as unknown as AuthorityStub).lookup(label));
     const avoided = this.now() < (this.#avoided.get(name) ?? 0);
     try {
-      const entry = avoided ? await either(authority, replica, () => undefined) : await either(replica, authority, () => this.#avoided.set(name, this.now() + AVOIDED_MS));
-      return this.#keep(label, entry);
+      const found = avoided ? await either(authority, replica, () => undefined) : await either(replica, authority, () => this.#avoided.set(name, this.now() + AVOIDED_MS));
+      return this.#beliefs.keep(label, found, this.now());
     } catch {
       return await this.#unrouted(label, env);
     }
   }
 
-  async #dated(ask: () => Promise<Answer>): Promise<Entry> {
+  async #dated(ask: () => Promise<Answer>): Promise<Belief> {
     const asked = this.now();
     const { route, revoked, revision, afterMs } = await ask();
     return { known: { route, revoked }, revision, at: asked + afterMs };
   }
 
-  /** Of two answers the one of the higher revision stays; it has the later moment of both, since what a source answers then is nowhere older. */
-  #keep(label: string, found: Entry): Entry {
-    const held = this.#entries.get(label);
-    const newer = held && held.revision > found.revision ? held : found;
-    const entry = { ...newer, at: Math.max(found.at, held?.at ?? found.at) };
-    // That there is no route isn't believed twice: a workload's first route counts from its commit on.
-    if (!entry.known.route) return found;
-    this.#entries.delete(label);
-    this.#entries.set(label, entry);
-    for (const [oldest, { at }] of this.#entries) {
-      if (this.#entries.size <= REMEMBERED || this.now() - at < FLOOR_MS) break;
-      this.#entries.delete(oldest);
-    }
-    return entry;
-  }
-
-  async #unrouted(label: string, env: LookupEnv): Promise<Entry> {
+  async #unrouted(label: string, env: LookupEnv): Promise<Belief> {
     const unavailable = new RoutesUnavailable(label);
     const known = await within(env.ROUTES.get(`known:${label}`), STORE_MS, () => unavailable).catch(() => {
       throw unavailable;

@@ -31,7 +31,7 @@ export const LEASE_SECONDS = 10;
  */
 export const LEASE_MARGIN_MS = 500;
 /** Ages, ms, at which a router's isolate refreshes a route beside a request, and before one. */
-export const SOFT_MS = 200;
+export const SOFT_MS = 150;
 export const HARD_MS = 400;
 /** From an isolate's last look at what it believes to the request that goes out by it, ms: the signature, and a machine that is short of CPU. */
 export const SENDING_MS = 200;
