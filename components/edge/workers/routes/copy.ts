@@ -1,5 +1,5 @@
 /** What a RouteReplica holds of one tenant, and for how long it may answer by it. No I/O, no clock: `now` is passed in, ms. */
-import { type Answer, type Delta, type Grant, LEASE_MARGIN_MS, type Route, type Taken } from "../shared/route";
+import { type Answer, type Delta, type Grant, LEASE_MARGIN_MS, type Route } from "../shared/route";
 
 export class TenantCopy {
   /** Complete up to this revision. */
@@ -17,13 +17,12 @@ export class TenantCopy {
     return now >= this.#leasedFrom ? Math.max(this.#leasedUntil - now, 0) : 0;
   }
 
-  /** Takes what the authority pushes. After a gap (this object has begun anew since) the lease is gone: what was missed comes with the next one. */
-  take(delta: Delta, now: number): Taken {
+  /** Takes what the authority pushes; from then on nothing below `delta.revision` is answered. After a gap (this object has begun anew since) the lease is gone: what was missed comes with the next one. */
+  take(delta: Delta): void {
     this.#merge(delta);
     if (delta.from <= this.revision) this.revision = Math.max(this.revision, delta.revision);
     else this.#leasedUntil = 0;
     this.#seen = Math.max(this.#seen, delta.revision);
-    return { revision: this.revision, leased: this.left(now) > 0 };
   }
 
   /** Takes a grant that was asked for at `asked`; false where it is older than what was heard meanwhile, so that it is no lease. */

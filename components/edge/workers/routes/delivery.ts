@@ -1,5 +1,5 @@
 /** What one replica is told of a tenant, until it has it or can't answer any more. */
-import type { Delta, Taken } from "../shared/route";
+import type { Delta } from "../shared/route";
 
 /** A push that isn't answered is sent again beside the first after this long, ms, then at twice the pause: to take a delta twice is to take it once. */
 const AGAIN_MS = 350;
@@ -12,7 +12,7 @@ export class Delivery {
   constructor(
     private has: number,
     private readonly since: (from: number) => Delta,
-    private readonly send: (delta: Delta) => Promise<Taken>,
+    private readonly send: (delta: Delta) => Promise<void>,
   ) {}
 
   /** The replica holds this revision, or answers by nothing below it. */
@@ -41,14 +41,10 @@ export class Delivery {
   async #push(): Promise<void> {
     const delta = this.since(this.has);
     try {
-      this.heard(reached(await this.send(delta), delta));
+      await this.send(delta);
+      this.heard(delta.revision);
     } catch {
       // It is sent again, until the lease has run out.
     }
   }
-}
-
-/** The revision below which a replica that took a delta answers nothing. One without a lease answers by a later grant only. */
-export function reached({ revision, leased }: Taken, delta: Delta): number {
-  return leased ? revision : Math.max(revision, delta.revision);
 }

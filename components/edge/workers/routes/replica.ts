@@ -8,7 +8,7 @@
  * waited for a grant holds for the moment at which the grant was asked for, whatever lease came with it.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Answer, AuthorityStub, Delta, ReplicaStub, Taken } from "../shared/route";
+import type { Answer, AuthorityStub, Delta, ReplicaStub } from "../shared/route";
 import type { RoutesEnv } from "./authority";
 import { TenantCopy } from "./copy";
 
@@ -49,8 +49,8 @@ export class RouteReplica extends DurableObject<RoutesEnv> implements ReplicaStu
     return { ...held.copy.known(label, Date.now()), afterMs: asked - arrived };
   }
 
-  async apply(tenant: string, delta: Delta): Promise<Taken> {
-    return this.#tenants.get(tenant)?.copy.take(delta, Date.now()) ?? { revision: 0, leased: false };
+  async apply(tenant: string, delta: Delta): Promise<void> {
+    this.#tenants.get(tenant)?.copy.take(delta);
   }
 
   /** Catches up after a partition without waiting to be asked; forgets who isn't asked for. */

@@ -69,7 +69,7 @@ test("a commit resolves when the replicas that were asked before have it", async
 test("a replica keeps the newer of two routes, whatever order they come in", async () => {
   const route = (version: number): Route => ({ label, tenant, version, targets: [target(version)], access: "anonymous", drainSeconds: 0, updatedAt: "" });
   const copy = new TenantCopy();
-  for (const version of [7, 6]) copy.take({ from: 0, revision: version, routes: [route(version)], revoked: [] }, 0);
+  for (const version of [7, 6]) copy.take({ from: 0, revision: version, routes: [route(version)], revoked: [] });
   expect(copy.known(label, 0).route?.version).toBe(7);
 });
 

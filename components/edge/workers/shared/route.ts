@@ -82,12 +82,6 @@ export interface Grant extends Delta {
   leaseSeconds: number;
 }
 
-/** How a replica stands after a delta. Whoever isn't leased answers by nothing but a later grant. */
-export interface Taken {
-  revision: number;
-  leased: boolean;
-}
-
 /** The one writer of a tenant's routes. Each write resolves once no router acts by what stood before: {@link LEASE_SECONDS} + {@link SETTLE_MS} at most. */
 export interface AuthorityStub {
   commit(change: Change): Promise<Committed>;
@@ -103,8 +97,8 @@ export interface AuthorityStub {
 export interface ReplicaStub {
   /** Throws where the replica has no lease and gets none. `fresh` passes by what it holds. */
   lookup(label: string, fresh: boolean): Promise<Answer>;
-  /** Once it has returned, the replica never answers by anything below `delta.revision`. */
-  apply(tenant: string, delta: Delta): Promise<Taken>;
+  /** Once it has returned, the replica never answers by anything below `delta.revision`: it has it all, or no lease until a grant brings it. */
+  apply(tenant: string, delta: Delta): Promise<void>;
 }
 
 export interface Change {
