@@ -31,7 +31,7 @@ export class RouteAuthority extends DurableObject<RoutesEnv> implements Authorit
 
   constructor(ctx: DurableObjectState, env: RoutesEnv) {
     super(ctx, env);
-    this.#register = new Register(ctx.storage.sql);
+    this.#register = new Register(ctx.storage.sql, ctx.id.name);
   }
 
   async grant(replica: string, have: number): Promise<Grant> {
@@ -88,7 +88,7 @@ export class RouteAuthority extends DurableObject<RoutesEnv> implements Authorit
   #delivery(replica: string, has: number): Delivery {
     let delivery = this.#deliveries.get(replica);
     if (!delivery) {
-      const tenant = this.#tenant();
+      const { tenant } = this.#register;
       delivery = new Delivery(
         has,
         (from) => this.#register.since(from, Date.now()),
@@ -97,12 +97,6 @@ export class RouteAuthority extends DurableObject<RoutesEnv> implements Authorit
       this.#deliveries.set(replica, delivery);
     }
     return delivery;
-  }
-
-  #tenant(): string {
-    const { name } = this.ctx.id;
-    if (!name) throw new Error("a RouteAuthority is addressed by its tenant's name");
-    return name;
   }
 
   /** Tells the fallback store which workloads there are; never throws. */

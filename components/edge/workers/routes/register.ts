@@ -37,7 +37,11 @@ interface Held {
 export class Register {
   #founded: boolean;
 
-  constructor(private readonly sql: SqlStorage) {
+  /** `name`: the object's, where it is known; one that an alarm woke isn't told. */
+  constructor(
+    private readonly sql: SqlStorage,
+    private readonly name: string | undefined,
+  ) {
     this.#founded = this.#has("routes");
     if (this.#founded) this.#found();
   }
@@ -45,6 +49,14 @@ export class Register {
   /** Whether the tenant has ever had a route. One that hasn't costs no storage, however often somebody asks for it. */
   get founded(): boolean {
     return this.#founded;
+  }
+
+  /** The tenant's id. */
+  get tenant(): string {
+    const kept = this.#founded ? [...this.sql.exec<{ name: string }>("select name from tenant")][0]?.name : undefined;
+    const tenant = this.name ?? kept;
+    if (!tenant) throw new Error("a RouteAuthority is addressed by its tenant's name");
+    return tenant;
   }
 
   get revision(): number {
@@ -164,7 +176,9 @@ export class Register {
       create table if not exists outbox (label text primary key, version integer not null);
       create table if not exists revoked (subject text primary key, until integer not null);
       create table if not exists revision (id integer primary key check (id = 1), value integer not null);
+      create table if not exists tenant (id integer primary key check (id = 1), name text not null);
     `);
+    if (this.name) this.sql.exec("insert or ignore into tenant values (1, ?)", this.name);
     for (const [table, column] of [
       ["routes", "revision"],
       ["revoked", "revision"],

@@ -2,7 +2,7 @@
  * RouteReplica: a region's copy of tenants' routes.
  *
  * It answers for a tenant only while it holds that tenant's lease; without one it asks the authority first, and throws where that can't be reached, so
- * that nobody is sent to a machine which may be gone. Nothing is stored: one that begins anew holds no lease.
+ * that nobody is sent to a machine which may be gone. No route is stored: one that begins anew holds no lease.
  *
  * An object may be replaced while one of its events is still running (Cloudflare promises uniqueness when an event starts). So what an event tells that has
  * waited for a grant holds for the moment at which the grant was asked for, whatever lease came with it.
@@ -61,8 +61,9 @@ export class RouteReplica extends DurableObject<RoutesEnv> implements ReplicaStu
     await Promise.all(behind.map(([tenant, held]) => this.#renewed(tenant, held).catch(() => undefined)));
   }
 
-  #name(): string {
-    const { name } = this.ctx.id;
+  /** One that its alarm woke isn't told its name: it is kept with the alarm. */
+  async #name(): Promise<string> {
+    const name = this.ctx.id.name ?? (await this.ctx.storage.get<string>("name"));
     if (!name) throw new Error("a RouteReplica is addressed by its name");
     return name;
   }
@@ -85,7 +86,7 @@ export class RouteReplica extends DurableObject<RoutesEnv> implements ReplicaStu
       return await held.renewing;
     } catch (error) {
       held.failedAt = Date.now();
-      if ((await this.ctx.storage.getAlarm()) === null) await this.ctx.storage.setAlarm(held.failedAt + AGAIN_MS);
+      if ((await this.ctx.storage.getAlarm()) === null) await Promise.all([this.ctx.storage.put("name", await this.#name()), this.ctx.storage.setAlarm(held.failedAt + AGAIN_MS)]);
       throw error;
     }
   }
@@ -103,9 +104,10 @@ export class RouteReplica extends DurableObject<RoutesEnv> implements ReplicaStu
 
   async #ask(tenant: string, held: Held): Promise<number> {
     const authority = this.env.AUTHORITIES.get(this.env.AUTHORITIES.idFromName(tenant)) as unknown as AuthorityStub;
+    const name = await this.#name();
     for (let attempt = 0; attempt < GRANTS; attempt += 1) {
       const asked = Date.now();
-      const grant = await authority.grant(this.#name(), held.copy.revision);
+      const grant = await authority.grant(name, held.copy.revision);
       // Of a tenant without routes nothing is kept, so that names which somebody makes up fill no memory.
       if (grant.leaseSeconds === 0 && held.copy.revision === 0) this.#tenants.delete(tenant);
       if (held.copy.granted(grant, asked)) return asked;

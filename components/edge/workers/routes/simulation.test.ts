@@ -290,7 +290,7 @@ function born(): Incarnation {
 test.each(Array.from({ length: 20 }, (_, seed) => [seed]))("no isolate acts by what stood before an acknowledged write, and none goes back (seed %i)", async (seed) => {
   const authority = env.AUTHORITIES.get(env.AUTHORITIES.idFromName(`chance${seed}`));
   const checks = await runInDurableObject(authority, (_, state) => {
-    const world = new World(new Register(state.storage.sql), seeded(seed + 1));
+    const world = new World(new Register(state.storage.sql, `chance${seed}`), seeded(seed + 1));
     world.run();
     return world.checks;
   });
