@@ -1,8 +1,9 @@
 """``propagation``: from the write of a route to every router serving it, with distances; and what is sent to an old machine while a replica is cut off.
 
-Six processes, a workerd each but the driver: RouteAuthority and KV in one, and in four others a region's HTTP Router, its RouteReplica and the machines. All code is the
-edge's own; between the places stand one-way delays of 5 to 135 ms (``benchmarks/routes``). A write counts until the last router has served its machine to a
-request of the driver. Then the farthest replica is cut off its authority for 15 s, first alone (``partition_*``), then with its region's router (``isolation_*``).
+Five processes beside the driver, a workerd each: RouteAuthority and KV in one, and in four others a region's HTTP Router, its RouteReplica and the machines.
+All code is the edge's own; between the places stand one-way delays of 5 to 135 ms (``benchmarks/routes``). A write counts until the last router has served
+its machine to a request of the driver. Then the farthest replica is cut off its authority for 15 s, first alone (``partition_*``), then with its region's
+router (``isolation_*``).
 """
 
 from __future__ import annotations
