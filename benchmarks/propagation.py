@@ -27,10 +27,10 @@ def run(samples: int) -> Result:
         try:
             assert process.stdout is not None
             output = process.stdout.read()
-        except KeyboardInterrupt:
-            process.terminate()
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
             process.wait()
-            raise
     if process.returncode:
         sys.exit(f"propagation: the hosts ended with {process.returncode}")
     result = json.loads(output)

@@ -35,11 +35,10 @@ export class Hosts {
   authority: Ports = {};
   readonly regions: { region: Region; ports: Ports }[] = [];
 
-  static async start(program: string, registry: string): Promise<Hosts> {
-    const hosts = new Hosts();
+  async start(program: string, registry: string): Promise<void> {
     const launch = (region: Region | null): Promise<Ports> => {
       const child = fork(program, ["--host"], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
-      hosts.#children.push(child);
+      this.#children.push(child);
       return new Promise((resolve, reject) => {
         child.once("message", (ports) => resolve(ports as Ports));
         child.once("exit", (code) => reject(new Error(`the host of ${region?.hint ?? "the authority"} ended with ${code}`)));
@@ -47,17 +46,17 @@ export class Hosts {
       });
     };
     const [authority, ...regions] = await Promise.all([launch(null), ...REGIONS.map(launch)]);
-    hosts.authority = authority as Ports;
-    hosts.regions.push(...REGIONS.map((region, at) => ({ region, ports: regions[at] as Ports })));
-    return hosts;
+    this.authority = authority as Ports;
+    this.regions.push(...REGIONS.map((region, at) => ({ region, ports: regions[at] as Ports })));
   }
 
+  /** Resolves when the last has ended. */
   stop(): Promise<unknown> {
     return Promise.all(
       this.#children.map((child) => {
         if (child.exitCode !== null) return null;
         const ended = new Promise((resolve) => child.once("exit", resolve));
-        child.disconnect();
+        if (child.connected) child.disconnect();
         return ended;
       }),
     );

@@ -65,7 +65,7 @@ export function host(): void {
   };
   process.on("disconnect", () => void end());
   // Ctrl-C goes to the whole group: the parent says when it is over.
-  process.on("SIGINT", () => undefined);
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => undefined);
   process.once("message", async (place: Place) => {
     leash(directory);
     const workers = workersOf(place);

@@ -36,18 +36,23 @@ function figures(run: string, { counts, writes, waitedMs, replicaCatchUpMs, rout
 export async function main(program: string, [given]: string[]): Promise<void> {
   const samples = Number(given);
   const registry = mkdtempSync(join(tmpdir(), "spotlane-registry-"));
-  let hosts: Hosts | null = null;
+  const hosts = new Hosts();
   let code = 0;
-  const stop = async (): Promise<void> => {
-    await hosts?.stop();
+  const ended = async (): Promise<void> => {
+    await hosts.stop();
     rmSync(registry, { recursive: true, force: true });
+  };
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    stopping ??= ended();
+    return stopping;
   };
   // Whoever started this is gone, or wants it over.
   process.stdin.resume().on("end", () => void stop().then(() => process.exit(130)));
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => void stop().then(() => process.exit(130)));
   try {
     say("starting the authority's host and four router hosts");
-    hosts = await Hosts.start(program, registry);
+    await hosts.start(program, registry);
     const { everywhere, acknowledged, counts } = await propagation(hosts, samples, say);
     const replica = await partition(hosts, "partition", false, PARTITION_SECONDS, say);
     const region = await partition(hosts, "isolation", true, PARTITION_SECONDS, say);
@@ -72,7 +77,7 @@ export async function main(program: string, [given]: string[]): Promise<void> {
     };
     process.stdout.write(`${JSON.stringify(result)}\n`);
   } catch (error) {
-    say((error as Error).stack ?? String(error));
+    if (!stopping) say((error as Error).stack ?? String(error));
     code = 1;
   } finally {
     await stop();
