@@ -138,7 +138,7 @@ async function poll(hosts: Hosts, workload: Workload, at: number, counts: Counts
   const port = hosts.regions[at]?.ports.router ?? 0;
   const seen = workload.seen[at] as Seen;
   while (!over()) {
-    const { status, body } = await call(port, "GET", `${workload.label}.workloads.${ZONE}`, "/");
+    const { status, body } = await call(port, "GET", `${workload.label}.workloads.${ZONE}`, "/").catch((error: Error) => ({ status: 0, body: error.message }));
     counts.polls += 1;
     if (status === 200) {
       const arrival = JSON.parse(body) as { generation: number; at: number };
