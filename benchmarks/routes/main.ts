@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Hosts, type Partitioned, partition, propagation } from "./driver";
+import { REGIONS } from "./distance";
 import { host } from "./host";
 
 const PARTITION_SECONDS = 15;
@@ -53,7 +54,7 @@ export async function main(program: string, [given]: string[]): Promise<void> {
   try {
     say("starting the authority's host and four router hosts");
     await hosts.start(program, registry);
-    const { everywhere, acknowledged, counts } = await propagation(hosts, samples, say);
+    const { everywhere, regions, acknowledged, counts } = await propagation(hosts, samples, say);
     const replica = await partition(hosts, "partition", false, PARTITION_SECONDS, say);
     const region = await partition(hosts, "isolation", true, PARTITION_SECONDS, say);
     for (const failure of [counts, replica.counts, region.counts].flatMap(({ failures }) => [...failures])) say(`answered ${failure}`);
@@ -66,6 +67,7 @@ export async function main(program: string, [given]: string[]): Promise<void> {
         writes: everywhere.length,
       },
       others: {
+        ...Object.fromEntries(REGIONS.map(({ hint, oneWayMs }, at) => [`write_to_${hint}_${oneWayMs}_ms_away_p50_ms`, percentile(regions[at] ?? [], 0.5)])),
         acknowledged_p50_ms: percentile(acknowledged, 0.5),
         acknowledged_p99_ms: percentile(acknowledged, 0.99),
         old_origin_after_ack: counts.late(),
