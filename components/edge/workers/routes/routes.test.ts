@@ -1,5 +1,5 @@
 import { abortAllDurableObjects, env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { type AuthorityStub, type Change, type Grant, LEASE_MARGIN_MS, LEASE_SECONDS, type Route } from "../shared/route";
 import type { RoutesEnv } from "./authority";
 import { TenantCopy } from "./copy";
@@ -182,9 +182,8 @@ test("a commit that waits holds up neither a later one of its workload nor anoth
   const second = acme.commit(change(2, 1)).then((done) => order.push(`second ${JSON.stringify(done)}`));
   const third = acme.commit(change(3, 2)).then((done) => order.push(`third ${JSON.stringify(done)}`));
   const elsewhere = acme.commit({ ...change(4, 0), label: other }).then(() => order.push("elsewhere"));
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  expect((await acme.lookup(label)).route?.version).toBe(3);
-  expect((await acme.lookup(other)).route?.version).toBe(1);
+  const versions = async () => [(await acme.lookup(label)).route?.version, (await acme.lookup(other)).route?.version];
+  await vi.waitFor(async () => expect(await versions()).toEqual([3, 1]), 5_000);
   expect(order).toEqual([]);
   mend();
   await Promise.all([second, third, elsewhere]);
