@@ -65,7 +65,7 @@ check: setup ## Lint, types, import directions, locks
 	@$(BIN)/ruff format --check $(SOURCES)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@npx --no-install biome check components/edge localcloud/edge clients
+	@npx --no-install biome check components/edge localcloud/edge clients benchmarks
 	@npm run --silent typecheck
 	@$(BIN)/python tools/wire/generate.py --check
 	@$(BIN)/python tools/locks.py
@@ -78,7 +78,7 @@ soak: setup ## Long campaigns
 
 format: setup ## Formats the sources
 	@$(BIN)/ruff format $(SOURCES)
-	@npx --no-install biome check --write components/edge localcloud/edge clients
+	@npx --no-install biome check --write components/edge localcloud/edge clients benchmarks
 
 clean: ## Stops the local cloud and removes what was built
 	@test ! -x $(BIN)/python || $(BIN)/python -m localcloud down --purge 2>/dev/null || true

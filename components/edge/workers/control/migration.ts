@@ -6,7 +6,6 @@
  */
 import { WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep, type WorkflowStepConfig } from "cloudflare:workers";
 import { placementBy } from "../shared/records";
-import { HARD_MS } from "../shared/route";
 import type { Run, RunEvent, RunRequest } from "../shared/wire";
 import { Effects, type Subject } from "./effects";
 import type { ControlEnv } from "./env";
@@ -16,8 +15,8 @@ const LONG: WorkflowStepConfig = { retries: { limit: 3, delay: 500, backoff: "co
 const VERIFY_MS = 60_000;
 /** A deadline is met with this to spare: the commit and its acknowledgements. */
 const COMMIT_RESERVE_MS = 3_000;
-/** What an isolate may still believe after the last replica has acknowledged, and the requests then on their way. */
-const BELIEF_MS = HARD_MS + 600;
+/** A commit is acknowledged once no router sends by an older route (docs/adr/0011); this is for the requests then on their way, where the drain is shorter. */
+const IN_FLIGHT_MS = 400;
 /** How long a run's event is waited for before the run is asked after, and how often that is done. */
 const WAIT_MS = 30_000;
 const WAITS = 60;
@@ -67,7 +66,7 @@ class Saga {
     await step.do("serve", QUICK, () => effects.serve(subject, version));
     if (subject.serving) {
       await step.do("drain", QUICK, () => effects.step(subject, "drain"));
-      await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, BELIEF_MS));
+      await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, IN_FLIGHT_MS));
       await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
       await this.#decommission(subject.serving.id);
     }
@@ -91,7 +90,7 @@ class Saga {
     if (serving) {
       await step.do("retire", QUICK, () => effects.retire(serving));
       await step.do("drain", QUICK, () => effects.step(subject, "drain"));
-      await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, BELIEF_MS));
+      await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, IN_FLIGHT_MS));
       await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
       await this.#decommission(serving.id);
     }

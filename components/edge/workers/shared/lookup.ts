@@ -1,5 +1,12 @@
-/** A router's view of the routes: isolate cache, then the region's replica, then the authority, then KV. */
-import { type AuthorityStub, HARD_MS, hintOf, type Known, type ReplicaStub, replicaOf, type Route, SOFT_MS } from "./route";
+/**
+ * A router's view of the routes: isolate cache, then the region's replica, then the authority; KV only tells a workload that can't be routed now from one that
+ * doesn't exist (docs/adr/0010).
+ *
+ * What is found holds for HARD_MS (400 ms) from the moment for which its source vouched. A caller that awaits anything between finding a route and sending by it asks
+ * {@link Lookup.held} again right before it sends: the drain gate counts on that.
+ */
+import { type Belief, Beliefs, holds } from "./belief";
+import { type Answer, type AuthorityStub, hintOf, type Known, type ReplicaStub, replicaOf, type Route, SOFT_MS } from "./route";
 
 export interface LookupEnv {
   REPLICAS: DurableObjectNamespace;
@@ -7,66 +14,144 @@ export interface LookupEnv {
   ROUTES: KVNamespace;
 }
 
-interface Entry {
-  known: Known;
-  at: number;
-  refreshing: boolean;
+/** A source that is silent for this long has the other one asked beside it, ms. */
+const PATIENCE_MS = 350;
+/** How long a source, the fallback store and a question as a whole are waited for, ms. */
+const SOURCE_MS = 1_200;
+const STORE_MS = 500;
+const QUESTION_MS = 2_500;
+/** A replica that failed or was silent is asked after the authority for this long, ms. */
+const AVOIDED_MS = 1_000;
+type Later = (work: Promise<unknown>) => void;
+
+/** No source of routes answers, so that nothing may be sent anywhere. */
+export class RoutesUnavailable extends Error {
+  /** For Retry-After. */
+  readonly retryAfterSeconds = 2;
+
+  constructor(readonly label: string) {
+    super(`neither the replica nor the authority of ${label} answers`);
+  }
 }
 
-export class RoutesUnavailable extends Error {}
-
 export class Lookup {
-  #entries = new Map<string, Entry>();
+  readonly #beliefs = new Beliefs();
+  readonly #questions = new Map<string, Promise<Belief>>();
+  /** Replica to the end of its being avoided. */
+  readonly #avoided = new Map<string, number>();
+
+  constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** What is known of a label without a question; null where it must be asked. A refresh beside the request begins where it is due. */
-  held(label: string, env: LookupEnv, request: Request, later: (work: Promise<unknown>) => void): Known | null {
-    const entry = this.#entries.get(label);
-    const age = entry ? performance.now() - entry.at : Number.POSITIVE_INFINITY;
-    // That there is no route isn't believed twice: a workload's first route counts from its commit on.
-    if (!entry?.known.route || age >= HARD_MS) return null;
-    if (age > SOFT_MS && !entry.refreshing) {
-      entry.refreshing = true;
-      later(this.#ask(label, env, request, false).catch(() => undefined));
-    }
-    return entry.known;
+  held(label: string, env: LookupEnv, request: Request, later: Later): Known | null {
+    const now = this.now();
+    const belief = this.#beliefs.get(label);
+    if (!belief || !holds(belief, now)) return null;
+    if (now - belief.at > SOFT_MS && !this.#questions.has(label)) void this.#question(label, env, request, later, false);
+    return belief.known;
   }
 
-  /** What is known of a label. Throws {@link RoutesUnavailable} when no source answers. */
-  async find(label: string, env: LookupEnv, request: Request, later: (work: Promise<unknown>) => void, fresh = false): Promise<Known> {
-    return (fresh ? null : this.held(label, env, request, later)) ?? this.#ask(label, env, request, fresh);
+  /** What is known of a label. Throws {@link RoutesUnavailable} when no source answers in {@link QUESTION_MS}. `fresh` passes caches by. */
+  async find(label: string, env: LookupEnv, request: Request, later: Later, fresh = false): Promise<Known> {
+    const present = fresh ? null : this.held(label, env, request, later);
+    if (present) return present;
+    const limit = this.now() + QUESTION_MS;
+    while (this.now() < limit) {
+      const question = this.#question(label, env, request, later, fresh);
+      const belief = await within(question, limit - this.now(), () => {
+        // Whoever began it may be gone with its answer; the next asks anew.
+        this.#forget(label, fresh, question);
+        return new RoutesUnavailable(label);
+      });
+      // An answer that was too long on its way is asked for again.
+      if (holds(belief, this.now())) return belief.known;
+    }
+    throw new RoutesUnavailable(label);
   }
 
   /** The route alone. */
-  async route(label: string, env: LookupEnv, request: Request, later: (work: Promise<unknown>) => void, fresh = false): Promise<Route | null> {
+  async route(label: string, env: LookupEnv, request: Request, later: Later, fresh = false): Promise<Route | null> {
     return (await this.find(label, env, request, later, fresh)).route;
   }
 
-  async #ask(label: string, env: LookupEnv, request: Request, fresh: boolean): Promise<Known> {
-    const asked = performance.now();
-    const found = await this.#from(label, env, request, fresh);
-    const held = this.#entries.get(label)?.known.route;
-    const known = held && found.route && held.version > found.route.version ? { ...found, route: held } : found;
-    if (this.#entries.size > 50_000) this.#entries.clear();
-    this.#entries.set(label, { known, at: asked, refreshing: false });
-    return known;
+  /** One at a time for a label: whoever comes meanwhile shares its answer. */
+  #question(label: string, env: LookupEnv, request: Request, later: Later, fresh: boolean): Promise<Belief> {
+    const key = keyOf(label, fresh);
+    const present = this.#questions.get(key);
+    if (present) return present;
+    const question = this.#ask(label, env, request, fresh).finally(() => this.#forget(label, fresh, question));
+    this.#questions.set(key, question);
+    // It goes on for the others, should the client of this request leave.
+    later(question.catch(() => undefined));
+    return question;
   }
 
-  async #from(label: string, env: LookupEnv, request: Request, fresh: boolean): Promise<Known> {
-    const hint = hintOf((request as { cf?: { continent?: string } }).cf);
+  #forget(label: string, fresh: boolean, question: Promise<Belief>): void {
+    const key = keyOf(label, fresh);
+    if (this.#questions.get(key) === question) this.#questions.delete(key);
+  }
+
+  async #ask(label: string, env: LookupEnv, request: Request, fresh: boolean): Promise<Belief> {
     const tenant = label.slice(label.lastIndexOf("-") + 1);
+    const hint = hintOf((request as { cf?: Parameters<typeof hintOf>[0] }).cf);
+    const name = replicaOf(hint, tenant);
+    const replica = async (): Promise<Belief> => {
+      const stub = env.REPLICAS.get(env.REPLICAS.idFromName(name), { locationHint: hint }) as unknown as ReplicaStub;
+      const belief = await this.#dated(() => stub.lookup(label, fresh));
+      this.#avoided.delete(name);
+      return belief;
+    };
+    const authority = (): Promise<Belief> => this.#dated(() => (env.AUTHORITIES.get(env.AUTHORITIES.idFromName(tenant)) as unknown as AuthorityStub).lookup(label));
+    const avoided = this.now() < (this.#avoided.get(name) ?? 0);
     try {
-      const replica = env.REPLICAS.get(env.REPLICAS.idFromName(replicaOf(hint, tenant)), { locationHint: hint }) as unknown as ReplicaStub;
-      return await replica.lookup(label, fresh);
+      const found = avoided ? await either(authority, replica, () => undefined) : await either(replica, authority, () => this.#avoided.set(name, this.now() + AVOIDED_MS));
+      return this.#beliefs.keep(label, found, this.now());
     } catch {
-      try {
-        return await (env.AUTHORITIES.get(env.AUTHORITIES.idFromName(tenant)) as unknown as AuthorityStub).lookup(label);
-      } catch {
-        const kept = await env.ROUTES.get(`route:${label}`).catch(() => null);
-        if (kept === null) throw new RoutesUnavailable(label);
-        return { route: JSON.parse(kept) as Route, revoked: [] };
-      }
+      return await this.#unrouted(label, env);
     }
   }
+
+  async #dated(ask: () => Promise<Answer>): Promise<Belief> {
+    const asked = this.now();
+    const { route, revoked, revision, afterMs } = await ask();
+    return { known: { route, revoked }, revision, at: asked + afterMs };
+  }
+
+  async #unrouted(label: string, env: LookupEnv): Promise<Belief> {
+    const unavailable = new RoutesUnavailable(label);
+    const known = await within(env.ROUTES.get(`known:${label}`), STORE_MS, () => unavailable).catch(() => {
+      throw unavailable;
+    });
+    if (known !== null) throw unavailable;
+    return { known: { route: null, revoked: [] }, revision: 0, at: this.now() };
+  }
+}
+
+function keyOf(label: string, fresh: boolean): string {
+  return fresh ? `${label} fresh` : label;
+}
+
+/** The first answer of two sources; the second is asked when the first fails or is silent for {@link PATIENCE_MS}, of which `failed` is told. */
+async function either<T>(first: () => Promise<T>, second: () => Promise<T>, failed: () => void): Promise<T> {
+  const limit = (ask: () => Promise<T>): Promise<T> => within(ask(), SOURCE_MS, () => new Error(`no answer within ${SOURCE_MS} ms`));
+  const one = limit(first);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const impatient = new Promise<"silent">((resolve) => {
+    timer = setTimeout(() => resolve("silent"), PATIENCE_MS);
+  });
+  const early = await Promise.race([one.then((value) => ({ value })), impatient]).catch(() => "failed" as const);
+  clearTimeout(timer);
+  if (typeof early === "object") return early.value;
+  failed();
+  return Promise.any([one, limit(second)]);
+}
+
+async function within<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(late()), Math.max(ms, 0));
+  });
+  return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
 /** One healthy target by weight, null where none is in rotation; `random` in [0, 1). */

@@ -25,9 +25,18 @@ export interface Route {
 
 /** Seconds for which a replica may answer without having heard from its authority: H of the drain gate. */
 export const LEASE_SECONDS = 10;
+/**
+ * By how much a replica's lease ends earlier for the replica than for its authority, ms. Both measure a duration by their own clock, the replica from before
+ * it asked; the margin is for clocks that run up to 5 % apart or are set by up to half a second within a lease.
+ */
+export const LEASE_MARGIN_MS = 500;
 /** Ages, ms, at which a router's isolate refreshes a route beside a request, and before one. */
-export const SOFT_MS = 200;
+export const SOFT_MS = 150;
 export const HARD_MS = 400;
+/** From an isolate's last look at what it believes to the request that goes out by it, ms: the signature, and a machine that is short of CPU. */
+export const SENDING_MS = 200;
+/** After the last replica has heard of a write, ms, until no isolate sends by what stood before: only then is the write acknowledged. */
+export const SETTLE_MS = HARD_MS + SENDING_MS;
 
 /** Replicas of a region; a tenant is always with the same one. Soft limit of one object: 1,000 requests a second (Cloudflare, Durable Objects limits). */
 const SHARDS = 4;
@@ -43,36 +52,53 @@ export interface Known {
   revoked: string[];
 }
 
-/** A subject whose tokens are refused until then; ms of the wall clock. */
+/** {@link Known} with its place in time. */
+export interface Answer extends Known {
+  /** The tenant's revision that it holds for; see {@link Delta}. An answer of a lower one is older as a whole. */
+  revision: number;
+  /** From the question's arrival to the moment that the answer holds for, ms by the answerer's clock; negative for a moment before. */
+  afterMs: number;
+}
+
+/** A subject whose tokens are refused until then; ms of the wall clock, like the `exp` of the tokens. */
 export interface Revocation {
   subject: string;
   until: number;
 }
 
-/** Everything that a replica holds of a tenant. */
-export interface Grant {
+/**
+ * What changed of a tenant: everything that was written after revision `from`, up to `revision`. Each write of whatever kind is one revision, so that whoever
+ * missed one knows.
+ */
+export interface Delta {
+  from: number;
+  revision: number;
   routes: Route[];
   revoked: Revocation[];
+}
+
+/** A delta with the right to answer by it; 0 seconds for a tenant that has no routes, of whom nothing may be kept. */
+export interface Grant extends Delta {
   leaseSeconds: number;
 }
 
-/** The one writer of a tenant's routes. Each write resolves only once no replica can answer by what stood before. */
+/** The one writer of a tenant's routes. Each write resolves once no router acts by what stood before: {@link LEASE_SECONDS} + {@link SETTLE_MS} at most. */
 export interface AuthorityStub {
   commit(change: Change): Promise<Committed>;
   /** Takes a target out of rotation or puts it back, as a version of its own; false where the route has no such target. */
   mark(label: string, placement: string, healthy: boolean): Promise<boolean>;
   /** Has the tokens and keys of these subjects refused at every router. */
   revoke(revoked: Revocation[]): Promise<void>;
-  grant(replica: string): Promise<Grant>;
-  lookup(label: string): Promise<Known>;
+  /** What a replica that holds `have` lacks, and a lease of it. */
+  grant(replica: string, have: number): Promise<Grant>;
+  lookup(label: string): Promise<Answer>;
 }
 
 export interface ReplicaStub {
-  lookup(label: string, fresh: boolean): Promise<Known>;
-  /** Takes a route; the version that it now holds. */
-  apply(tenant: string, route: Route): Promise<number>;
-  /** Takes revocations; how many of the tenant it now holds. */
-  refuse(tenant: string, revoked: Revocation[]): Promise<number>;
+  /** Throws where the replica has no lease and gets none. `fresh` passes by what it holds. */
+  lookup(label: string, fresh: boolean): Promise<Answer>;
+  /** Once it has returned, the replica never answers by anything below `delta.revision`: it has it all, or no lease until a grant brings it. */
+  apply(tenant: string, delta: Delta): Promise<void>;
 }
 
 export interface Change {
@@ -88,21 +114,27 @@ export interface Change {
 
 export type Committed = { ok: true; version: number } | { ok: false; reason: "version" | "fencing"; version: number };
 
+/** Where a continent's hints meet, degrees of longitude: the Rockies, the Oder, the Zagros. */
+const WEST_OF_AMERICA = -104;
+const EAST_OF_EUROPE = 15;
+const EAST_OF_ARABIA = 60;
+
 /** The region hint nearest to where a request came in. */
-export function hintOf(cf: { continent?: string; country?: string } | undefined): Hint {
+export function hintOf(cf: { continent?: string; longitude?: string } | undefined): Hint {
+  const longitude = Number.parseFloat(cf?.longitude ?? "");
   switch (cf?.continent) {
     case "NA":
-      return "enam";
+      return longitude < WEST_OF_AMERICA ? "wnam" : "enam";
     case "SA":
       return "sam";
     case "AS":
-      return "apac";
+      return longitude < EAST_OF_ARABIA ? "me" : "apac";
     case "OC":
       return "oc";
     case "AF":
       return "afr";
     default:
-      return "weur";
+      return longitude > EAST_OF_EUROPE ? "eeur" : "weur";
   }
 }
 
