@@ -49,7 +49,10 @@ export async function start(side: "passthrough" | "router", originPort: number, 
     ...workers(ZONE, values, state)
       .filter(({ name }) => BOUND.includes(name ?? ""))
       .map((one) => ({ ...one, routes: [], ...(one.name === "router" ? served : { outboundService: reached }) }) as WorkerOptions),
-    script("setup", SETUP, { serviceBindings: { AUTH: { name: "auth", entrypoint: "AuthService" } }, durableObjects: { AUTHORITIES: { className: "RouteAuthority", scriptName: "routes", useSQLite: true } } }),
+    script("setup", SETUP, {
+      serviceBindings: { AUTH: { name: "auth", entrypoint: "AuthService" } },
+      durableObjects: { AUTHORITIES: { className: "RouteAuthority", scriptName: "routes", useSQLite: true } },
+    }),
   ];
   const miniflare = new Miniflare({
     host: "127.0.0.1",
