@@ -112,8 +112,8 @@ function withDefaults(given: WorkloadSpec): WorkloadSpec {
   return {
     ...given,
     env: given.env ?? {},
-    ports: { http: given.ports.http ?? null, tcp: given.ports.tcp ?? null },
-    health: { ...{ path: "/healthz", intervalSeconds: 1, timeoutSeconds: 2, healthyCount: 2, unhealthyCount: 3 }, ...given.health },
+    ports: { http: given.ports.http ?? null, tcp: given.ports.tcp ?? null, proxyProtocol: given.ports.proxyProtocol ?? "off" },
+    health: { ...{ protocol: null, path: "/healthz", intervalSeconds: 1, timeoutSeconds: 2, healthyCount: 2, unhealthyCount: 3 }, ...given.health },
     resources: { ...{ vcpu: 2, memoryGib: 4, arch: "x86_64" as const, gpu: 0, gpuType: null }, ...given.resources },
     placement: {
       ...{ clouds: null, regions: null, maxUsdPerHour: null, threshold: 0.1, dwellHours: 24, movesPer30Days: 12, egressGibPerHour: 0, stateGib: 0, dataClass: null },

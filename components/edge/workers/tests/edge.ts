@@ -4,10 +4,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Miniflare, type Request, type RequestInit, Response } from "miniflare";
-import type { Decision, Migration, OfferRef, Workload, WorkloadSpec } from "../shared/wire";
+import type { Decision, Migration, OfferRef, Workload } from "../shared/wire";
 import { FakeAutomation } from "./automation";
 import { INTERNET, workers } from "./bindings";
-import { book, decision, MARKET_NOW, offer, quote, spec, tenant } from "./documents";
+import { book, type Changes, decision, MARKET_NOW, offer, quote, spec, tenant } from "./documents";
 import type { Machine } from "./machine";
 
 const KEY = "platform-key-of-a-test";
@@ -124,7 +124,7 @@ export class TestEdge {
   }
 
   /** Declares a workload and brings its first placement up. */
-  async serving(id: string, changes: Partial<WorkloadSpec> = {}): Promise<Workload> {
+  async serving(id: string, changes: Changes = {}): Promise<Workload> {
     await this.call("PUT", `/workloads/${id}`, spec(changes));
     const { id: migration } = await this.call<Migration>("POST", `/workloads/${id}/decisions`, decision(id, "deploy", offer("aws"), PRICES.aws));
     const ended = await this.ended(migration);

@@ -60,5 +60,5 @@ test("a serving machine that fails its probes is reported once to the automation
   await edge.serving("sick-acme", { health: { path: "/healthz", intervalSeconds: 0.5, timeoutSeconds: 1, healthyCount: 1, unhealthyCount: 2 } });
   edge.machine("acme_sick_1").healthy = false;
   const incident = await edge.until("the incident", async () => edge.automation.incidents.find(({ placement }) => placement === "acme_sick_1"));
-  expect(incident).toMatchObject({ kind: "unhealthy", deadline: null, detail: "2 probes of /healthz failed in a row" });
+  expect(incident).toMatchObject({ kind: "unhealthy", deadline: null, detail: "2 checks of /healthz failed in a row, the last one: HTTP 503" });
 });
