@@ -101,7 +101,9 @@ export class Effects {
   async commit(subject: Subject, placement: Placement | null, fencingToken: number): Promise<number> {
     const { workload } = subject.migration;
     const authority = this.#authority(workload);
-    const targets: Change["targets"] = placement ? [{ placement: placement.id, origin: placement.origin, tcpOrigin: placement.tcpOrigin, weight: 1 }] : [];
+    const targets: Change["targets"] = placement
+      ? [{ placement: placement.id, origin: placement.origin, tcpOrigin: placement.tcpOrigin, weight: 1, proxyProtocol: subject.spec.ports.proxyProtocol ?? "off" }]
+      : [];
     const present = (await authority.lookup(workload)).route;
     const done = await authority.commit({ label: workload, targets, access: subject.spec.access, drainSeconds: subject.spec.drainSeconds, ifVersion: present?.version ?? 0, fencingToken });
     if (done.ok) return done.version;

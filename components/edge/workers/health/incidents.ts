@@ -27,9 +27,7 @@ interface Row {
 /** Puts a notice on record; the same notice (placement, kind, deadline) twice is one. */
 export async function keep(db: D1Database, incident: Incident): Promise<void> {
   await db
-    .prepare(
-      "insert into incidents (placement, workload, tenant, kind, deadline, document, received_at, next_at) values (?, ?, ?, ?, ?, ?, ?, 0) on conflict (placement, kind, deadline) do nothing",
-    )
+    .prepare("insert into incidents (placement, workload, tenant, kind, deadline, document, received_at, next_at) values (?, ?, ?, ?, ?, ?, ?, 0) on conflict (placement, kind, deadline) do nothing")
     .bind(incident.placement, workloadOf(incident.placement), tenantOf(workloadOf(incident.placement)), incident.kind, incident.deadline ?? "", JSON.stringify(incident), new Date().toISOString())
     .run();
 }
