@@ -61,6 +61,6 @@ export default {
       await monitor(env, placement.tenant).watch(watchOf(placement, JSON.parse(row.spec) as WorkloadSpec));
     }
     for (const tenant of tenants) await monitor(env, tenant).prune(tenant);
-    for (const tenant of await tenantsWithOpen(env.DB)) await monitor(env, tenant).tellSoon();
+    for (const tenant of await tenantsWithOpen(env.DB)) await monitor(env, tenant).tellSoon(tenant);
   },
 } satisfies ExportedHandler<HealthEnv>;

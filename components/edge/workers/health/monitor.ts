@@ -3,7 +3,7 @@
  * tells machines' notices on. What it knows is in its storage: an eviction forgets no failure and no pause.
  */
 import { DurableObject } from "cloudflare:workers";
-import { workloadOf } from "../shared/ids";
+import { tenantOf, workloadOf } from "../shared/ids";
 import { OriginSigner } from "../shared/origin";
 import { setState, workloadRow } from "../shared/records";
 import type { AuthorityStub } from "../shared/route";
@@ -45,12 +45,12 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
   constructor(ctx: DurableObjectState, env: HealthEnv) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    this.#signer = new OriginSigner((placement) => env.AUTH.originKey(placement));
+    this.#signer = new OriginSigner((placement) => this.env.AUTH.originKey(placement));
     this.#sql.exec(`
       create table if not exists watched (placement text primary key, document text not null);
       create table if not exists standings (placement text primary key, failures integer not null, successes integer not null, healthy integer not null,
         marked integer not null, next_at integer not null, reported_at integer not null);
-      create table if not exists notices (id integer primary key check (id = 1), next_at integer not null);
+      create table if not exists notices (tenant text primary key, next_at integer not null);
     `);
   }
 
@@ -78,13 +78,13 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
   /** See {@link Monitor.report}. */
   async report(incident: Incident): Promise<{ migration?: string } | null> {
     await keep(this.env.DB, incident);
-    await this.tellSoon();
+    await this.tellSoon(tenantOf(workloadOf(incident.placement)));
     return tellAtOnce(this.env, incident, Date.now());
   }
 
-  /** Looks for open notices at the next turn. */
-  async tellSoon(): Promise<void> {
-    this.#sql.exec("insert or replace into notices values (1, ?)", Date.now() + LEAST_INTERVAL_MS);
+  /** Looks for open notices of the tenant at the next turn. The tenant is kept: an object that its alarm has woken doesn't know its own name. */
+  async tellSoon(tenant: string): Promise<void> {
+    this.#sql.exec("insert or replace into notices values (?, ?)", tenant, Date.now() + LEAST_INTERVAL_MS);
     await this.#awake();
   }
 
@@ -112,10 +112,9 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
   }
 
   async #notices(now: number): Promise<void> {
-    const tenant = this.ctx.id.name ?? "";
-    const kept = [...this.#sql.exec<{ next_at: number }>("select next_at from notices")][0];
+    const kept = [...this.#sql.exec<{ tenant: string; next_at: number }>("select tenant, next_at from notices")][0];
     if (!kept || kept.next_at > now) return;
-    const next = await tell(this.env, tenant, now).catch(() => now + 2 * LEAST_INTERVAL_MS);
+    const next = await tell(this.env, kept.tenant, now).catch(() => now + 2 * LEAST_INTERVAL_MS);
     if (next === null) this.#sql.exec("delete from notices");
     else this.#sql.exec("update notices set next_at = ?", next);
   }
@@ -145,7 +144,7 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
     this.#marking.add(placement);
     try {
       const label = workloadOf(placement);
-      const authority = this.env.AUTHORITIES.get(this.env.AUTHORITIES.idFromName(this.ctx.id.name ?? "")) as unknown as AuthorityStub;
+      const authority = this.env.AUTHORITIES.get(this.env.AUTHORITIES.idFromName(tenantOf(label))) as unknown as AuthorityStub;
       await authority.mark(label, placement, healthy);
       this.#sql.exec("update standings set marked = ? where placement = ?", healthy ? 1 : 0, placement);
       await this.#show(label, placement, healthy);
