@@ -106,7 +106,9 @@ test("of many machines no more than six are checked at once", async () => {
   let now = 0;
   let most = 0;
   for (let one = 1; one <= 20; one += 1) await monitor().watch({ ...watch(), placement: `${tenant}_web_${one}` });
-  globalThis.fetch = (async () => {
+  globalThis.fetch = (async (input: RequestInfo) => {
+    // Monitors of other tests have alarms of their own.
+    if (!String(input).includes(`-${tenant}-`)) return new Response("ok");
     now += 1;
     most = Math.max(most, now);
     await new Promise((resolve) => setTimeout(resolve, 5));
