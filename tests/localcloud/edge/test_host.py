@@ -266,7 +266,7 @@ def _application(edge: EdgeHost, label: str, **changes: object) -> tuple[str, tu
 
 
 def test_spectrum_follows_the_route_for_new_connections_and_ends_open_ones_when_their_drain_ends(edge: EdgeHost) -> None:
-    with _echoes(edge, "echo-acme", 2) as (names, servers):
+    with _echoes(edge, "echo-acme", 2) as (names, _):
         _point(edge, 1, names[0])
         edge.route(f"tcp.{ZONE}/*", "tcp")
         identity, listener = _application(edge, "echo-acme")
@@ -289,7 +289,7 @@ def test_spectrum_follows_the_route_for_new_connections_and_ends_open_ones_when_
 
 
 def test_spectrum_refuses_what_no_healthy_machine_serves(edge: EdgeHost) -> None:
-    with _echoes(edge, "sick-acme", 1) as (names, servers):
+    with _echoes(edge, "sick-acme", 1) as (names, _):
         _point(edge, 1, names[0], healthy=False)
         edge.route(f"tcp.{ZONE}/*", "tcp")
         _, listener = _application(edge, "sick-acme")

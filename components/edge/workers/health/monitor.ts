@@ -57,7 +57,10 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
   /** Begins to watch, or takes the watch's new settings; what is known of the placement stays. */
   async watch(watch: Watch): Promise<void> {
     this.#sql.exec("insert or replace into watched values (?, ?)", watch.placement, JSON.stringify(watch));
-    this.#sql.exec("insert or ignore into standings values (?, 0, 0, 1, 1, ?, 0)", watch.placement, Date.now() + LEAST_INTERVAL_MS);
+    const known = [...this.#sql.exec<{ healthy: number; marked: number }>("select healthy, marked from standings where placement = ?", watch.placement)][0];
+    if (!known) this.#sql.exec("insert into standings values (?, 0, 0, 1, 1, ?, 0)", watch.placement, Date.now() + LEAST_INTERVAL_MS);
+    // A saga that failed after the machine had recovered has left the workload shown as unhealthy.
+    if (known?.healthy && known.marked) this.ctx.waitUntil(this.#show(workloadOf(watch.placement), watch.placement, true).catch(() => undefined));
     await this.#awake();
   }
 
