@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import signal
+import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.asyncio.server import ServerConnection, serve
 
+import components.relay as relay_package
 from components.relay.proxy_protocol import Ends, encode
 from components.relay.relay import Relay
 from components.relay.routes import EdgeRoutes, Route, Target, route_of
@@ -580,5 +586,47 @@ def test_a_plain_stream_that_is_aborted_is_a_reset_at_the_other_end() -> None:
             await reader.read()
         writer.close()
         server.close()
+
+    run(test)
+
+
+def test_it_runs_as_a_program_on_the_standard_library_alone(tmp_path: Path) -> None:
+    async def test() -> None:
+        async def answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked = await reader.readuntil(b"\r\n\r\n")
+            if b"after=3" not in asked:  # a follower of what stands is kept waiting
+                target = {"placement": "acme_data_1", "origin": "127.0.0.1", "weight": 1, "healthy": True}
+                body = json.dumps(DOCUMENT | {"targets": [target]}).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                writer.close()
+
+        edge = await asyncio.start_server(answers, "127.0.0.1", 0)
+        machine = await asyncio.start_server(echo, "127.0.0.1", 0)
+        edge_port, machine_port = (server.sockets[0].getsockname()[1] for server in (edge, machine))
+        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+            port, status = one.getsockname()[1], other.getsockname()[1]
+        shutil.copytree(Path(relay_package.__file__).parent, tmp_path / "relay", ignore=shutil.ignore_patterns("__pycache__"))
+        workload = {"label": LABEL, "port": port, "servicePort": machine_port}
+        settings = {"edge": f"http://127.0.0.1:{edge_port}", "listen": "127.0.0.1", "status": f"127.0.0.1:{status}", "dial": "direct", "workloads": [workload]}
+        (tmp_path / "settings.json").write_text(json.dumps(settings))
+        command = [sys.executable, "-S", "-E", "-m", "relay", "settings.json"]
+        program = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, stdout=asyncio.subprocess.PIPE)
+        try:
+            assert program.stdout is not None
+            assert await program.stdout.readline() == b"spotlane-relay: 1 workloads\n"
+            answer = b""
+            while not answer:  # the route is on its way
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                answer = await ask(reader, writer, b"hello")
+                writer.close()
+            assert answer == b"hello"
+            program.send_signal(signal.SIGTERM)
+            assert await program.wait() == 0
+        finally:
+            if program.returncode is None:
+                program.kill()
+                await program.wait()
+        edge.close()
+        machine.close()
 
     run(test)

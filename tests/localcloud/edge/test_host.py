@@ -297,6 +297,29 @@ def test_spectrum_refuses_what_no_healthy_machine_serves(edge: EdgeHost) -> None
             assert _said(refused, b"1") == b""
 
 
+def test_worker_reaches_a_tcp_service_through_its_tunnel_by_a_websocket(edge: EdgeHost) -> None:
+    source = """
+export default { fetch: async (request) => {
+  const host = new URL(request.url).searchParams.get("host");
+  const { status, webSocket } = await fetch(`http://${host}/`, { headers: { upgrade: "websocket" } });
+  if (!webSocket) return Response.json([status]);
+  const said = new Promise((resolve) => webSocket.addEventListener("message", ({ data }) => resolve(new TextDecoder().decode(data))));
+  webSocket.binaryType = "arraybuffer";
+  webSocket.accept();
+  webSocket.send(new TextEncoder().encode("hello"));
+  const answer = [status, await said];
+  webSocket.close(1000);
+  return Response.json(answer);
+} };
+"""
+    assert edge.upload("front", source).status_code == 200
+    edge.route(f"app.{ZONE}/*", "front")
+    with _echoes(edge, "ws-acme", 1) as (names, servers):
+        assert edge.get(f"app.{ZONE}", f"/?host={names[0]}").json() == [101, "127.0.0.3 hello"]
+        servers[0].shutdown(socket.SHUT_RDWR)  # a thread waits in accept(): closing alone would let one more in
+        assert edge.get(f"app.{ZONE}", f"/?host={names[0]}").json() == [502]
+
+
 @pytest.mark.parametrize("version", ["v1", "v2"])
 def test_spectrum_names_the_client_to_a_service_that_expects_the_proxy_protocol(edge: EdgeHost, version: Literal["v1", "v2"]) -> None:
     with _echoes(edge, "who-acme", 1) as (names, servers):
