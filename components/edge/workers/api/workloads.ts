@@ -4,6 +4,7 @@ import { propose, terminate } from "../shared/decisions";
 import { isLabel, nameOf, tenantOf } from "../shared/ids";
 import { ProblemError } from "../shared/problem";
 import { placementBy, setState, workloadOfRow, type WorkloadRow, workloadRow } from "../shared/records";
+import { automation } from "../shared/services";
 import type { Decision, Endpoint, Placement, Workload, WorkloadSpec } from "../shared/wire";
 import { body, need, needTenant, visible } from "./access";
 import type { App } from "./env";
@@ -37,6 +38,11 @@ workloads.put("/:id", async (context) => {
       .bind(id, tenantOf(id), nameOf(id), JSON.stringify(spec), now, now)
       .run();
     await setState(context.env.DB, id, "PENDING", "declared; waits for its first placement");
+  }
+  // So that nobody waits for the daemon's next cycle; one that isn't heard costs only that wait.
+  if (known?.spec !== JSON.stringify(spec) || known.state === "TERMINATED") {
+    const told = automation(context.env.AUTH, context.env.AUTOMATION_URL, "POST", "/v1/nudges", { workload: id });
+    context.executionCtx.waitUntil(told.then((answer) => answer.body?.cancel()).catch(() => undefined));
   }
   return context.json(await shown(context.env.DB, id));
 });
@@ -112,8 +118,8 @@ function withDefaults(given: WorkloadSpec): WorkloadSpec {
   return {
     ...given,
     env: given.env ?? {},
-    ports: { http: given.ports.http ?? null, tcp: given.ports.tcp ?? null },
-    health: { ...{ path: "/healthz", intervalSeconds: 1, timeoutSeconds: 2, healthyCount: 2, unhealthyCount: 3 }, ...given.health },
+    ports: { http: given.ports.http ?? null, tcp: given.ports.tcp ?? null, proxyProtocol: given.ports.proxyProtocol ?? "off" },
+    health: { ...{ protocol: null, path: "/healthz", intervalSeconds: 1, timeoutSeconds: 2, healthyCount: 2, unhealthyCount: 3 }, ...given.health },
     resources: { ...{ vcpu: 2, memoryGib: 4, arch: "x86_64" as const, gpu: 0, gpuType: null }, ...given.resources },
     placement: {
       ...{ clouds: null, regions: null, maxUsdPerHour: null, threshold: 0.1, dwellHours: 24, movesPer30Days: 12, egressGibPerHour: 0, stateGib: 0, dataClass: null },
