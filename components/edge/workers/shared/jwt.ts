@@ -5,6 +5,7 @@ export interface Claims {
   sub: string;
   aud?: string;
   exp: number;
+  jti?: string;
   scope: string;
   tenant?: string;
   placement?: string;
