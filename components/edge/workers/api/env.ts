@@ -1,4 +1,3 @@
-import type { Claims } from "../shared/jwt";
 import type { Auth } from "../shared/services";
 
 export interface ApiEnv {
@@ -14,5 +13,4 @@ export interface ApiEnv {
 
 export interface App {
   Bindings: ApiEnv;
-  Variables: { claims: Claims };
 }

@@ -84,19 +84,19 @@ export class SigningKeys {
 
   /** The key that signs now. One that has signed for a month is replaced on the way. */
   async #signer(now: number): Promise<Row> {
-    const fit = () => {
+    const inForce = () => {
       const rows = this.#rows(now);
       const newest = rows[0];
       if (newest && now - Math.max(newest.created_at, newest.signs_from) < SIGNS_MS) return rows.find(({ signs_from }) => signs_from <= now) ?? newest;
       return null;
     };
-    const found = fit();
+    const found = inForce();
     if (found) return found;
     return this.ctx.blockConcurrencyWhile(async () => {
-      const again = fit();
+      const again = inForce();
       if (again) return again;
       await this.#make(now, this.#rows(now).length > 0 ? now + AHEAD_MS : now, false);
-      return fit() as Row;
+      return inForce() as Row;
     });
   }
 

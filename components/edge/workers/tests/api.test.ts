@@ -63,10 +63,10 @@ test("a workload's address is its own for life, and names no port where the sche
 test("an artifact is kept under the digest of what it is; a placement may fetch its own", async () => {
   const content = "a gzipped tar";
   const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
-  const put = async (name: string) => (await edge.fetch("api", `/v1/artifacts/${name}`, { method: "PUT", headers: { authorization: `Bearer ${deployer}` }, body: content })).status;
+  const put = async (name: string) => (await edge.fetch("api", `/v1/artifacts/${name}`, { method: "PUT", headers: { authorization: `Bearer ${deployer}`, "content-length": String(content.length) }, body: content })).status;
   expect([await put(digest), await put(`sha256:${"0".repeat(64)}`)]).toEqual([204, 422]);
   await edge.serving("own-acme", { artifact: { digest, sizeBytes: content.length } });
-  const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_own_1/token");
+  const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_own_1/credentials");
   const fetched = await edge.request("GET", `/artifacts/${digest}`, undefined, accessToken);
   expect([fetched.status, await fetched.text()]).toEqual([200, content]);
   expect(await status(accessToken, "GET", `/artifacts/sha256:${"1".repeat(64)}`)).toBe(403);
@@ -75,7 +75,7 @@ test("an artifact is kept under the digest of what it is; a placement may fetch 
 
 test("a machine reports its own notice to the automation service; its token ends with it", async () => {
   await edge.serving("spot-acme");
-  const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_spot_1/token");
+  const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_spot_1/credentials");
   const notice = { placement: "acme_spot_1", kind: "interruption", deadline: "2026-03-01T12:02:00Z", detail: "AWS will terminate the instance" };
   expect(await status(accessToken, "POST", "/incidents", notice)).toBe(202);
   expect(edge.automation.incidents).toEqual([notice]);

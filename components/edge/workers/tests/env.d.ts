@@ -8,6 +8,7 @@ declare namespace Cloudflare {
     PRICES: DurableObjectNamespace<import("../control/prices").PriceEngine>;
     ROUTES: KVNamespace;
     DB: D1Database;
+    ARTIFACTS: R2Bucket;
     ZONE: string;
   }
 }
