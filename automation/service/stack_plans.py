@@ -214,7 +214,7 @@ class StackPlans:
                 "healthPath": spec.health.path,
                 "drainSeconds": spec.drain_seconds,
                 "incidentUrl": f"{edge.api_url}/incidents",
-                "placementToken": edge.placement_token(migration.id),
+                "placementToken": edge.placement_credentials(migration.id).access_token,
             },
             "tags": {},
         }

@@ -46,7 +46,9 @@ def _complete(model: type[BaseModel], definition: dict[str, Any]) -> None:
 
 def _lean(node: Any, inside_properties: bool = False) -> Any:
     if isinstance(node, dict):
-        return {key: value if key == "default" else _lean(value, key == "properties") for key, value in node.items() if inside_properties or key not in _DROPPED}
+        return {
+            key: value if key == "default" else _lean(value, key == "properties") for key, value in node.items() if inside_properties or key not in _DROPPED
+        }
     return [_lean(one) for one in node] if isinstance(node, list) else node
 
 
