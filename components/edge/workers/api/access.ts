@@ -83,11 +83,11 @@ export function missing(id: string): ProblemError {
 }
 
 /** The tenant to whose things a listing is narrowed: the asked-for one, or the caller's own; null for all. */
-export function visible(call: Call, asked: string | undefined): string | null {
+export function visible(call: Call, asked: string | undefined, name = asked): string | null {
   if (everyTenant([...call.scopes])) return asked ?? null;
   const own = call.claims.tenant;
   if (!own) throw new ProblemError(403, "forbidden", "The token's scopes don't allow this", "it is bound to no tenant");
-  if (asked && asked !== own) throw missing(asked);
+  if (asked && asked !== own) throw missing(name ?? asked);
   return own;
 }
 
@@ -96,5 +96,5 @@ export function visibleOf(call: Call): string | null {
   const { tenant, workload } = call.query;
   const owner = workload ? tenantOf(workload) : undefined;
   if (tenant && owner && tenant !== owner) throw missing(workload ?? "");
-  return visible(call, tenant ?? owner);
+  return visible(call, tenant ?? owner, workload ?? tenant);
 }

@@ -39,7 +39,7 @@ export class TestEdge {
     automation.serves(edge);
     edge.address = await edge.#miniflare.ready;
     edge.#described = new Described(await (await edge.fetch("api", "/openapi.json")).json());
-    await edge.#signIn();
+    await edge.signIn();
     await edge.call("PUT", "/tenants/acme", tenant("acme"));
     await edge.call(
       "PUT",
@@ -71,6 +71,11 @@ export class TestEdge {
     const answer = await this.#miniflare.dispatchFetch(`http://${host}.${this.zone}${path}`, init);
     if (host === "api") await this.#described?.check(init?.method ?? "GET", path, answer);
     return answer;
+  }
+
+  /** The platform's token. */
+  get token(): string {
+    return this.#token;
   }
 
   /** The API's OpenAPI document. */
@@ -159,7 +164,8 @@ export class TestEdge {
     return found;
   }
 
-  async #signIn(): Promise<void> {
+  /** A new token for the platform. */
+  async signIn(): Promise<void> {
     this.#token = (await this.exchange(KEY)).token;
   }
 
