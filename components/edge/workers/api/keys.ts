@@ -176,9 +176,7 @@ async function one(call: Call, tenant: string | null): Promise<unknown> {
 
 async function revoke(call: Call, tenant: string | null): Promise<Reply> {
   await conditions(call.request, await one(call, tenant));
-  // The platform's tokens are good at every tenant's address, so every tenant's routers are told.
-  const everybody = tenant === null ? (await call.env.DB.prepare("select id from tenants").all<{ id: string }>()).results.map(({ id }) => id) : [];
-  return told(await call.env.AUTH.revokeKey(tenant, call.params.key ?? "", everybody), call.params.key ?? "");
+  return told(await call.env.AUTH.revokeKey(tenant, call.params.key ?? ""), call.params.key ?? "");
 }
 
 function told(revoked: Revoking, id: string): Reply {

@@ -41,8 +41,8 @@ export class AuthService extends WorkerEntrypoint<AuthEnv> implements Auth {
     return this.#keys().listKeys(tenant);
   }
 
-  async revokeKey(tenant: string | null, id: string, tenants: string[] = []): Promise<Revoking> {
-    return this.#keys().revokeKey(tenant, id, tenants);
+  async revokeKey(tenant: string | null, id: string): Promise<Revoking> {
+    return this.#keys().revokeKey(tenant, id);
   }
 
   async revokeTenant(tenant: string): Promise<Revoking> {

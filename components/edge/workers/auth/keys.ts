@@ -144,13 +144,10 @@ export class AuthKeys extends DurableObject<AuthEnv> {
     return this.#keys.list(tenant);
   }
 
-  /**
-   * Forgets a key, ends its sessions, and has its tokens refused until they have expired; not known where the tenant doesn't have it. A key of the
-   * platform (null) is refused by the routers of `tenants`.
-   */
-  async revokeKey(tenant: string | null, id: string, tenants: string[] = []): Promise<Revoking> {
+  /** Forgets a key, ends its sessions, and has its tokens refused until they have expired; not known where the tenant doesn't have it. */
+  async revokeKey(tenant: string | null, id: string): Promise<Revoking> {
     if (!this.#keys.has(tenant, id)) return { known: false, delivered: true };
-    return { known: true, delivered: await this.#revokeKeys(tenant, [id], tenants) };
+    return { known: true, delivered: await this.#revokeKeys(tenant, [id]) };
   }
 
   /** Forgets every key of a tenant, as {@link revokeKey} does. */
@@ -213,16 +210,15 @@ export class AuthKeys extends DurableObject<AuthEnv> {
     return this.#signing.sign(claims, grant.subject, grant.audience ?? "api", ttl, Date.now());
   }
 
-  async #revokeKeys(tenant: string | null, ids: string[], tenants: string[] = []): Promise<boolean> {
+  async #revokeKeys(tenant: string | null, ids: string[]): Promise<boolean> {
     const until = Date.now() + TOKEN_SECONDS * 1000 + LEEWAY_MS;
     const revoked = ids.map((subject) => ({ tenant: tenant ?? "", subject, until }));
-    const forget = (): void => {
+    return this.#refuse(revoked, () => {
       for (const id of ids) {
         this.#keys.remove(id);
         this.#families.endOf(id);
       }
-    };
-    return this.#refuse(revoked, forget, tenants);
+    });
   }
 
   async #endFamily(family: Family, now: number): Promise<boolean> {
@@ -233,11 +229,11 @@ export class AuthKeys extends DurableObject<AuthEnv> {
   }
 
   /** Writes down who is refused, with the `reason` for it, then tells the routers; whether all have heard before the answer's time was up. */
-  async #refuse(revoked: Revoked[], reason: () => void = () => undefined, tenants: string[] = []): Promise<boolean> {
+  async #refuse(revoked: Revoked[], reason: () => void = () => undefined): Promise<boolean> {
     const now = Date.now();
     this.ctx.storage.transactionSync(() => {
       reason();
-      this.#revocations.add(revoked, now, tenants);
+      this.#revocations.add(revoked, now);
     });
     const retryAt = this.#revocations.retryAt(now);
     if (retryAt === null) return true;

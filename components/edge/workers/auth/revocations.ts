@@ -6,7 +6,7 @@
 import type { AuthorityStub, Revocation } from "../shared/route";
 
 export interface Revoked extends Revocation {
-  /** Empty for the platform's own. */
+  /** Empty for the platform's own, which no workload takes and so no router needs to know. */
   tenant: string;
 }
 
@@ -19,15 +19,12 @@ export class Revocations {
     private readonly authorities: DurableObjectNamespace,
   ) {}
 
-  /**
-   * Writes them down, to be called in the transaction that has the reason. The alarm must be set in the same turn: {@link retryAt}.
-   * What is the platform's own, every one of `tenants` is told.
-   */
-  add(revoked: Revoked[], now: number, tenants: string[] = []): void {
+  /** Writes them down, to be called in the transaction that has the reason. The alarm must be set in the same turn: {@link retryAt}. */
+  add(revoked: Revoked[], now: number): void {
     this.storage.sql.exec("delete from revocations where until <= ?", now);
     for (const { tenant, subject, until } of revoked) {
       this.storage.sql.exec("insert into revocations values (?1, ?2, ?3) on conflict (tenant, subject) do update set until = max(until, ?3)", tenant, subject, until);
-      for (const one of tenant ? [tenant] : tenants) this.storage.sql.exec("insert or replace into outbox values (?, ?, ?, 0)", one, subject, until);
+      if (tenant) this.storage.sql.exec("insert or replace into outbox values (?, ?, ?, 0)", tenant, subject, until);
     }
   }
 

@@ -14,8 +14,7 @@ export interface Auth {
   issue(grant: Grant): Promise<Issued>;
   createKey(tenant: string | null, request: KeyRequest, by: string): Promise<ApiKey>;
   listKeys(tenant: string | null): Promise<KeyInfo[]>;
-  /** A key of the platform (null) is refused by the routers of `tenants`. */
-  revokeKey(tenant: string | null, id: string, tenants?: string[]): Promise<Revoking>;
+  revokeKey(tenant: string | null, id: string): Promise<Revoking>;
   revokeTenant(tenant: string): Promise<Revoking>;
   revokeSubject(tenant: string, subject: string): Promise<Revoking>;
   revokeToken(tenant: string | null, jti: string, until?: number): Promise<Revoking>;
