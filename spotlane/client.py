@@ -156,6 +156,10 @@ class Client:
         """Refuses the tokens of a subject, or one token."""
         self._session.call("POST", f"/tenants/{tenant}/revocations", json=revocation)
 
+    def revocations(self) -> Pages[wire.Revoked]:
+        """Everything that is refused though it hasn't expired: for services that check tokens themselves."""
+        return self._session.many(wire.Revoked, "/revocations")
+
     def create_platform_key(self, scopes: Iterable[str], *, name: str = "", expires_at: datetime | None = None) -> wire.ApiKey:
         """A new key of the platform, shown once."""
         request = {"name": name, "scopes": list(scopes), "expiresAt": expires_at.isoformat() if expires_at else None}
@@ -315,7 +319,8 @@ class AutomationClient:
 
     def runs(self, *, stack: str | None = None, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[wire.Run]:
         """Runs, newest first."""
-        return list(self._session.many(wire.Run, "/runs", {"stack": stack, "tenant": tenant, "status": status, "limit": str(limit)}))
+        asked = {"stack": stack, "tenant": tenant, "status": status, "limit": str(limit)}
+        return list(self._session.many(wire.Run, "/runs", asked))
 
     def cancel_run(self, run: str) -> wire.Run:
         """Stops a run: one that waits is never begun, one that works lets what it has in hand come to its end. Raises ApiProblem ``run-ended``."""

@@ -143,6 +143,14 @@ class Revocation(Wire):
     jti: str | None = Field(default=None, min_length=1, max_length=120)
 
 
+class Revoked(Wire):
+    """A subject or ``jti`` that is refused until then; without ``tenant`` it is the platform's."""
+
+    tenant: TenantId | None
+    subject: str
+    until: datetime
+
+
 class Token(Wire):
     """An access token; ``expires_in`` in seconds."""
 

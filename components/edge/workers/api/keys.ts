@@ -5,7 +5,7 @@ import { everyTenant } from "../shared/scopes";
 import type { KeyRequest, KeyRotation, Revocation } from "../shared/wire";
 import { forgetKeys, forgetRevocations, missing } from "./access";
 import { conditions } from "./etags";
-import { ADMIN, type Call, done, ok, type Operation, PLATFORM, type Reply } from "./operation";
+import { ADMIN, AUTOMATION, type Call, done, ok, type Operation, PLATFORM, type Reply } from "./operation";
 import { paged } from "./pages";
 import { refuse } from "./serve";
 import { tenantBy } from "./tenants";
@@ -81,6 +81,27 @@ export const keys: Operation[] = [
       const tenant = call.params.tenant ?? "";
       if ((subject === null) === (jti === null)) refuse([{ path: "(body)", message: "must have either subject or jti" }]);
       return told(jti === null ? await call.env.AUTH.revokeSubject(tenant, subject ?? "") : await call.env.AUTH.revokeToken(tenant, jti), subject ?? "");
+    },
+  },
+  {
+    id: "listRevocations",
+    method: "GET",
+    path: "/v1/revocations",
+    tag: "keys",
+    summary: "Everything that is refused though it hasn't expired: for services that check tokens themselves",
+    scopes: AUTOMATION,
+    paged: true,
+    answers: { 200: { items: "Revoked" } },
+    handle: async (call) => {
+      const order = ({ tenant, subject }: { tenant: string; subject: string }): string => `${tenant} ${subject}`;
+      const after = String(call.page.after?.[0] ?? "");
+      const rows = (await call.env.AUTH.revocations()).filter((one) => order(one) > after).sort((one, other) => (order(one) < order(other) ? -1 : 1));
+      return paged(
+        call.page,
+        rows,
+        (one) => [order(one)],
+        ({ tenant, subject, until }) => ({ tenant: tenant || null, subject, until: new Date(until).toISOString() }),
+      );
     },
   },
   {

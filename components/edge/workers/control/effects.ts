@@ -63,7 +63,17 @@ export class Effects {
   addressRun(subject: Subject): RunRequest {
     const { workload, tenant } = subject.migration;
     const stack: StackRef = { kind: "address", tenant, cloud: null, region: null, workload: nameOf(workload), generation: null };
-    return { idempotencyKey: `${subject.migration.id}:address`, stack, operation: "destroy", settings: null, migration: subject.migration.id, step: "decommission", priority: "price", deadline: null, allow: [] };
+    return {
+      idempotencyKey: `${subject.migration.id}:address`,
+      stack,
+      operation: "destroy",
+      settings: null,
+      migration: subject.migration.id,
+      step: "decommission",
+      priority: "price",
+      deadline: null,
+      allow: [],
+    };
   }
 
   watchOf(subject: Subject, placement: Placement): Watch {

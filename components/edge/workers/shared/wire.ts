@@ -281,6 +281,12 @@ export interface Revocation {
   jti: string | null;
 }
 
+export interface Revoked {
+  tenant: string | null;
+  subject: string;
+  until: string;
+}
+
 export interface Run {
   id: string;
   stack: string;

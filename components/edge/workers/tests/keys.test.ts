@@ -85,6 +85,7 @@ test("an admin revokes one token by its jti, for its own tenant only", async () 
   const admin = await tokenOf(["tenant:admin"]);
   for (const token of [mine, theirs]) expect((await edge.request("POST", "/tenants/acme/revocations", { jti: jti(token) }, admin)).status).toBe(204);
   expect([await status(mine), await status(theirs, "/tenants/other")]).toEqual([401, 200]);
+  expect((await edge.call<{ items: { tenant: string; subject: string }[] }>("GET", "/revocations")).items.map(({ tenant, subject }) => [tenant, subject])).toContainEqual(["acme", jti(mine)]);
   for (const body of [{}, { jti: "a", subject: "b" }]) expect((await edge.request("POST", "/tenants/acme/revocations", body, admin)).status).toBe(422);
 });
 
