@@ -127,13 +127,15 @@ test("signing keys rotate without a token being refused, and with a leak every o
 
 test("whoever tries keys is told to wait, and locks nobody else out", async () => {
   const from = { "cf-connecting-ip": "2001:db8:1:2:3:4:5:6" };
-  const tries = [];
-  for (let at = 0; at < 40; at += 1) tries.push(await post("/tokens", { apiKey: `spk_guess${at}` }, from));
-  const limited = tries.filter((one) => one.status === 429);
-  expect(limited.length).toBeGreaterThanOrEqual(5);
-  expect([await word(limited[0] as never), Number(limited[0]?.headers.get("retry-after")) >= 1]).toEqual(["too-many-requests", true]);
   const made = await key(["tenant:read"]);
+  let tried = await post("/tokens", { apiKey: "spk_guess" }, from);
+  for (let at = 0; at < 500 && tried.status === 401; at += 1) tried = await post("/tokens", { apiKey: `spk_guess${at}` }, from);
+  expect([tried.status, await word(tried), Number(tried.headers.get("retry-after")) >= 1]).toEqual([429, "too-many-requests", true]);
   expect((await post("/tokens", { apiKey: made.key }, from)).status).toBe(200);
-  expect((await post("/tokens", { apiKey: "spk_other" }, { "cf-connecting-ip": "2001:db8:1:2::1" })).status).toBe(429);
-  expect((await post("/tokens", { apiKey: "spk_other" }, { "cf-connecting-ip": "2001:db8:1:3::1" })).status).toBe(401);
+  const guess = async (address: string) => (await post("/tokens", { apiKey: "spk_other" }, { "cf-connecting-ip": address })).status;
+  expect(await guess("2001:db8:1:3::1")).toBe(401);
+  // The same network is the same guesser: what one address of it has used up is gone for the others, too, but for what has come back since.
+  const statuses = [];
+  for (let at = 0; at < 30; at += 1) statuses.push(await guess(`2001:db8:1:2::${at.toString(16)}`));
+  expect(statuses).toContain(429);
 });
