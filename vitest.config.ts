@@ -18,6 +18,7 @@ export default defineConfig({
                 REPLICAS: objects("RouteReplica"),
                 KEYS: objects("AuthKeys"),
                 PRICES: objects("PriceEngine"),
+                MONITORS: objects("HealthMonitor"),
               },
               kvNamespaces: ["ROUTES"],
               d1Databases: ["DB"],
@@ -26,7 +27,7 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{api,auth,control,routes,router,shared,tcp,ws}/*.test.ts"] },
+        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{api,auth,control,health,routes,router,shared,tcp,ws}/*.test.ts"] },
       },
       {
         test: {

@@ -46,7 +46,7 @@ class WorkloadState(StrEnum):
 
 
 class PlacementState(StrEnum):
-    """Where one generation stands."""
+    """Where one generation stands. ``ORPHANED``: it is no longer wanted, but its stack could not be destroyed yet; that is tried again until it is."""
 
     PROVISIONING = "PROVISIONING"
     VERIFYING = "VERIFYING"
@@ -54,6 +54,7 @@ class PlacementState(StrEnum):
     DRAINING = "DRAINING"
     DESTROYED = "DESTROYED"
     FAILED = "FAILED"
+    ORPHANED = "ORPHANED"
 
 
 class MigrationStep(StrEnum):
@@ -224,15 +225,23 @@ class Upload(Wire):
 
 
 class Ports(Wire):
-    """Ports that the service listens on, on its machine; null where the protocol isn't served. WebSocket shares the HTTP port."""
+    """Ports that the service listens on, on its machine; null where the protocol isn't served. WebSocket shares the HTTP port.
+
+    ``proxy_protocol``: the header that a TCP connection begins with at the service, so that it knows the client's address (haproxy.org, PROXY protocol).
+    """
 
     http: int | None = Field(default=None, ge=1, le=65535)
     tcp: int | None = Field(default=None, ge=1, le=65535)
+    proxy_protocol: Literal["off", "v1", "v2"] = "off"
 
 
 class Health(Wire):
-    """How a replica is judged: ``healthy_count`` answers of 2xx in a row, one every ``interval_seconds``."""
+    """How a replica is judged: ``healthy_count`` good checks in a row, one every ``interval_seconds``; ``unhealthy_count`` bad ones take it out of rotation.
 
+    ``http`` asks for 2xx at ``path``, ``tcp`` for a connection; null takes HTTP where an HTTP port is served, TCP else.
+    """
+
+    protocol: Literal["http", "tcp"] | None = None
     path: str = Field(default="/healthz", pattern=r"^/[!-~]*$", max_length=1024)
     interval_seconds: float = Field(default=1.0, gt=0, le=60)
     timeout_seconds: float = Field(default=2.0, gt=0, le=30)
@@ -336,7 +345,7 @@ class Decision(Wire):
 
     id: str
     workload: WorkloadId
-    kind: Literal["deploy", "move", "interruption", "unhealthy", "requested", "terminate"]
+    kind: Literal["deploy", "move", "interruption", "unhealthy", "requested", "redeploy", "terminate"]
     offer: OfferRef | None
     from_placement: PlacementId | None
     boundary_digest: Digest
@@ -346,7 +355,7 @@ class Decision(Wire):
 
 
 class Placement(Wire):
-    """One generation of a workload on one machine."""
+    """One generation of a workload on one machine. ``fingerprint``: of the spec that it was made for; null where it was made before there were any."""
 
     id: PlacementId
     workload: WorkloadId
@@ -361,10 +370,11 @@ class Placement(Wire):
     market_created_at: datetime
     market_served_from: datetime | None = None
     market_served_until: datetime | None = None
+    fingerprint: str | None = None
 
 
 class Workload(Wire):
-    """A workload as the API shows it."""
+    """A workload as the API shows it. ``fingerprint``: of what takes effect with a new machine only; one that differs from its placement's is redeployed."""
 
     id: WorkloadId
     tenant: TenantId
@@ -375,6 +385,7 @@ class Workload(Wire):
     placement: Placement | None
     active_migration: PlacementId | None
     generation: int
+    fingerprint: str | None = None
     created_at: datetime
     updated_at: datetime
 

@@ -11,6 +11,14 @@ from stacks.settings import AddressSettings, StackName
 def declare(name: StackName, settings: AddressSettings) -> None:
     """Declares the address and exports ``host`` and ``port``."""
     label = f"{name.workload}-{name.tenant}"
-    address = TcpAddress(label, TcpAddressArgs(zone=settings.zone, zone_id=settings.zone_id, label=label, port=settings.tcp_port))
+    args = TcpAddressArgs(
+        zone=settings.zone,
+        zone_id=settings.zone_id,
+        label=label,
+        port=settings.tcp_port,
+        relay_port=settings.relay_port,
+        proxy_protocol=settings.proxy_protocol,
+    )
+    address = TcpAddress(label, args)
     pulumi.export("host", address.host)
     pulumi.export("port", address.port)

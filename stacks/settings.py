@@ -125,6 +125,10 @@ class AddressSettings(Settings):
     zone: str
     zone_id: str
     tcp_port: int = Field(ge=1, le=65535)
+    relay_port: int | None = Field(default=None, ge=1, le=65535)
+    """The relay's port for this address; null takes ``tcpPort``."""
+    proxy_protocol: Literal["off", "v1", "v2"] = "off"
+    """The header by which Spectrum tells the relay who the client is."""
 
 
 class MachineSettings(Settings):

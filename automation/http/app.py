@@ -128,6 +128,12 @@ def app(runs: Runs, rebalancer: Rebalancer, daemon: Daemon, plans: StackPlans, t
         need(caller, "platform:admin")
         return daemon.tick_now()
 
+    @api.post("/v1/nudges", status_code=202)
+    def nudge(caller: Caller) -> dict[str, bool]:
+        need(caller, "service:edge", "platform:admin")
+        daemon.nudge()
+        return {"paused": daemon.paused}
+
     @api.post("/v1/daemon")
     def switch(request: DaemonRequest, caller: Caller) -> dict[str, bool]:
         need(caller, "platform:admin")

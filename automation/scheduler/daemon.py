@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -18,6 +18,10 @@ from spotlane.wire import TickReport
 _log = structlog.get_logger("spotlane.daemon")
 _TICKS = Counter("spotlane_ticks_total", "Cycles of the daemon", ["outcome"])
 _SECONDS = Histogram("spotlane_tick_seconds", "Wall time of one cycle, seconds")
+
+
+_BETWEEN = timedelta(seconds=2)
+"""Least pause before a cycle that was asked for by a nudge: many workloads declared in a row make one."""
 
 
 class Cycle(Protocol):
@@ -40,6 +44,8 @@ class Daemon:
         self._cycle = cycle
         self._leads = leads
         self._lock = threading.Lock()
+        self._nudged = threading.Event()
+        self._last = datetime.min.replace(tzinfo=UTC)
         self.paused = paused
         self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._scheduler.add_job(self._scheduled, "interval", seconds=tick_seconds, id="tick")
@@ -63,6 +69,13 @@ class Daemon:
         self.paused = False
         self._scheduler.modify_job("tick", next_run_time=datetime.now(UTC))
 
+    def nudge(self) -> None:
+        """Something has changed at the edge: the next cycle comes at once, or right after the one in hand. Nothing while paused."""
+        if self.paused:
+            return
+        self._nudged.set()
+        self._soon()
+
     def tick_now(self) -> TickReport:
         """One cycle at once, after the one in hand; also while paused."""
         with self._lock:
@@ -72,8 +85,16 @@ class Daemon:
             return report
 
     def _scheduled(self) -> None:
-        if not self.paused and self._leads():
-            self._guarded("tick", lambda: self._told(self.tick_now()))
+        if self.paused or not self._leads():
+            return
+        self._nudged.clear()
+        self._guarded("tick", lambda: self._told(self.tick_now()))
+        self._last = datetime.now(UTC)
+        if self._nudged.is_set():  # while the cycle ran: it may have read what was there before
+            self._soon()
+
+    def _soon(self) -> None:
+        self._scheduler.modify_job("tick", next_run_time=max(datetime.now(UTC), self._last + _BETWEEN))
 
     def _told(self, report: TickReport) -> None:
         if report.started or report.errors:

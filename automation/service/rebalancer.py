@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from automation.errors import MoveRefused, NothingToMove
 from automation.feeds.collection import Collection
-from automation.service import ledger
+from automation.service import ledger, redeploys
 from automation.service.boundaries import Boundaries
 from automation.service.exclusions import Exclusions
 from automation.service.history import QuoteHistory
@@ -52,7 +52,15 @@ class Estate:
 class Rebalancer:
     """Collects, closes the ledger, decides, proposes."""
 
-    def __init__(self, edge: Client, collection: Collection, history: QuoteHistory, price_limit_hours: float) -> None:
+    def __init__(
+        self,
+        edge: Client,
+        collection: Collection,
+        history: QuoteHistory,
+        price_limit_hours: float,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._clock = clock
         self._edge = edge
         self._collection = collection
         self._history = history
@@ -79,7 +87,7 @@ class Rebalancer:
                 self._history.record(quotes)
             self._exclusions.learn(estate.migrations, market_now)
             self._close_ledger(estate, market_now)
-            verdicts = self._decide(estate, market_now, [one for one in estate.workloads if _placeable(one)])
+            verdicts = self._cycle(estate, market_now, [one for one in estate.workloads if _placeable(one)])
             started, errors = self._propose(verdicts, estate)
             plan_shown = self._shown(verdicts, estate, market_now)
         return wire.TickReport(
@@ -94,7 +102,7 @@ class Rebalancer:
             chosen = [
                 one for one in estate.workloads if _placeable(one) and (tenant is None or one.tenant == tenant) and (workload is None or one.id == workload)
             ]
-            return self._shown(self._decide(estate, market_now, chosen), estate, market_now)
+            return self._shown(self._cycle(estate, market_now, chosen), estate, market_now)
 
     def move(self, request: wire.MoveRequest) -> wire.Migration:
         """A person's move. Raises :class:`MoveRefused` with findings, or :class:`NothingToMove`."""
@@ -166,6 +174,14 @@ class Rebalancer:
         """One object a boundary: placement asks each only once per region."""
         return self._predicates.setdefault((boundary.digest, boundary.data_class), _refusal_of(boundary))
 
+    def _cycle(self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload]) -> tuple[Verdict, ...]:
+        """What a cycle decides: by price, but for those whose declaration has changed."""
+        changed = redeploys.due(workloads, estate.migrations, self._edge.placements, self._clock())
+        return (
+            *self._decide(estate, market_now, [one for one in workloads if one.id in changed], Trigger.REDEPLOY),
+            *self._decide(estate, market_now, [one for one in workloads if one.id not in changed]),
+        )
+
     def _decide(
         self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload], trigger: Trigger = Trigger.PRICE, requested: OfferRef | None = None
     ) -> tuple[Verdict, ...]:
@@ -215,7 +231,13 @@ class Rebalancer:
         placements = [placement for one in estate.workloads for placement in self._edge.placements(one.id)]
         closing = ledger.close(placements, self._history.in_force, self._history.mark(_LEDGER_MARK), market_now)
         for start in range(0, len(closing.hours), _LEDGER_BATCH):
-            self._edge.put_ledger_hours(closing.hours[start : start + _LEDGER_BATCH])
+            try:
+                self._edge.put_ledger_hours(closing.hours[start : start + _LEDGER_BATCH])
+            except ApiProblem as problem:
+                if problem.word != "ledger-conflict":
+                    raise
+                # What was new is in the ledger; what stood there stands. A cycle must not end for it, an operator must see it.
+                _log.error("the ledger holds other figures than were charged now", rows=problem.problem.detail)
         self._history.set_mark(_LEDGER_MARK, market_now)
         for placement in closing.unpriced:
             _log.warning("hours without a known price were left out of the ledger", placement=placement)

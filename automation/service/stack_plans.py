@@ -184,7 +184,9 @@ class StackPlans:
 
     def _address(self, stack: StackRef) -> Json:
         workload = self._edge().workload(f"{stack.workload}-{stack.tenant}")
-        return self._cloudflare() | {"tcpPort": workload.spec.ports.tcp}
+        # The relay is always told who the client is where the service wants to know.
+        proxy_protocol = "off" if workload.spec.ports.proxy_protocol == "off" else "v2"
+        return self._cloudflare() | {"tcpPort": workload.spec.ports.tcp, "proxyProtocol": proxy_protocol}
 
     def _placement(self, request: RunRequest) -> Json:
         migration, workload = self._subject(request)

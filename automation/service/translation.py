@@ -13,7 +13,13 @@ from domain.placement.plan import Alternative, Current, Demand, Deploy, Evidence
 from domain.workload import PlacementRules, Requirements
 from spotlane import wire
 
-_KINDS = {Trigger.PRICE: "move", Trigger.INTERRUPTION: "interruption", Trigger.UNHEALTHY: "unhealthy", Trigger.REQUESTED: "requested"}
+_KINDS = {
+    Trigger.PRICE: "move",
+    Trigger.INTERRUPTION: "interruption",
+    Trigger.UNHEALTHY: "unhealthy",
+    Trigger.REQUESTED: "requested",
+    Trigger.REDEPLOY: "redeploy",
+}
 
 
 def offer_to_wire(offer: OfferRef) -> wire.OfferRef:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pulumi
 import pulumi_cloudflare as cloudflare
@@ -19,7 +20,12 @@ class TcpAddressArgs:
     label: str
     """The workload's label, ``<workload>-<tenant>``."""
     port: int
-    """Public TCP port, and the relay's."""
+    """Public TCP port."""
+    relay_port: int | None = None
+    """Port on which the relay takes this address's connections; null takes the public one. Workloads that share a public port need one each, or a PROXY
+    header by which the relay tells their addresses apart."""
+    proxy_protocol: Literal["off", "v1", "v2"] = "off"
+    """The header by which Spectrum tells the relay who the client is; the relay must expect the same."""
 
 
 def public_host(label: str, zone: str) -> str:
@@ -38,6 +44,7 @@ class TcpAddress(pulumi.ComponentResource):
     Spectrum makes the DNS record of ``dns.name`` itself (type CNAME), as for any application::
 
         TcpAddress("echo-acme", TcpAddressArgs(zone="example.com", zone_id=..., label="echo-acme", port=9000))
+        TcpAddress("data-acme", TcpAddressArgs(zone="example.com", zone_id=..., label="data-acme", port=5432, relay_port=15432, proxy_protocol="v2"))
     """
 
     host: pulumi.Output[str]
@@ -48,14 +55,15 @@ class TcpAddress(pulumi.ComponentResource):
     def __init__(self, name: str, args: TcpAddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spotlane:edge:TcpAddress", name, None, opts)
         host = public_host(args.label, args.zone)
+        relay_port = args.port if args.relay_port is None else args.relay_port
         application = cloudflare.SpectrumApplication(
             f"{name}-spectrum",
             zone_id=args.zone_id,
             protocol=f"tcp/{args.port}",
             dns=cloudflare.SpectrumApplicationDnsArgs(type="CNAME", name=host),
             origin_dns=cloudflare.SpectrumApplicationOriginDnsArgs(name=relay_host(args.zone), type="", ttl=600),
-            origin_port=args.port,
-            proxy_protocol="off",
+            origin_port=relay_port,
+            proxy_protocol=args.proxy_protocol,
             tls="off",
             traffic_type="direct",
             opts=pulumi.ResourceOptions(parent=self),

@@ -85,6 +85,8 @@ class _Case:
             return self._forced(current, fault, f"it runs where it may not: {_DETAILS[fault]}")
         if demand.trigger is Trigger.REQUESTED:
             return self._requested(current)
+        if demand.trigger is Trigger.REDEPLOY:
+            return self._redeployed(current)
         return self._by_price(current)
 
     # The ways to a verdict
@@ -135,6 +137,15 @@ class _Case:
             wanted[self.market.columns.positions[current.offer]] = False
         usable = (self.codes == USABLE) & wanted
         return self._leave(current, Reason.REQUESTED, "asked for", usable, wanted)
+
+    def _redeployed(self, current: Current) -> Verdict:
+        """A new machine for a changed declaration: on the offer that it has where that may still be used, since what has changed isn't the market."""
+        usable = self.codes == USABLE
+        at = self.market.columns.positions.get(current.offer)
+        if at is not None and usable[at]:
+            usable = np.zeros(self.market.size, dtype=np.bool_)
+            usable[at] = True
+        return self._leave(current, Reason.REDEPLOY, "its declaration has changed", usable, np.ones(self.market.size, dtype=np.bool_))
 
     def _forced(self, current: Current, reason: Reason, detail: str) -> Verdict:
         """A move that can't wait for a price: fresh quotes if there are any, else the last known."""

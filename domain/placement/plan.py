@@ -21,6 +21,7 @@ class Trigger(StrEnum):
     INTERRUPTION = "interruption"
     UNHEALTHY = "unhealthy"
     REQUESTED = "requested"
+    REDEPLOY = "redeploy"
 
 
 class Reason(StrEnum):
@@ -44,6 +45,7 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted"
     UNHEALTHY = "unhealthy"
     REQUESTED = "requested"
+    REDEPLOY = "redeploy"
 
 
 @dataclass(frozen=True, slots=True)

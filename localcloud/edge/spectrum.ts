@@ -1,17 +1,48 @@
 /**
- * Spectrum: a TCP listener for each application, on a loopback address of its own, that plays the relay of TCP mode B as well.
+ * Spectrum: a TCP listener for each application, on a loopback address of its own, that plays the relay of TCP mode B as well (components/relay).
  *
- * For each new connection it asks the tcp Worker for the label's route, resolves the target through the tunnel map and pipes; open connections are left
- * alone, so that they drain. An application with `origin_direct` goes straight to that origin.
+ * For each new connection it asks the tcp Worker for the label's route, takes a healthy target by weight, resolves it through the tunnel map and pipes. An
+ * open connection keeps its machine until that has been out of the route for the drain's length. An application with `origin_direct` goes straight to that
+ * origin, with the PROXY header that the application asks for; behind the relay the machine gets the header that its service expects.
  */
 import net from "node:net";
 import http from "node:http";
+import { type ProxyProtocol, proxyHeader } from "./proxy-protocol.js";
 import type { SpectrumApp, State, Store } from "./state.js";
 import type { Tunnels } from "./tunnels.js";
 
 /** ms that a route is kept for further connections; a moved route is followed within this and the look-up. */
 const ROUTE_TTL_MS = 300;
 const LOOKUP_TIMEOUT_MS = 5000;
+const ATTEMPTS = 3;
+const RETRY_MS = 200;
+/** How often the routes of open connections are looked at, and how long after its orderly end one is reset, ms. */
+const SWEEP_MS = 500;
+const GRACE_MS = 5000;
+
+interface Target {
+  placement: string;
+  origin: string;
+  weight: number;
+  healthy: boolean;
+  proxyProtocol: ProxyProtocol;
+}
+
+interface Route {
+  version: number;
+  targets: Target[];
+  drainSeconds: number;
+}
+
+interface Open {
+  client: net.Socket;
+  upstream: net.Socket;
+  app: SpectrumApp;
+  placement: string;
+  /** When its machine has drained, and when it was ended in order; ms. */
+  leavesAt: number | null;
+  endedAt: number | null;
+}
 
 interface Listener {
   server: net.Server;
@@ -36,7 +67,9 @@ export function nextAddress(state: Pick<State, "spectrum">): string {
 
 export class Spectrum {
   #listeners = new Map<string, Listener>();
-  #routes = new Map<string, { origin: string; until: number }>();
+  #routes = new Map<string, { route: Route; until: number }>();
+  #open = new Set<Open>();
+  #sweeping: NodeJS.Timeout | null = null;
   #closing = false;
 
   constructor(
@@ -78,6 +111,7 @@ export class Spectrum {
 
   close(): void {
     this.#closing = true;
+    if (this.#sweeping) clearInterval(this.#sweeping);
     for (const { server } of this.#listeners.values()) server.close();
   }
 
@@ -87,43 +121,90 @@ export class Spectrum {
     client.on("error", () => client.destroy());
     const app = this.store.now.spectrum[id];
     if (!app) return void client.destroy();
-    for (const attempt of [1, 2]) {
+    const source = { address: client.remoteAddress ?? "", port: client.remotePort ?? 0 };
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       try {
         const target = await this.#target(app, attempt > 1);
         const upstream = await dial(target.address, target.port);
-        join(client, upstream);
+        const header = proxyHeader(target.header, source, { address: app.edge_address, port: portOf(app) });
+        if (header.length > 0) upstream.write(header);
+        this.#keep({ client, upstream, app, placement: target.placement, leavesAt: null, endedAt: null });
         return;
       } catch (error) {
-        this.#routes.delete(app.dns.name);
-        if (attempt === 2) process.stderr.write(`edge: spectrum ${app.dns.name}: ${(error as Error).message}\n`);
+        if (attempt === ATTEMPTS) process.stderr.write(`edge: spectrum ${app.dns.name}: ${(error as Error).message}\n`);
+        else await new Promise((resolve) => setTimeout(resolve, RETRY_MS * attempt));
       }
     }
     client.resetAndDestroy();
   }
 
-  async #target(app: SpectrumApp, fresh: boolean): Promise<{ address: string; port: number }> {
-    const direct = /^tcp:\/\/([^:]+):([0-9]+)$/.exec(String((app.origin_direct as string[] | undefined)?.[0] ?? ""));
-    if (direct) return { address: direct[1] as string, port: Number(direct[2]) };
-    const origin = await this.#route(app, fresh);
-    const resolved = this.tunnels.resolve(origin);
-    if (typeof resolved === "number") throw new Error(`${origin}: error code ${resolved}`);
-    return resolved;
+  #keep(open: Open): void {
+    join(open.client, open.upstream);
+    if (open.placement === "") return;
+    this.#open.add(open);
+    open.client.once("close", () => this.#open.delete(open));
+    this.#sweeping ??= setInterval(() => void this.#sweep(), SWEEP_MS).unref();
   }
 
-  async #route(app: SpectrumApp, fresh: boolean): Promise<string> {
+  /** Ends connections whose machine has left the route for long enough: in order, then by a reset. A route that can't be read changes nothing. */
+  async #sweep(): Promise<void> {
+    const apps = new Map([...this.#open].map(({ app }) => [app.dns.name, app]));
+    await Promise.all([...apps.values()].map((app) => this.#route(app, "?after=0").catch(() => undefined)));
+    const now = performance.now();
+    for (const open of this.#open) {
+      const route = this.#routes.get(open.app.dns.name)?.route;
+      if (open.endedAt !== null) {
+        if (now - open.endedAt < GRACE_MS) continue;
+        open.client.resetAndDestroy();
+        open.upstream.destroy();
+      } else if (!route || route.targets.some(({ placement }) => placement === open.placement)) {
+        open.leavesAt = null;
+      } else {
+        open.leavesAt ??= now + route.drainSeconds * 1000;
+        if (now < open.leavesAt) continue;
+        open.endedAt = now;
+        open.client.end();
+        open.upstream.end();
+      }
+    }
+  }
+
+  /** Where a connection goes, and the PROXY header that it begins with there. */
+  async #target(app: SpectrumApp, fresh: boolean): Promise<{ address: string; port: number; placement: string; header: ProxyProtocol }> {
+    const direct = /^tcp:\/\/([^:]+):([0-9]+)$/.exec(String((app.origin_direct as string[] | undefined)?.[0] ?? ""));
+    if (direct) return { address: direct[1] as string, port: Number(direct[2]), placement: "", header: app.proxy_protocol as ProxyProtocol };
+    const { targets } = await this.#route(app, fresh ? "?fresh=1" : "");
+    const target = choose(targets, Math.random());
+    if (!target) throw new Error("no machine serves this address now");
+    const resolved = this.tunnels.resolve(target.origin);
+    if (typeof resolved === "number") throw new Error(`${target.origin}: error code ${resolved}`);
+    return { address: resolved.address, port: resolved.port, placement: target.placement, header: target.proxyProtocol };
+  }
+
+  /** The route; with `after=0` also one that has no machine, which else is an error. */
+  async #route(app: SpectrumApp, query: "" | "?fresh=1" | "?after=0"): Promise<Route> {
     const known = this.#routes.get(app.dns.name);
     const now = performance.now();
-    if (known && known.until > now && !fresh) return known.origin;
+    if (known && known.until > now && query !== "?fresh=1") return known.route;
     const [first = "", ...rest] = app.dns.name.split(".");
     const label = first.replace(/^tcp-/, "");
     const zone = this.store.now.zones[app.zone_id]?.name ?? rest.slice(1).join(".");
-    const answer = await ask(this.edgePort, `tcp.${zone}`, `/tcp/${label}${fresh ? "?fresh=1" : ""}`);
-    const origin = (JSON.parse(answer) as { origin?: string; host?: string }).origin ?? "";
-    const host = origin.replace(/^tcp:\/\//, "").replace(/:[0-9]+$/, "");
-    if (!host) throw new Error(`the tcp Worker knows no route of ${label}`);
-    this.#routes.set(app.dns.name, { origin: host, until: now + ROUTE_TTL_MS });
-    return host;
+    const answer = JSON.parse(await ask(this.edgePort, `tcp.${zone}`, `/tcp/${label}${query}`)) as Route;
+    const held = this.#routes.get(app.dns.name)?.route;
+    const route = held && held.version > answer.version ? held : answer;
+    this.#routes.set(app.dns.name, { route, until: now + ROUTE_TTL_MS });
+    return route;
   }
+}
+
+/** One of the healthy targets by weight; `random` in [0, 1). */
+function choose(targets: Target[], random: number): Target | undefined {
+  const usable = targets.filter(({ healthy, weight }) => healthy && weight > 0);
+  let left = random * usable.reduce((sum, { weight }) => sum + weight, 0);
+  return usable.find(({ weight }) => {
+    left -= weight;
+    return left < 0;
+  });
 }
 
 function ask(port: number, host: string, path: string): Promise<string> {

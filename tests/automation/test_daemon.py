@@ -84,3 +84,31 @@ def test_of_several_processes_only_the_one_that_leads_works_by_itself(cycle: Cyc
         assert cycle.ticked.wait(10) and chored.wait(10)
     finally:
         one.stop()
+
+
+def test_a_nudge_brings_the_next_cycle_at_once_unless_it_is_paused(daemon: Daemon, cycle: Cycle) -> None:
+    daemon.nudge()
+    assert not cycle.ticked.wait(0.3)
+    daemon.paused = False
+    daemon.nudge()
+    assert cycle.ticked.wait(10)
+
+
+def test_a_nudge_during_a_cycle_brings_another_one_after_it(daemon: Daemon, cycle: Cycle) -> None:
+    running, release = threading.Event(), threading.Event()
+    inner = cycle.tick
+
+    def slow() -> wire.TickReport:
+        running.set()
+        assert release.wait(10)
+        return inner()
+
+    cycle.tick = slow  # type: ignore[method-assign]  # the same cycle, held open
+    daemon.resume()
+    assert running.wait(10)
+    running.clear()
+    daemon.nudge()
+    daemon.nudge()
+    release.set()
+    assert running.wait(10)
+    assert cycle.ticked.wait(10)

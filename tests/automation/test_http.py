@@ -101,6 +101,17 @@ class FakeRebalancer:
         return wire.Plan(market_now=NOW, items=[], saving_usd_per_30_days=0)
 
 
+class FakeDaemon:
+    """Counts nudges."""
+
+    def __init__(self) -> None:
+        self.paused = False
+        self.nudges = 0
+
+    def nudge(self) -> None:
+        self.nudges += 1
+
+
 EDGE = {"authorization": "Bearer edge - service:edge"}
 ACME = {"authorization": "Bearer key acme tenant:deploy tenant:read"}
 RUN = {"idempotencyKey": "k", "stack": {"kind": "edge"}, "operation": "up"}
@@ -167,3 +178,10 @@ def test_readiness_names_what_is_away(parts: tuple[Caller, FakeRebalancer]) -> N
     assert client.get("/healthz").status_code == 200
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["faults"]) == (503, {"edge": "away"})
+
+
+def test_the_edge_may_nudge_the_daemon_and_nobody_else() -> None:
+    daemon = FakeDaemon()
+    client = Caller(app(FakeRuns(), FakeRebalancer(), daemon, None, Tokens(), dict))  # type: ignore[arg-type]  # fakes with the calls in use
+    assert [client.post("/v1/nudges", headers=who).status_code for who in (EDGE, ACME)] == [202, 403]
+    assert daemon.nudges == 1

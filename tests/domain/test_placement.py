@@ -178,3 +178,12 @@ def test_equal_offers_break_ties_by_id() -> None:
     zones = [OfferRef("aws", "eu-west-1", f"eu-west-1{letter}", "m5.large") for letter in "cab"]
     found = verdict(Demand("w-t", Requirements(2, 4), PlacementRules(), anywhere), *(quote(ref, 0.02) for ref in zones))
     assert isinstance(found, Deploy) and found.offer.zone == "eu-west-1a"
+
+
+def test_a_redeploy_stays_on_its_offer_while_that_may_be_used() -> None:
+    demand = running(trigger=Trigger.REDEPLOY, current=Current("t_w_1", DEAR, NOW - timedelta(hours=1)), moves_in_30_days=99)
+    prices = (quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    found = verdict(demand, *prices)
+    assert isinstance(found, Move) and (found.offer, found.from_placement, found.reason) == (DEAR, "t_w_1", Reason.REDEPLOY)
+    elsewhere = verdict(replace(demand, excluded={DEAR: "it took a machine back within the last day"}), *prices)
+    assert isinstance(elsewhere, Move) and (elsewhere.offer, elsewhere.trigger) == (CHEAP, Trigger.REDEPLOY)

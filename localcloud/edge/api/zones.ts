@@ -210,6 +210,7 @@ export class Zones {
       if (!name.endsWith(`.${zone.name}`)) throw new ApiError(400, 11_003, `dns.name '${name}' is not in zone '${zone.name}'.`);
       if (!merged.origin_direct?.length && !merged.origin_dns?.name) throw new ApiError(400, 11_004, "Either origin_direct or origin_dns is required.");
       if (merged.origin_dns?.name && !merged.origin_port) throw new ApiError(400, 11_005, "origin_port is required with origin_dns.");
+      if (!["off", "v1", "v2"].includes(String(merged.proxy_protocol ?? "off"))) throw new ApiError(400, 11_007, `proxy_protocol '${merged.proxy_protocol}': for TCP off, v1 or v2.`);
       if (Object.values(this.store.now.spectrum).some((other) => other.id !== before?.id && other.dns.name === name && other.protocol === protocol))
         throw new ApiError(409, 11_006, `A Spectrum application for '${name}' and '${protocol}' already exists.`);
       const now = new Date().toISOString();

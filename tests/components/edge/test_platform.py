@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pulumi
 import pytest
@@ -125,7 +125,14 @@ def test_tcp_address_is_a_spectrum_application_before_the_relay() -> None:
     application = recorder.of("cloudflare:index/spectrumApplication:SpectrumApplication")["echo-acme-spectrum"]
     assert application["protocol"] == "tcp/9000"
     assert application["dns"] == {"type": "CNAME", "name": f"tcp-echo-acme.workloads.{ZONE}"}
-    assert (application["originDns"]["name"], application["originPort"]) == (f"relay.{ZONE}", 9000)
+    assert (application["originDns"]["name"], application["originPort"], application["proxyProtocol"]) == (f"relay.{ZONE}", 9000, "off")
+
+
+@pytest.mark.parametrize("version", ["off", "v1", "v2"])
+def test_tcp_address_tells_the_relay_who_the_client_is_as_it_is_asked_to(version: Literal["off", "v1", "v2"]) -> None:
+    args = TcpAddressArgs(zone=ZONE, zone_id="zone", label="data-acme", port=5432, relay_port=15432, proxy_protocol=version)
+    application = declare(lambda: TcpAddress("data-acme", args)).of("cloudflare:index/spectrumApplication:SpectrumApplication")["data-acme-spectrum"]
+    assert (application["protocol"], application["originPort"], application["proxyProtocol"]) == ("tcp/5432", 15432, version)
 
 
 def test_missing_build_says_what_to_run(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import json
 import os
 import signal
 import socket
@@ -11,12 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import httpx
+import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
+from components.relay.proxy_protocol import Ends, encode
 from tests.localcloud.edge.conftest import ACCOUNT, ZONE, ZONE_ID, EdgeHost, free_port
 
 COUNTER = """
@@ -220,38 +225,123 @@ def test_websocket_reaches_an_origin_through_its_tunnel(edge: EdgeHost) -> None:
         server.shutdown()
 
 
-def test_spectrum_follows_the_route_for_new_connections_and_leaves_open_ones(edge: EdgeHost) -> None:
-    names = [f"tcp-echo-acme-{generation}.origins.{ZONE}" for generation in (1, 2)]
-    servers: list[socket.socket] = []
-    for name, address in zip(names, ("127.0.0.3", "127.0.0.4"), strict=True):
-        server = socket.create_server((address, 0))
-        servers.append(server)
+@contextmanager
+def _echoes(edge: EdgeHost, label: str, count: int) -> Iterator[tuple[list[str], list[socket.socket]]]:
+    """TCP services of so many generations behind their tunnels, each echoing after its address: 127.0.0.3 is the first. Their connectors stay connected."""
+    names = [f"tcp-{label}-{generation}.origins.{ZONE}" for generation in range(1, count + 1)]
+    servers = [socket.create_server((f"127.0.0.{3 + at}", 0)) for at in range(count)]
+    tunnels = [edge.tunnel(name, f"tcp://localhost:{server.getsockname()[1]}") for name, server in zip(names, servers, strict=True)]
+    ended = threading.Event()
+
+    def connected() -> None:
+        with httpx.Client(base_url=edge.control.base_url, timeout=10) as control:
+            while not ended.wait(1.0):
+                for tunnel, server in zip(tunnels, servers, strict=True):
+                    control.post("/tunnels/connect", json={"token": tunnel["token"], "address": server.getsockname()[0]})
+
+    for tunnel, server in zip(tunnels, servers, strict=True):
+        address = server.getsockname()[0]
         threading.Thread(target=_serve, args=(server, address.encode()), daemon=True).start()
-        tunnel = edge.tunnel(name, f"tcp://localhost:{server.getsockname()[1]}")
         assert edge.connect(tunnel, address) == 200
-    _point(edge, names[0])
-    edge.route(f"tcp.{ZONE}/*", "tcp")
-    port = free_port()
-    host = f"tcp-echo-acme.workloads.{ZONE}"
+    heartbeat = threading.Thread(target=connected, daemon=True)
+    heartbeat.start()
+    try:
+        yield names, servers
+    finally:
+        ended.set()
+        heartbeat.join()
+        for server in servers:
+            server.close()
+
+
+def _application(edge: EdgeHost, label: str, **changes: object) -> tuple[str, tuple[str, int]]:
+    """A Spectrum application before the relay; its id and where it listens."""
+    port, host = free_port(), f"tcp-{label}.workloads.{ZONE}"
     application = {"protocol": f"tcp/{port}", "dns": {"type": "CNAME", "name": host}, "origin_dns": {"name": f"relay.{ZONE}"}, "origin_port": port}
-    created = edge.ask("POST", f"/zones/{ZONE_ID}/spectrum/apps", json=application)
+    created = edge.ask("POST", f"/zones/{ZONE_ID}/spectrum/apps", json=application | changes)
     listener = edge.control.get("/resolve", params={"host": host}).json()
-    assert listener["port"] == port
+    assert listener == {"address": listener["address"], "port": port}
     assert listener["address"].startswith("127.20.")
-    with socket.create_connection((listener["address"], port), timeout=5) as first:
-        assert _said(first, b"1") == b"127.0.0.3 1"
-        _point(edge, names[1])
-        deadline = time.monotonic() + 1
-        answer = b""
-        while answer != b"127.0.0.4 2" and time.monotonic() < deadline:
-            with socket.create_connection((listener["address"], port), timeout=5) as second:
-                answer = _said(second, b"2")
-        assert answer == b"127.0.0.4 2"
-        assert _said(first, b"3") == b"127.0.0.3 3"
-    edge.ask("DELETE", f"/zones/{ZONE_ID}/spectrum/apps/{created['id']}")
-    assert edge.control.get("/resolve", params={"host": host}).status_code == 404
-    for server in servers:
-        server.close()
+    return created["id"], (listener["address"], port)
+
+
+def test_spectrum_follows_the_route_for_new_connections_and_ends_open_ones_when_their_drain_ends(edge: EdgeHost) -> None:
+    with _echoes(edge, "echo-acme", 2) as (names, _):
+        _point(edge, 1, names[0])
+        edge.route(f"tcp.{ZONE}/*", "tcp")
+        identity, listener = _application(edge, "echo-acme")
+        with socket.create_connection(listener, timeout=5) as first:
+            assert _said(first, b"1") == b"127.0.0.3 1"
+            _point(edge, 2, names[1], drain_seconds=2.0)
+            deadline = time.monotonic() + 1
+            answer = b""
+            while answer != b"127.0.0.4 2" and time.monotonic() < deadline:
+                with socket.create_connection(listener, timeout=5) as second:
+                    answer = _said(second, b"2")
+            assert answer == b"127.0.0.4 2"
+            assert _said(first, b"3") == b"127.0.0.3 3"
+            first.settimeout(10)
+            assert first.recv(1024) == b""
+        with socket.create_connection(listener, timeout=5) as third:
+            assert _said(third, b"4") == b"127.0.0.4 4"
+        edge.ask("DELETE", f"/zones/{ZONE_ID}/spectrum/apps/{identity}")
+        assert edge.control.get("/resolve", params={"host": f"tcp-echo-acme.workloads.{ZONE}"}).status_code == 404
+
+
+def test_spectrum_refuses_what_no_healthy_machine_serves(edge: EdgeHost) -> None:
+    with _echoes(edge, "sick-acme", 1) as (names, _):
+        _point(edge, 1, names[0], healthy=False)
+        edge.route(f"tcp.{ZONE}/*", "tcp")
+        _, listener = _application(edge, "sick-acme")
+        with socket.create_connection(listener, timeout=5) as refused, contextlib.suppress(ConnectionResetError):
+            assert _said(refused, b"1") == b""
+
+
+def test_worker_reaches_a_tcp_service_through_its_tunnel_by_a_websocket(edge: EdgeHost) -> None:
+    source = """
+export default { fetch: async (request) => {
+  const host = new URL(request.url).searchParams.get("host");
+  const { status, webSocket } = await fetch(`http://${host}/`, { headers: { upgrade: "websocket" } });
+  if (!webSocket) return Response.json([status]);
+  const said = new Promise((resolve) => webSocket.addEventListener("message", ({ data }) => resolve(new TextDecoder().decode(data))));
+  webSocket.binaryType = "arraybuffer";
+  webSocket.accept();
+  webSocket.send(new TextEncoder().encode("hello"));
+  const answer = [status, await said];
+  webSocket.close(1000);
+  return Response.json(answer);
+} };
+"""
+    assert edge.upload("front", source).status_code == 200
+    edge.route(f"app.{ZONE}/*", "front")
+    with _echoes(edge, "ws-acme", 1) as (names, servers):
+        assert edge.get(f"app.{ZONE}", f"/?host={names[0]}").json() == [101, "127.0.0.3 hello"]
+        servers[0].shutdown(socket.SHUT_RDWR)  # a thread waits in accept(): closing alone would let one more in
+        assert edge.get(f"app.{ZONE}", f"/?host={names[0]}").json() == [502]
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_spectrum_names_the_client_to_a_service_that_expects_the_proxy_protocol(edge: EdgeHost, version: Literal["v1", "v2"]) -> None:
+    with _echoes(edge, "who-acme", 1) as (names, servers):
+        _point(edge, 1, names[0], proxy_protocol=version)
+        edge.route(f"tcp.{ZONE}/*", "tcp")
+        _, listener = _application(edge, "who-acme", proxy_protocol=version)
+        port = servers[0].getsockname()[1]
+        straight = {"origin_direct": [f"tcp://127.0.0.3:{port}"], "proxy_protocol": version}
+        _, direct = _application(edge, "direct-acme", **straight)
+        for at in (listener, direct):
+            with socket.create_connection(at, timeout=5) as client:
+                client.sendall(b"hello")
+                header = encode(version, Ends(client.getsockname(), at))
+                expected = b"127.0.0.3 " + header + b"hello"
+                got = b""
+                while len(got.replace(b"127.0.0.3 ", b"")) < len(header) + 5:
+                    got += client.recv(1024)
+                assert got.replace(b"127.0.0.3 ", b"") == expected.replace(b"127.0.0.3 ", b"")
+        refused = edge.api.post(
+            f"/zones/{ZONE_ID}/spectrum/apps", json={"protocol": "tcp/1", "dns": {"name": f"x.{ZONE}"}, **straight, "proxy_protocol": "simple"}
+        )
+        assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, 11_007)
 
 
 def test_stores_are_reached_over_the_api_and_from_the_worker(edge: EdgeHost) -> None:
@@ -270,8 +360,11 @@ def test_stores_are_reached_over_the_api_and_from_the_worker(edge: EdgeHost) -> 
     assert edge.api.delete(f"/accounts/{ACCOUNT}/d1/database/{database}").status_code == 200
 
 
-def _point(edge: EdgeHost, name: str) -> None:
-    assert edge.upload("tcp", f"export default {{ fetch: () => Response.json({{ origin: '{name}' }}) }};").status_code == 200
+def _point(edge: EdgeHost, version: int, name: str, drain_seconds: float = 5.0, **target: object) -> None:
+    """Has the tcp Worker answer that ``name`` serves."""
+    machine = {"placement": name, "origin": name, "weight": 1, "healthy": target.get("healthy", True), "proxyProtocol": target.get("proxy_protocol", "off")}
+    route = {"version": version, "targets": [machine], "drainSeconds": drain_seconds}
+    assert edge.upload("tcp", f"export default {{ fetch: () => Response.json({json.dumps(route)}) }};").status_code == 200
 
 
 def _serve(server: socket.socket, greeting: bytes) -> None:

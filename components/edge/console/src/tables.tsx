@@ -16,6 +16,7 @@ const TONES: Record<string, string> = {
   INTERRUPTED: "warn",
   UNHEALTHY: "warn",
   FAILED: "bad",
+  ORPHANED: "bad",
   failed: "bad",
 };
 

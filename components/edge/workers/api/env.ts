@@ -1,8 +1,9 @@
-import type { Auth } from "../shared/services";
+import type { Auth, Monitor } from "../shared/services";
 
 export interface ApiEnv {
   PRICES: DurableObjectNamespace;
   AUTH: Auth;
+  HEALTH: Monitor;
   MIGRATIONS: Workflow<{ id: string }>;
   DB: D1Database;
   ARTIFACTS: R2Bucket;

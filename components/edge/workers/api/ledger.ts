@@ -1,5 +1,6 @@
 /** /prices, /ledger, /audit: what things cost, what was paid, what was decided. */
 import { prices } from "../shared/decisions";
+import { ProblemError } from "../shared/problem";
 import type { AuditHead, LedgerHour, PriceBook } from "../shared/wire";
 import { visibleOf } from "./access";
 import { AUTOMATION, type Call, done, ok, type Operation, PARAMETERS, PLATFORM, READ } from "./operation";
@@ -50,8 +51,10 @@ export const ledger: Operation[] = [
     body: { list: "LedgerHour" },
     bodyBytes: BOOK_BYTES,
     answers: { 204: null },
+    problems: [409],
     handle: async ({ env, body }) => {
       const hours = body as LedgerHour[];
+      const differing = await differ(env.DB, hours);
       const insert = env.DB.prepare("insert or ignore into ledger_hours values (?, ?, ?, ?, ?, ?, ?, ?, ?)");
       for (let at = 0; at < hours.length; at += BATCH) {
         const statements = hours
@@ -59,6 +62,7 @@ export const ledger: Operation[] = [
           .map((hour) => insert.bind(hour.placement, hour.hour, hour.workload, hour.tenant, hour.seconds, micro(hour.paidUsd), micro(hour.onDemandUsd), micro(hour.stayedUsd), JSON.stringify(hour)));
         await env.DB.batch(statements);
       }
+      if (differing.length > 0) throw new ProblemError(409, "ledger-conflict", "The ledger holds other figures for these hours, and keeps them", differing.join("; "));
       return done();
     },
   },
@@ -150,6 +154,35 @@ export const ledger: Operation[] = [
     },
   },
 ];
+
+/** Hours that are in the ledger with other figures, each with both; the first write stands. */
+async function differ(db: D1Database, hours: LedgerHour[]): Promise<string[]> {
+  const found: string[] = [];
+  const seen = new Map<string, number[]>();
+  for (let at = 0; at < hours.length; at += BATCH) {
+    const part = hours.slice(at, at + BATCH);
+    const keys = JSON.stringify(part.map(({ placement, hour }) => [placement, hour]));
+    const rows = await db
+      .prepare(
+        "select h.placement, h.hour, h.seconds, h.paid_micro, h.on_demand_micro, h.stayed_micro from json_each(?) k join ledger_hours h on h.placement = json_extract(k.value, '$[0]') and h.hour = json_extract(k.value, '$[1]')",
+      )
+      .bind(keys)
+      .all<{ placement: string; hour: string; seconds: number; paid_micro: number; on_demand_micro: number; stayed_micro: number }>();
+    for (const row of rows.results) seen.set(`${row.placement} ${row.hour}`, [row.seconds, row.paid_micro, row.on_demand_micro, row.stayed_micro]);
+    for (const hour of part) {
+      const key = `${hour.placement} ${hour.hour}`;
+      const given = [hour.seconds, micro(hour.paidUsd), micro(hour.onDemandUsd), micro(hour.stayedUsd)];
+      const held = seen.get(key) ?? given;
+      seen.set(key, held);
+      if (held.some((figure, column) => figure !== given[column])) found.push(`${key}: ${figures(held)} stands, ${figures(given)} was sent`);
+    }
+  }
+  return found;
+}
+
+function figures([seconds = 0, paid = 0, onDemand = 0, stayed = 0]: number[]): string {
+  return `${seconds} s, paid ${usd(paid)}, on-demand ${usd(onDemand)}, stayed ${usd(stayed)} USD`;
+}
 
 function asked(call: Call): Record<string, string | null> {
   return { "tenant = ?": visibleOf(call), "workload = ?": call.query.workload ?? null };

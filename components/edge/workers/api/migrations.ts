@@ -1,7 +1,6 @@
 /** /migrations, /decisions, /placements, /incidents: the saga as people, services and machines see it. */
 import { ProblemError } from "../shared/problem";
 import { type MigrationRow, migrationOf, migrationRow, placementBy } from "../shared/records";
-import { automation } from "../shared/services";
 import type { Incident, Placement, PlacementCredentials, RunEvent } from "../shared/wire";
 import { missing, visibleOf } from "./access";
 import { AUTOMATION, type Call, done, ok, type Operation, PARAMETERS, READ } from "./operation";
@@ -77,7 +76,7 @@ export const migrations: Operation[] = [
     query: {
       tenant: PARAMETERS.tenant ?? {},
       workload: PARAMETERS.workload ?? {},
-      state: { enum: ["PROVISIONING", "VERIFYING", "SERVING", "DRAINING", "DESTROYED", "FAILED"], type: "string" },
+      state: { enum: ["PROVISIONING", "VERIFYING", "SERVING", "DRAINING", "DESTROYED", "FAILED", "ORPHANED"], type: "string" },
     },
     paged: true,
     answers: { 200: { items: "Placement" } },
@@ -128,17 +127,17 @@ export const migrations: Operation[] = [
     method: "POST",
     path: "/v1/incidents",
     tag: "placements",
-    summary: "A machine's notice that it will go, or a failed probe; forwarded to the automation service",
+    summary: "A machine's notice that it will go; on record when it is answered, and told to the automation service until the workload is off that machine",
     scopes: ["placement", "service:edge", "service:automation"],
     body: { model: "Incident" },
     answers: { 202: { schema: { type: "object", properties: { migration: { type: "string" } }, additionalProperties: false } } },
-    problems: [503],
+    problems: [404],
     handle: async ({ env, claims, body }) => {
       const given = body as Incident;
       if (claims.placement && claims.placement !== given.placement) throw new ProblemError(403, "forbidden", "The token is of another placement", given.placement);
-      const answer = await automation(env.AUTH, env.AUTOMATION_URL, "POST", "/v1/incidents", given);
-      if (!answer.ok) throw new ProblemError(503, "automation-away", "The automation service can't take the incident now", `it answered ${answer.status}`, { "retry-after": "1" });
-      return ok(await answer.json(), 202);
+      await placed(env.DB, given.placement);
+      // Acknowledged once it is on record: an automation service that is away hears of it later.
+      return ok((await env.HEALTH.report(given)) ?? {}, 202);
     },
   },
 ];

@@ -2,6 +2,7 @@
 import { propose, terminate } from "../shared/decisions";
 import { nameOf, tenantOf } from "../shared/ids";
 import { placementBy, setState, workloadOfRow, type WorkloadRow, workloadRow } from "../shared/records";
+import { automation } from "../shared/services";
 import type { Decision, Endpoint, Placement, Workload, WorkloadSpec } from "../shared/wire";
 import { missing, visible } from "./access";
 import { changed, conditions } from "./etags";
@@ -197,7 +198,8 @@ export const workloads: Operation[] = [
   },
 ];
 
-async function put({ env, request, params, body }: Call): ReturnType<Operation["handle"]> {
+async function put(call: Call): ReturnType<Operation["handle"]> {
+  const { env, request, params, body } = call;
   const id = params.workload ?? "";
   const spec = body as WorkloadSpec;
   await tenantBy(env.DB, tenantOf(id));
@@ -210,6 +212,7 @@ async function put({ env, request, params, body }: Call): ReturnType<Operation["
     const guard = conditional ? present.updated_at : null;
     const written = await env.DB.prepare("update workloads set spec = ?1, updated_at = ?2 where id = ?3 and (?4 is null or updated_at = ?4)").bind(JSON.stringify(spec), now, id, guard).run();
     if (written.meta.changes === 0) throw changed(null);
+    if (present.spec !== JSON.stringify(spec)) nudge(call, id);
     return ok(await shown(env.DB, id));
   }
   // A workload that comes again keeps counting its generations: a number is never used twice.
@@ -224,7 +227,14 @@ async function put({ env, request, params, body }: Call): ReturnType<Operation["
     if (conditional) throw changed(null);
     await env.DB.prepare("update workloads set spec = ?, updated_at = ? where id = ?").bind(JSON.stringify(spec), now, id).run();
   } else await setState(env.DB, id, "PENDING", "declared; waits for its first placement");
+  nudge(call, id);
   return ok(await shown(env.DB, id));
+}
+
+/** So that nobody waits for the daemon's next cycle; one that isn't heard costs only that wait. */
+function nudge({ env, later }: Call, workload: string): void {
+  const told = automation(env.AUTH, env.AUTOMATION_URL, "POST", "/v1/nudges", { workload });
+  later(told.then((answer) => answer.body?.cancel()).catch(() => undefined));
 }
 
 export async function known(db: D1Database, id: string): Promise<WorkloadRow> {

@@ -1,7 +1,8 @@
-/** The control plane: Price Arbitrage Engine, migration saga, and the reconciler that wakes what was left asleep. */
+/** The control plane: Price Arbitrage Engine, migration saga, and the reconciler that wakes what was left asleep and destroys what was left behind. */
 import { prices, terminate } from "../shared/decisions";
 import { migrationRow, type WorkloadRow } from "../shared/records";
 import type { ControlEnv } from "./env";
+import { sweep } from "./orphans";
 
 export { MigrationWorkflow } from "./migration";
 export { PriceEngine } from "./prices";
@@ -23,6 +24,7 @@ export default {
     for (const { id } of running.results) await wake(env, id).catch((error: Error) => console.error(`${id} was not woken: ${error.message}`));
     const stopping = await env.DB.prepare("select * from workloads where state = 'STOPPING' and active_migration is null").all<WorkloadRow>();
     for (const row of stopping.results) await terminate(env, row).catch((error: Error) => console.error(`${row.id} was not taken down: ${error.message}`));
+    await sweep(env, Date.now());
     for (const { workload, holder } of await prices(env).holders(ORPHAN_MS)) if ((await migrationRow(env.DB, holder))?.status !== "running") await prices(env).release(workload, holder);
   },
 } satisfies ExportedHandler<ControlEnv>;

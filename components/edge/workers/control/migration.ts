@@ -2,17 +2,18 @@
  * The migration saga: reserve → provision → verify → commit → drain → decommission → record.
  *
  * Before the commit a failure destroys the new machine and changes nothing that a user can see; after it the saga only goes forward. Every step may be
- * repeated: runs have keys, the lease and the route know their holder, D1 is written by id.
+ * repeated: runs have keys, the lease and the route know their holder, D1 is written by id. A saga that begins anew after its commit goes on from there.
  */
 import { WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep, type WorkflowStepConfig } from "cloudflare:workers";
 import { placementBy } from "../shared/records";
 import { HARD_MS } from "../shared/route";
-import type { Run, RunEvent, RunRequest } from "../shared/wire";
+import type { Placement, Run, RunEvent, RunRequest } from "../shared/wire";
 import { Effects, type Subject } from "./effects";
 import type { ControlEnv } from "./env";
 
-const QUICK: WorkflowStepConfig = { retries: { limit: 12, delay: 300, backoff: "exponential" }, timeout: "1 minute" };
-const LONG: WorkflowStepConfig = { retries: { limit: 3, delay: 500, backoff: "constant" }, timeout: "3 minutes" };
+/** A pause that stays short: a part that was away for minutes is found again within a second of its return. Twenty minutes in all. */
+const QUICK: WorkflowStepConfig = { retries: { limit: 1_200, delay: 1_000, backoff: "constant" }, timeout: "1 minute" };
+const LONG: WorkflowStepConfig = { retries: { limit: 60, delay: 500, backoff: "constant" }, timeout: "3 minutes" };
 const VERIFY_MS = 60_000;
 /** A deadline is met with this to spare: the commit and its acknowledgements. */
 const COMMIT_RESERVE_MS = 3_000;
@@ -25,6 +26,9 @@ const LEAST_WAIT_MS = 1_000;
 const DESTROYS = 5;
 
 class Failed extends Error {}
+
+/** Whether the route was written isn't known: the saga must neither go on nor undo. */
+class Uncertain extends Error {}
 
 export class MigrationWorkflow extends WorkflowEntrypoint<ControlEnv, { id: string }> {
   override async run(event: Readonly<WorkflowEvent<{ id: string }>>, step: WorkflowStep): Promise<void> {
@@ -53,30 +57,33 @@ class Saga {
 
   async migrate(): Promise<void> {
     const { subject, effects, step } = this;
-    try {
-      this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
-      await this.#provision();
-      await this.#verify();
-    } catch (error) {
-      return this.#compensate((error as Error).message);
+    let version = subject.committed;
+    if (version === null) {
+      try {
+        this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
+        await this.#provision();
+        await this.#verify();
+        version = await this.#commit();
+      } catch (error) {
+        // What can't be told from a commit that was written and not heard of is left to the reconciler, which begins anew and sees.
+        if (error instanceof Uncertain) throw error;
+        return this.#compensate((error as Error).message);
+      }
+    } else {
+      this.#token = subject.migration.fencingToken ?? 0;
     }
-    const version = await step.do("commit", LONG, async () => {
-      await effects.step(subject, "commit");
-      return effects.commit(subject, await placementBy(this.env.DB, subject.migration.id), this.#token);
+    const written = version;
+    await step.do("serve", QUICK, async () => {
+      await effects.fence(subject, this.#token);
+      await effects.serve(subject, written);
     });
-    await step.do("serve", QUICK, () => effects.serve(subject, version));
-    if (subject.serving) {
-      await step.do("drain", QUICK, () => effects.step(subject, "drain"));
-      await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, BELIEF_MS));
-      await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
-      await this.#decommission(subject.serving.id);
-    }
+    if (subject.serving) await this.#retired(subject.serving);
     await step.do("record", QUICK, async () => {
+      if (await effects.over(subject)) return;
+      await effects.fence(subject, this.#token);
       await effects.step(subject, "record");
       await effects.record(subject);
-      await effects.end(subject, null);
-      await effects.state(subject, "RUNNING", subject.migration.decision.reason);
-      await effects.release(subject);
+      await effects.end(subject, null, "RUNNING", subject.migration.decision.reason);
     });
   }
 
@@ -90,22 +97,42 @@ class Saga {
     const { serving } = subject;
     if (serving) {
       await step.do("retire", QUICK, () => effects.retire(serving));
-      await step.do("drain", QUICK, () => effects.step(subject, "drain"));
-      await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, BELIEF_MS));
-      await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
-      await this.#decommission(serving.id);
+      await this.#retired(serving);
     }
-    if (subject.spec.ports.tcp !== null) {
-      const request = effects.addressRun(subject);
-      const run = await step.do("address", QUICK, async () => (await effects.run(request)) as never);
-      await this.#ended(run as unknown as Run, request, "address");
-    }
+    if (subject.spec.ports.tcp !== null) await this.#destroyed("address", () => effects.addressRun(subject));
     await step.do("record", QUICK, async () => {
+      if (await effects.over(subject)) return;
+      await effects.fence(subject, this.#token);
       await effects.unplace(subject);
-      await effects.end(subject, null);
-      await effects.state(subject, "TERMINATED", "removed by its owner");
-      await effects.release(subject);
+      await effects.end(subject, null, "TERMINATED", "removed by its owner");
     });
+  }
+
+  async #commit(): Promise<number> {
+    const { subject, effects, step } = this;
+    try {
+      return await step.do("commit", LONG, async () => {
+        await effects.step(subject, "commit");
+        return effects.commit(subject, await placementBy(this.env.DB, subject.migration.id), this.#token);
+      });
+    } catch (error) {
+      // A step's error crosses the engine as its name and text.
+      if ((error as Error).name === "Fenced" || (error as Error).message.includes("no longer holds the lease")) throw error;
+      throw new Uncertain((error as Error).message);
+    }
+  }
+
+  /** The old machine drains and goes. */
+  async #retired(serving: Placement): Promise<void> {
+    const { subject, effects, step } = this;
+    await step.do("drain", QUICK, () => effects.step(subject, "drain"));
+    await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, BELIEF_MS));
+    await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
+    const { id } = subject.migration;
+    const key = (attempt: number): string => `${id}:decommission:${serving.id}${attempt === 1 ? "" : `:${attempt}`}`;
+    if (await this.#destroyed("decommission", (attempt) => effects.placementRun(subject, serving.id, "decommission", key(attempt)))) {
+      await step.do("gone", QUICK, () => effects.gone(serving.id, "DESTROYED"));
+    }
   }
 
   async #provision(): Promise<void> {
@@ -113,6 +140,7 @@ class Saga {
     const { migration, serving } = subject;
     const request = effects.placementRun(subject, migration.id, "provision", `${migration.id}:provision`);
     const run = await step.do("provision", QUICK, async () => {
+      await effects.fence(subject, this.#token);
       await effects.step(subject, "provision");
       if (migration.kind === "interruption") await effects.state(subject, "INTERRUPTED", migration.decision.reason);
       else if (migration.kind === "unhealthy") await effects.state(subject, "UNHEALTHY", migration.decision.reason);
@@ -148,18 +176,24 @@ class Saga {
     this.#withdrawn = true;
   }
 
-  async #decommission(placement: string): Promise<void> {
+  /** Whether a stack was destroyed in {@link DESTROYS} attempts; one that wasn't is an orphan now, and the reconciler's. */
+  async #destroyed(name: string, request: (attempt: number) => RunRequest): Promise<boolean> {
     const { subject, effects, step } = this;
+    let error = "";
     for (let attempt = 1; attempt <= DESTROYS; attempt += 1) {
-      const request = effects.placementRun(subject, placement, "decommission", `${subject.migration.id}:decommission:${placement}${attempt === 1 ? "" : `:${attempt}`}`);
-      const run = await step.do(`decommission-${attempt}`, QUICK, async () => (await effects.run(request)) as never);
-      if ((await this.#ended(run as unknown as Run, request, `decommission-${attempt}`)).status === "succeeded") {
-        await step.do("gone", QUICK, () => effects.gone(placement, "DESTROYED"));
-        return;
+      const asked = request(attempt);
+      try {
+        const run = await step.do(`${name}-${attempt}`, QUICK, async () => (await effects.run(asked)) as never);
+        const ended = await this.#ended(run as unknown as Run, asked, `${name}-${attempt}`);
+        if (ended.status === "succeeded") return true;
+        error = ended.error ?? ended.status;
+      } catch (failure) {
+        error = (failure as Error).message;
       }
-      await step.sleep(`before-decommission-${attempt + 1}`, attempt * 2_000);
+      if (attempt < DESTROYS) await step.sleep(`before-${name}-${attempt + 1}`, attempt * 2_000);
     }
-    // What could not be destroyed is found by the orphan sweep; the move itself is done.
+    await step.do(`${name}-orphan`, QUICK, () => effects.orphan(subject, request(1), error));
+    return false;
   }
 
   /** Waits for a run's end: by its event, or by asking again where the event got lost. Once `deadline` has passed, the old machine leaves rotation meanwhile. */
@@ -176,7 +210,7 @@ class Saga {
         // Timed out: the run may have ended while nobody listened.
         if (deadline !== null && !this.#withdrawn && Date.now() >= deadline) await this.#withdraw();
       }
-      present = (await this.step.do(`${name}-ask-${wait}`, QUICK, async () => (await this.effects.present(this.subject, present.id, request)) as never)) as unknown as Run;
+      present = (await this.step.do(`${name}-ask-${wait}`, QUICK, async () => (await this.effects.present(this.subject, present.id, request, this.#token)) as never)) as unknown as Run;
     }
     throw new Failed(`run ${present.id} has not ended`);
   }
@@ -184,23 +218,17 @@ class Saga {
   async #compensate(error: string): Promise<void> {
     const { subject, effects, step } = this;
     const { migration, serving } = subject;
-    const request = effects.placementRun(subject, migration.id, "decommission", `${migration.id}:compensate`);
     // Whatever the old machine still answers is better than nothing.
     if (this.#withdrawn && serving) await step.do("restore", LONG, () => effects.commit(subject, serving, this.#token));
-    try {
-      const run = await step.do("compensate", QUICK, async () => (await effects.run(request)) as never);
-      await this.#ended(run as unknown as Run, request, "compensate");
-    } catch {
-      // The automation service is away for long: the generation's stack is left to the orphan sweep, its number is never used again.
-    }
+    const key = (attempt: number): string => `${migration.id}:compensate${attempt === 1 ? "" : `:${attempt}`}`;
+    const destroyed = await this.#destroyed("compensate", (attempt) => effects.placementRun(subject, migration.id, "decommission", key(attempt)));
     await step.do("compensated", QUICK, async () => {
-      await effects.gone(migration.id, "FAILED");
-      await effects.end(subject, error);
-      if (!serving) await effects.state(subject, "FAILED", error);
-      else if (migration.kind === "interruption") await effects.state(subject, "INTERRUPTED", error);
-      else if (migration.kind === "unhealthy") await effects.state(subject, "UNHEALTHY", error);
-      else await effects.state(subject, "RUNNING", `it stays where it is: ${error}`);
-      await effects.release(subject);
+      if (await effects.over(subject)) return;
+      if (destroyed) await effects.gone(migration.id, "FAILED");
+      if (!serving) await effects.end(subject, error, "FAILED", error);
+      else if (migration.kind === "interruption") await effects.end(subject, error, "INTERRUPTED", error);
+      else if (migration.kind === "unhealthy") await effects.end(subject, error, "UNHEALTHY", error);
+      else await effects.end(subject, error, "RUNNING", `it stays where it is: ${error}`);
     });
   }
 }

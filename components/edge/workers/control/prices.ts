@@ -15,7 +15,7 @@ export interface PriceEnv {
 const LIMIT_HOURS = 6;
 /** How much dearer than its evidence an offer may have become. */
 const TOLERANCE = 0.02;
-/** Wall-clock time after which a lease whose holder is silent may be taken: longer than the longest drain. */
+/** Wall-clock time after which a lease whose holder is silent may be taken: longer than the longest drain (an hour). */
 const LEASE_MS = 2 * 3_600_000;
 
 export type Reserved = { ok: true; token: number } | { ok: false; word: "lease-held" | "stale-decision" | "price-moved"; detail: string };
@@ -84,6 +84,12 @@ export class PriceEngine extends DurableObject<PriceEnv> {
     const token = (held?.token ?? 0) + 1;
     this.#sql.exec("insert or replace into leases values (?, ?, ?, ?)", decision.workload, token, holder, Date.now() + LEASE_MS);
     return { ok: true, token };
+  }
+
+  /** Whether `holder` still has the lease under `token`; every step of its saga asks before it does something. A yes keeps the lease alive. */
+  async holds(workload: string, holder: string, token: number): Promise<boolean> {
+    const kept = this.#sql.exec("update leases set until = ? where workload = ? and holder = ? and token = ?", Date.now() + LEASE_MS, workload, holder, token);
+    return kept.rowsWritten > 0;
   }
 
   async release(workload: string, holder: string): Promise<void> {

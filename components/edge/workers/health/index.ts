@@ -1,8 +1,12 @@
-/** The Health Monitor: probes on behalf of the saga, watches what serves, and as a back-stop finds what nobody watches. */
+/** The Health Monitor: checks on behalf of the saga, watches what serves, and as a back-stop finds what nobody watches. */
 import { WorkerEntrypoint } from "cloudflare:workers";
-import type { Monitor, Watch } from "../shared/services";
-import type { Placement, WorkloadSpec } from "../shared/wire";
-import { type HealthEnv, type HealthMonitor, probe } from "./monitor";
+import { tenantOf, workloadOf } from "../shared/ids";
+import { OriginSigner } from "../shared/origin";
+import { type Monitor, type Watch, watchOf } from "../shared/services";
+import type { Incident, Placement, WorkloadSpec } from "../shared/wire";
+import { tenantsWithOpen } from "./incidents";
+import type { HealthEnv, HealthMonitor } from "./monitor";
+import { probe } from "./probe";
 
 export { HealthMonitor } from "./monitor";
 
@@ -14,10 +18,11 @@ function monitor(env: HealthEnv, tenant: string): HealthMonitor {
 
 export class HealthService extends WorkerEntrypoint<HealthEnv> implements Monitor {
   async verify(watch: Watch, timeoutMs: number): Promise<number> {
+    const signer = new OriginSigner((placement) => this.env.AUTH.originKey(placement));
     const limit = Date.now() + timeoutMs;
     let healthy = 0;
     while (Date.now() < limit) {
-      healthy = (await probe(watch)) ? healthy + 1 : 0;
+      healthy = (await probe(watch, signer)).healthy ? healthy + 1 : 0;
       if (healthy >= watch.health.healthyCount) return healthy;
       await new Promise((resolve) => setTimeout(resolve, VERIFY_PAUSE_MS));
     }
@@ -31,6 +36,10 @@ export class HealthService extends WorkerEntrypoint<HealthEnv> implements Monito
   async unwatch(tenant: string, placement: string): Promise<void> {
     await monitor(this.env, tenant).unwatch(placement);
   }
+
+  async report(incident: Incident): Promise<{ migration?: string } | null> {
+    return monitor(this.env, tenantOf(workloadOf(incident.placement))).report(incident);
+  }
 }
 
 export default {
@@ -38,15 +47,20 @@ export default {
     return new Response("not found", { status: 404 });
   },
 
-  /** Watches every serving placement, in case that a watch was lost. */
+  /** Watches every serving placement and no other, in case that a watch or its end was lost; has open notices told on. */
   async scheduled(_: ScheduledController, env: HealthEnv): Promise<void> {
     const rows = await env.DB.prepare("select p.document as placement, w.spec as spec from placements p join workloads w on w.placement = p.id where p.state = 'SERVING'")
       .all<{ placement: string; spec: string }>()
       .catch(() => null);
-    for (const row of rows?.results ?? []) {
+    // Before the API's first answer there is no schema, and nothing to watch.
+    if (!rows) return;
+    const tenants = new Set<string>();
+    for (const row of rows.results) {
       const placement = JSON.parse(row.placement) as Placement;
-      const { health } = JSON.parse(row.spec) as WorkloadSpec;
-      await monitor(env, placement.tenant).watch({ placement: placement.id, tenant: placement.tenant, origin: placement.origin, health });
+      tenants.add(placement.tenant);
+      await monitor(env, placement.tenant).watch(watchOf(placement, JSON.parse(row.spec) as WorkloadSpec));
     }
+    for (const tenant of tenants) await monitor(env, tenant).prune(tenant);
+    for (const tenant of await tenantsWithOpen(env.DB)) await monitor(env, tenant).tellSoon(tenant);
   },
 } satisfies ExportedHandler<HealthEnv>;

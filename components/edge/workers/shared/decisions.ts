@@ -1,5 +1,6 @@
 /** A decision becomes a migration: lease first, then its rows, then its saga. */
-import type { PriceEngine } from "../control/prices";
+import type { PriceEngine, Reserved } from "../control/prices";
+import { fingerprintOf } from "./fingerprint";
 import { originOf, placementId, tcpOriginOf } from "./ids";
 import { ProblemError } from "./problem";
 import { type MigrationRow, migrationOf, migrationRow, type WorkloadRow } from "./records";
@@ -11,6 +12,9 @@ export interface DecisionEnv {
   DB: D1Database;
   ZONE: string;
 }
+
+/** How long the writing of a migration can take at most, after its lease: two statements of D1. */
+const CUT_OFF_MS = 10_000;
 
 const TITLES = { "lease-held": "The workload is moving already", "stale-decision": "The decision is out of date", "price-moved": "The price has moved" };
 
@@ -28,7 +32,7 @@ export async function propose(env: DecisionEnv, row: WorkloadRow, decision: Deci
     throw new ProblemError(409, "stale-decision", TITLES["stale-decision"], `${row.id} now runs as ${row.placement ?? "nothing"}, not as ${decision.fromPlacement ?? "nothing"}`);
   const generation = await nextGeneration(env.DB, row.id);
   const id = placementId(row.id, generation);
-  const reserved = await prices(env).reserve(decision, id);
+  const reserved = await reserve(env, decision, id);
   if (!reserved.ok) throw new ProblemError(409, reserved.word, TITLES[reserved.word], reserved.detail);
   try {
     await store(env, row, decision, id, generation, reserved.token);
@@ -42,6 +46,16 @@ export async function propose(env: DecisionEnv, row: WorkloadRow, decision: Deci
     throw error;
   }
   return migrationOf((await migrationRow(env.DB, id)) as MigrationRow);
+}
+
+/** The lease. One whose holder was cut off before its migration was written is taken over: nobody will end it. */
+async function reserve(env: DecisionEnv, decision: Decision, id: string): Promise<Reserved> {
+  const reserved = await prices(env).reserve(decision, id);
+  if (reserved.ok || reserved.word !== "lease-held") return reserved;
+  const orphan = (await prices(env).holders(CUT_OFF_MS)).find(({ workload }) => workload === decision.workload);
+  if (!orphan || (await migrationRow(env.DB, orphan.holder))?.status === "running") return reserved;
+  await prices(env).release(decision.workload, orphan.holder);
+  return prices(env).reserve(decision, id);
 }
 
 /** The next generation's number; it is used up even if its migration never starts. */
@@ -83,6 +97,7 @@ async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id:
       marketCreatedAt: await prices(env).marketNow(),
       marketServedFrom: null,
       marketServedUntil: null,
+      fingerprint: fingerprintOf(spec),
     };
     statements.push(
       env.DB.prepare("insert into placements (id, workload, tenant, generation, state, document, artifact) values (?, ?, ?, ?, ?, ?, ?)").bind(
@@ -104,7 +119,7 @@ export async function terminate(env: DecisionEnv, row: WorkloadRow): Promise<Mig
   if (row.active_migration !== null) return null;
   const tenant = await env.DB.prepare("select document from tenants where id = ?").bind(row.tenant).first<{ document: string }>();
   if (!tenant) throw new ProblemError(404, "not-found", "No such tenant", row.tenant);
-  return propose(env, row, {
+  const decision: Decision = {
     id: `decision-terminate-${row.id}-${row.generation}`,
     workload: row.id,
     kind: "terminate",
@@ -114,5 +129,12 @@ export async function terminate(env: DecisionEnv, row: WorkloadRow): Promise<Mig
     evidence: null,
     reason: "removed by its owner",
     deadline: null,
-  });
+  };
+  try {
+    return await propose(env, row, decision);
+  } catch (error) {
+    // A migration began since the row was read; at its end the workload is taken down.
+    if (error instanceof ProblemError && (error.word === "lease-held" || error.word === "stale-decision")) return null;
+    throw error;
+  }
 }

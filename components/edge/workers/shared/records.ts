@@ -1,4 +1,5 @@
 /** D1's rows as wire models, and the few writes that both the API and the saga do. */
+import { fingerprintOf } from "./fingerprint";
 import { generationOf } from "./ids";
 import type { Decision, Migration, MigrationStep, Placement, PlacementState, Workload, WorkloadSpec, WorkloadState } from "./wire";
 
@@ -52,16 +53,18 @@ export function migrationOf(row: MigrationRow): Migration {
 }
 
 export function workloadOfRow(row: WorkloadRow, placement: Placement | null): Workload {
+  const spec = JSON.parse(row.spec) as WorkloadSpec;
   return {
     id: row.id,
     tenant: row.tenant,
     name: row.name,
     state: row.state,
     reason: row.reason,
-    spec: JSON.parse(row.spec) as WorkloadSpec,
+    spec,
     placement,
     activeMigration: row.active_migration,
     generation: row.generation,
+    fingerprint: fingerprintOf(spec),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };
@@ -89,6 +92,11 @@ export async function setState(db: D1Database, workload: string, state: Workload
     .bind(state, reason, now, workload)
     .run();
   if (changed.meta.changes > 0) await db.prepare("insert into events (workload, state, reason, at) values (?, ?, ?, ?)").bind(workload, state, reason, now).run();
+}
+
+/** An event without a change of state: something that the workload's owner or operator has to know. */
+export async function note(db: D1Database, workload: string, reason: string): Promise<void> {
+  await db.prepare("insert into events (workload, state, reason, at) select id, state, ?1, ?2 from workloads where id = ?3").bind(reason, new Date().toISOString(), workload).run();
 }
 
 export async function putPlacement(db: D1Database, placement: Placement): Promise<void> {

@@ -9,6 +9,8 @@ export interface Target {
   weight: number;
   /** Whether the Health Monitor has it in rotation; a new target is. */
   healthy: boolean;
+  /** The PROXY protocol's version with which a TCP connection begins at the service; left out for none. */
+  proxyProtocol?: "off" | "v1" | "v2";
 }
 
 export interface Route {

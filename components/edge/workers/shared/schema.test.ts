@@ -3,7 +3,11 @@ import { beforeEach, expect, test } from "vitest";
 import { apply, checksum, StepChanged, STEPS } from "./schema";
 
 /** Of the steps that have landed, in their order. A step that is new is added here; one that stands here never changes. */
-const LANDED = ["4ae86a8c043d5c6ce81e18d78bfd505004787b015073e8168c7636b1e4ce43c1", "d6f759586317af79ea4bcf34d2abc65d92571f9f477bdfa53419dc7491aceb62"];
+const LANDED = [
+  "4ae86a8c043d5c6ce81e18d78bfd505004787b015073e8168c7636b1e4ce43c1",
+  "d6f759586317af79ea4bcf34d2abc65d92571f9f477bdfa53419dc7491aceb62",
+  "6d73c59983b00fb3ca5cbfa1185eae18ddd25c1d88a8ca326014eee5632ba959",
+];
 
 const SPEC = JSON.stringify({ artifact: { digest: `sha256:${"ab".repeat(32)}`, sizeBytes: 1 } });
 const AT = "2026-01-01T00:00:00.000Z";
@@ -52,6 +56,23 @@ const ROWS: Record<string, Record<string, unknown>>[] = [
     idempotency: { id: "i", request: "r", status: 201, answer: "a", started_at: 1 },
     uploads: { id: "up_1", tenant: "acme", digest: "d", size_bytes: 1, multipart: "m", joined: 0, created_at: 1 },
     upload_parts: { upload: "up_1", number: 1, etag: "e", size_bytes: 1 },
+  },
+  {
+    incidents: {
+      id: 1,
+      placement: "acme_web_1",
+      workload: "web-acme",
+      tenant: "acme",
+      kind: "interruption",
+      deadline: "",
+      document: "{}",
+      received_at: AT,
+      attempts: 0,
+      next_at: 1,
+      taken_at: null,
+      settled_at: null,
+    },
+    orphans: { stack: "placement.acme.web.1", workload: "web-acme", placement: null, request: "{}", attempt: 1, next_at: 1, error: "e", since: AT },
   },
 ];
 

@@ -38,6 +38,18 @@ export const STEPS: string[][] = [
       created_at integer not null) without rowid`,
     "create table upload_parts (upload text not null, number integer not null, etag text not null, size_bytes integer not null, primary key (upload, number)) without rowid",
   ],
+  [
+    `create table incidents (id integer primary key autoincrement, placement text not null, workload text not null, tenant text not null, kind text not null,
+      deadline text not null, document text not null, received_at text not null, attempts integer not null default 0, next_at integer not null, taken_at text,
+      settled_at text, unique (placement, kind, deadline))`,
+    "create index incidents_open on incidents (tenant, next_at) where settled_at is null",
+    `create table orphans (stack text primary key, workload text not null, placement text, request text not null, attempt integer not null, next_at integer not null,
+      error text not null, since text not null)`,
+    // What is in the ledger stays as it was written: no program of ours, and no one at the database's console, changes it.
+    ...["ledger_hours", "ledger_moves"].flatMap((table) =>
+      ["update", "delete"].map((verb) => `create trigger ${table}_no_${verb} before ${verb} on ${table} begin select raise(abort, 'the ledger is append-only'); end`),
+    ),
+  ],
 ];
 
 let migrated: Promise<void> | null = null;

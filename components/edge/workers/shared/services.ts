@@ -2,7 +2,7 @@
 import type { Exchanged, Grant, Issued, Revoking } from "../auth/keys";
 import type { Revoked } from "../auth/revocations";
 import type { Jwks } from "./jwt";
-import type { ApiKey, Health, KeyInfo, KeyRequest, SigningKey } from "./wire";
+import type { ApiKey, Health, Incident, KeyInfo, KeyRequest, Placement, SigningKey, WorkloadSpec } from "./wire";
 
 export interface Auth {
   jwks(): Promise<Jwks>;
@@ -31,15 +31,29 @@ export interface Auth {
 export interface Watch {
   placement: string;
   tenant: string;
+  /** `https://<label>-<n>.origins.<zone>`. */
   origin: string;
+  /** `tcp-<label>-<n>.origins.<zone>`, or null where no TCP is served. */
+  tcpOrigin: string | null;
   health: Health;
 }
 
+/** How a placement of this spec is watched. */
+export function watchOf(placement: Placement, spec: WorkloadSpec): Watch {
+  const protocol = spec.health.protocol ?? (spec.ports.http === null ? "tcp" : "http");
+  return { placement: placement.id, tenant: placement.tenant, origin: placement.origin, tcpOrigin: placement.tcpOrigin, health: { ...spec.health, protocol } };
+}
+
 export interface Monitor {
-  /** How many healthy answers in a row were seen by the end: `healthy_count` of them, or fewer when the time was up. */
+  /** How many good checks in a row were seen by the end: `healthy_count` of them, or fewer when the time was up. */
   verify(watch: Watch, timeoutMs: number): Promise<number>;
   watch(watch: Watch): Promise<void>;
   unwatch(tenant: string, placement: string): Promise<void>;
+  /**
+   * Takes a machine's notice. Once it returns, the notice is on record and is told to the automation service until the workload is off that machine;
+   * the answer of the first telling, null where that failed.
+   */
+  report(incident: Incident): Promise<{ migration?: string } | null>;
 }
 
 let token: { value: string; until: number } | null = null;

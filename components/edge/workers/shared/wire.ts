@@ -40,7 +40,7 @@ export interface BoundaryDocument {
 export interface Decision {
   id: string;
   workload: string;
-  kind: "deploy" | "move" | "interruption" | "unhealthy" | "requested" | "terminate";
+  kind: "deploy" | "move" | "interruption" | "unhealthy" | "requested" | "redeploy" | "terminate";
   offer: OfferRef | null;
   fromPlacement: string | null;
   boundaryDigest: string;
@@ -73,6 +73,7 @@ export interface Evidence {
 }
 
 export interface Health {
+  protocol: "http" | "tcp" | null;
   path: string;
   intervalSeconds: number;
   timeoutSeconds: number;
@@ -190,6 +191,7 @@ export interface Placement {
   marketCreatedAt: string;
   marketServedFrom: string | null;
   marketServedUntil: string | null;
+  fingerprint: string | null;
 }
 
 export interface PlacementCredentials {
@@ -212,7 +214,7 @@ export interface PlacementRules {
   dataClass: string | null;
 }
 
-export type PlacementState = "PROVISIONING" | "VERIFYING" | "SERVING" | "DRAINING" | "DESTROYED" | "FAILED";
+export type PlacementState = "PROVISIONING" | "VERIFYING" | "SERVING" | "DRAINING" | "DESTROYED" | "FAILED" | "ORPHANED";
 
 export interface Plan {
   marketNow: string;
@@ -239,6 +241,7 @@ export interface PolicyFinding {
 export interface Ports {
   http: number | null;
   tcp: number | null;
+  proxyProtocol: "off" | "v1" | "v2";
 }
 
 export interface PriceBook {
@@ -401,6 +404,7 @@ export interface Workload {
   placement: Placement | null;
   activeMigration: string | null;
   generation: number;
+  fingerprint: string | null;
   createdAt: string;
   updatedAt: string;
 }

@@ -11,11 +11,17 @@ export class FakeAutomation {
   readonly tokens = new Set<string>();
   /** Stacks whose next operation fails, with the reason. */
   readonly failing = new Map<string, string>();
+  /** Stacks whose operation fails until it is taken out here. */
+  readonly stuck = new Set<string>();
   /** Answers /healthz of machines that come up. */
   healthy = true;
   /** Whether runs' ends are told to the saga. */
   tells = true;
   delayMs = 20;
+  /** Answers runs and incidents; while away every call gets 503. */
+  away = false;
+  /** Workloads of which it was told that they are new or changed. */
+  readonly nudges: string[] = [];
   #edge: TestEdge | null = null;
 
   private constructor(private readonly server: http.Server) {}
@@ -55,6 +61,11 @@ export class FakeAutomation {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     this.tokens.add((request.headers.authorization ?? "").replace("Bearer ", ""));
     const document: unknown = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : null;
+    if (this.away) return [503, {}];
+    if (request.method === "POST" && request.url === "/v1/nudges") {
+      this.nudges.push((document as { workload: string }).workload);
+      return [202, {}];
+    }
     if (request.method === "POST" && request.url === "/v1/runs") return this.#accept(document as RunRequest);
     if (request.method === "POST" && request.url === "/v1/incidents") {
       this.incidents.push(document as Incident);
@@ -89,7 +100,7 @@ export class FakeAutomation {
   async #carryOut(run: Run, request: RunRequest): Promise<void> {
     const { kind, tenant, workload, generation } = request.stack;
     const host = `${workload}-${tenant}-${generation}.origins.${this.#edge?.zone}`;
-    const failure = this.failing.get(`${run.operation} ${run.stack}`);
+    const failure = this.failing.get(`${run.operation} ${run.stack}`) ?? (this.stuck.has(`${run.operation} ${run.stack}`) ? "the cloud refuses" : undefined);
     this.failing.delete(`${run.operation} ${run.stack}`);
     run.error = failure ?? null;
     run.status = failure === undefined ? "succeeded" : "failed";

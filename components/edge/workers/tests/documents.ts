@@ -1,5 +1,5 @@
 /** Documents of the wire, complete and valid; a test changes the one field that it is about. */
-import type { Decision, Evidence, OfferRef, PriceBook, Quote, Tenant, WorkloadSpec } from "../shared/wire";
+import type { Decision, Evidence, Health, OfferRef, Ports, PriceBook, Quote, Tenant, WorkloadSpec } from "../shared/wire";
 
 export const MARKET_NOW = "2026-03-01T12:00:00Z";
 const DIGEST = `sha256:${"ab".repeat(32)}`;
@@ -24,12 +24,15 @@ export const quote = (of: OfferRef, spotUsdPerHour: number, observedAt = MARKET_
 
 export const book = (marketNow: string, quotes: Quote[]): PriceBook => ({ marketNow, quotes });
 
-export const spec = (changes: Partial<WorkloadSpec> = {}): WorkloadSpec => ({
+/** Fields of a spec that differ; of `ports` and `health` only those given. */
+export type Changes = Partial<Omit<WorkloadSpec, "ports" | "health">> & { ports?: Partial<Ports>; health?: Partial<Health> };
+
+export const spec = ({ ports, health, ...changes }: Changes = {}): WorkloadSpec => ({
   artifact: { digest: DIGEST, sizeBytes: 1 },
   command: ["./serve"],
   env: {},
-  ports: { http: 8080, tcp: null },
-  health: { path: "/healthz", intervalSeconds: 0.5, timeoutSeconds: 1, healthyCount: 2, unhealthyCount: 2 },
+  ports: { http: 8080, tcp: null, proxyProtocol: "off", ...ports },
+  health: { protocol: null, path: "/healthz", intervalSeconds: 0.5, timeoutSeconds: 1, healthyCount: 2, unhealthyCount: 2, ...health },
   resources: { vcpu: 2, memoryGib: 4, arch: "x86_64", gpu: 0, gpuType: null },
   placement: { clouds: null, regions: null, maxUsdPerHour: null, threshold: 0.1, dwellHours: 24, movesPer30Days: 12, egressGibPerHour: 0, stateGib: 0, dataClass: null },
   drainSeconds: 0,

@@ -3,17 +3,23 @@ import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Miniflare, type Request, type RequestInit, Response } from "miniflare";
-import type { Decision, Migration, OfferRef, Workload, WorkloadSpec } from "../shared/wire";
+import { Miniflare, type Request, type RequestInit, Response, type WorkerOptions } from "miniflare";
+import type { Decision, Migration, OfferRef, Workload } from "../shared/wire";
 import { FakeAutomation } from "./automation";
 import { INTERNET, workers } from "./bindings";
 import { Described } from "./described";
-import { book, decision, MARKET_NOW, offer, quote, spec, tenant } from "./documents";
+import { book, type Changes, decision, MARKET_NOW, offer, quote, spec, tenant } from "./documents";
 import type { Machine } from "./machine";
 
 const KEY = "platform-key-of-a-test";
 const INTERNET_SOURCE = readFileSync(join(import.meta.dirname, "../../../../localcloud/edge/internet.worker.js"), "utf8");
 const PRICES = { aws: 0.05, azure: 0.03, gcp: 0.04 };
+
+/** A Worker to which connections are handed: this workerd knows `connect()` behind its experimental flag only. */
+function takesConnections(worker: WorkerOptions, address: string): WorkerOptions {
+  const flagged = { compatibilityFlags: ["experimental"], unsafeDirectSockets: [{ host: "127.0.0.1", port: 0 }] };
+  return { ...worker, ...flagged, bindings: { ...worker.bindings, TCP_ADDRESS: address } } as WorkerOptions;
+}
 
 export class TestEdge {
   readonly zone = "edge.test";
@@ -28,14 +34,16 @@ export class TestEdge {
   private constructor(
     readonly automation: FakeAutomation,
     private readonly directory: string,
+    /** `TCP_ADDRESS` of the tcp Worker: with one, it takes connections itself (mode A). */
+    private readonly tcpAddress: string | null,
   ) {
     this.#miniflare = new Miniflare(this.#options() as never);
   }
 
   /** Starts the edge with the tenant `acme`, prices for {@link offer}s, and an automation service. */
-  static async start(): Promise<TestEdge> {
+  static async start(tcpAddress: string | null = null): Promise<TestEdge> {
     const automation = await FakeAutomation.start();
-    const edge = new TestEdge(automation, mkdtempSync(join(tmpdir(), "spotlane-edge-")));
+    const edge = new TestEdge(automation, mkdtempSync(join(tmpdir(), "spotlane-edge-")), tcpAddress);
     automation.serves(edge);
     edge.address = await edge.#miniflare.ready;
     edge.#described = new Described(await (await edge.fetch("api", "/openapi.json")).json());
@@ -112,6 +120,12 @@ export class TestEdge {
     return { status: answer.status, token: ((await answer.json()) as { accessToken: string }).accessToken };
   }
 
+  /** Where the tcp Worker takes connections: an HTTP CONNECT there is its `connect()`. */
+  async tcpEntry(): Promise<{ host: string; port: number }> {
+    const { hostname, port } = await this.#miniflare.unsafeGetDirectURL("tcp");
+    return { host: hostname, port: Number(port) };
+  }
+
   /** Runs the cron of a script now. */
   async cron(script: string): Promise<void> {
     await ((await this.#miniflare.getWorker(script)) as unknown as { scheduled(options: object): Promise<unknown> }).scheduled({ cron: "* * * * *" });
@@ -140,7 +154,7 @@ export class TestEdge {
   }
 
   /** Declares a workload and brings its first placement up. */
-  async serving(id: string, changes: Partial<WorkloadSpec> = {}): Promise<Workload> {
+  async serving(id: string, changes: Changes = {}): Promise<Workload> {
     await this.call("PUT", `/workloads/${id}`, spec(changes));
     const { id: migration } = await this.call<Migration>("POST", `/workloads/${id}/decisions`, decision(id, "deploy", offer("aws"), PRICES.aws));
     const ended = await this.ended(migration);
@@ -175,8 +189,11 @@ export class TestEdge {
     writeFileSync(join(assets, "index.html"), "<!doctype html><title>Spotlane</title>");
     const values = { ZONE: this.zone, AUTOMATION_URL: this.automation.url, PLATFORM_KEY_SHA256: createHash("sha256").update(KEY).digest("hex") };
     const resolver = (request: Request): Response => {
-      const machine = this.machines.get(new URL(request.url).searchParams.get("host") ?? "");
-      return machine ? Response.json({ address: "127.0.0.1", port: machine.port }) : Response.json({ code: 1033 }, { status: 404 });
+      const host = new URL(request.url).searchParams.get("host") ?? "";
+      const tcp = this.machines.get(host.replace(/^tcp-/, ""));
+      const machine = this.machines.get(host);
+      if (machine) return Response.json({ address: "127.0.0.1", port: machine.port, protocol: "http" });
+      return tcp ? Response.json({ address: "127.0.0.1", port: tcp.tcpPort, protocol: "tcp" }) : Response.json({ code: 1033 }, { status: 404 });
     };
     return {
       host: "127.0.0.1",
@@ -185,7 +202,7 @@ export class TestEdge {
       telemetry: { enabled: false },
       defaultPersistRoot: join(this.directory, "state"),
       workers: [
-        ...workers(this.zone, values, assets),
+        ...workers(this.zone, values, assets).map((one) => (one.name === "tcp" && this.tcpAddress !== null ? takesConnections(one, this.tcpAddress) : one)),
         {
           name: INTERNET,
           modules: [{ type: "ESModule", path: "/internet.js", contents: INTERNET_SOURCE }],

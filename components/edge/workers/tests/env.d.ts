@@ -6,6 +6,7 @@ declare namespace Cloudflare {
     REPLICAS: DurableObjectNamespace<import("../routes/replica").RouteReplica>;
     KEYS: DurableObjectNamespace<import("../auth/keys").AuthKeys>;
     PRICES: DurableObjectNamespace<import("../control/prices").PriceEngine>;
+    MONITORS: DurableObjectNamespace<import("../health/monitor").HealthMonitor>;
     ROUTES: KVNamespace;
     DB: D1Database;
     ARTIFACTS: R2Bucket;

@@ -60,5 +60,22 @@ test("a serving machine that fails its probes is reported once to the automation
   await edge.serving("sick-acme", { health: { path: "/healthz", intervalSeconds: 0.5, timeoutSeconds: 1, healthyCount: 1, unhealthyCount: 2 } });
   edge.machine("acme_sick_1").healthy = false;
   const incident = await edge.until("the incident", async () => edge.automation.incidents.find(({ placement }) => placement === "acme_sick_1"));
-  expect(incident).toMatchObject({ kind: "unhealthy", deadline: null, detail: "2 probes of /healthz failed in a row" });
+  expect(incident).toMatchObject({ kind: "unhealthy", deadline: null, detail: "2 checks of /healthz failed in a row, the last one: HTTP 503" });
+});
+
+test("while its machine is out of rotation a GET waits for it and a POST is told when to come again; it comes back by itself", async () => {
+  await edge.serving("blip-acme", { health: { healthyCount: 2, unhealthyCount: 2 } });
+  const machine = edge.machine("acme_blip_1");
+  machine.healthy = false;
+  await edge.until("the end of rotation", async () => {
+    const answer = await edge.fetch("blip-acme.workloads", "/", { method: "POST", body: "once" });
+    await answer.text();
+    return answer.status === 503 && answer.headers.get("retry-after") === "5";
+  });
+  await edge.until("the state", async () => (await edge.call<Workload>("GET", "/workloads/blip-acme")).state === "UNHEALTHY");
+  const held = edge.fetch("blip-acme.workloads", "/");
+  machine.healthy = true;
+  const answer = await held;
+  expect([answer.status, await answer.json()]).toEqual([200, { machine: "blip-acme-1" }]);
+  await edge.until("the state", async () => (await edge.call<Workload>("GET", "/workloads/blip-acme")).state === "RUNNING");
 });

@@ -1,6 +1,6 @@
-/** A machine of a test: a small service on loopback with HTTP and an echo over WebSocket, known to the edge by its origin's name. */
+/** A machine of a test: a small service on loopback with HTTP, and an echo over WebSocket and TCP, known to the edge by its origin's name. */
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import net, { type AddressInfo, type Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 
 export class Machine {
@@ -16,6 +16,8 @@ export class Machine {
   echoDelayMs = 0;
   readonly #sockets = new Set<Socket>();
   readonly #talks = new Set<WebSocket>();
+  /** Its TCP service; {@link closeTcp} ends it. */
+  readonly #tcp = net.createServer({ allowHalfOpen: true });
 
   private constructor(
     readonly name: string,
@@ -49,7 +51,36 @@ export class Machine {
       });
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    await machine.openTcp();
     return machine;
+  }
+
+  get tcpPort(): number {
+    return machinePort(this.#tcp) || this.#lastTcpPort;
+  }
+
+  #lastTcpPort = 0;
+
+  /** Opens the TCP service, on the port that it had before. What comes is sent back after the machine's name. */
+  async openTcp(): Promise<void> {
+    this.#tcp.removeAllListeners("connection");
+    this.#tcp.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("error", () => socket.destroy());
+      socket.on("data", (data) => void socket.write(`${this.name}:${data}`));
+      socket.on("end", () => socket.end());
+    });
+    await new Promise<void>((resolve) => this.#tcp.listen(this.#lastTcpPort, "127.0.0.1", resolve));
+    this.#lastTcpPort = machinePort(this.#tcp);
+  }
+
+  /** Refuses TCP connections from now on. */
+  async closeTcp(): Promise<void> {
+    if (!this.#tcp.listening) return;
+    const closed = new Promise((resolve) => this.#tcp.close(resolve));
+    for (const socket of this.#sockets) if (socket.localPort === this.#lastTcpPort) socket.destroy();
+    await closed;
   }
 
   get port(): number {
@@ -68,6 +99,7 @@ export class Machine {
 
   async stop(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
+    await this.closeTcp();
     await new Promise((resolve) => this.server.close(resolve));
   }
 
@@ -80,4 +112,8 @@ export class Machine {
     if (path === "/echo") return void request.pipe(response.writeHead(200));
     response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify({ machine: this.name }));
   }
+}
+
+function machinePort(server: net.Server): number {
+  return (server.address() as AddressInfo | null)?.port ?? 0;
 }

@@ -1,6 +1,7 @@
 /** The durable objects that are tested one by one. */
 export { AuthKeys } from "../auth/keys";
 export { PriceEngine } from "../control/prices";
+export { HealthMonitor } from "../health/monitor";
 export { RouteAuthority } from "../routes/authority";
 export { RouteReplica } from "../routes/replica";
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Ledger, Migration, Placement, Workload, WorkloadEvent } from "../shared/wire";
-import { book, decision, offer, quote } from "./documents";
+import { book, decision, offer, quote, spec } from "./documents";
 import { TestEdge } from "./edge";
 
 let edge: TestEdge;
@@ -124,4 +124,16 @@ test("a workload that is removed while it moves is taken down when the move has 
     "destroy placement.acme.left.2",
   ]);
   expect(await states("left-acme")).toEqual(["PENDING", "PROVISIONING", "RUNNING", "MIGRATING", "STOPPING", "TERMINATED"]);
+});
+
+test("a workload that is removed while its first machine fails to come up is taken down, and leaves nothing behind", async () => {
+  await edge.call("PUT", "/workloads/early-acme", spec());
+  edge.automation.failing.set("up placement.acme.early.1", "no capacity");
+  const { id } = await edge.call<Migration>("POST", "/workloads/early-acme/decisions", decision("early-acme", "deploy", offer("aws"), 0.05));
+  expect((await edge.call<Workload>("DELETE", "/workloads/early-acme")).state).toBe("STOPPING");
+  expect(await edge.ended(id)).toMatchObject({ status: "failed", step: "compensated" });
+  await edge.until("the end", async () => (await edge.call<Workload>("GET", "/workloads/early-acme")).state === "TERMINATED");
+  expect(edge.automation.operations.filter((one) => one.includes(".early."))).toEqual(["up placement.acme.early.1", "destroy placement.acme.early.1"]);
+  const { items } = await edge.call<{ items: Placement[] }>("GET", "/workloads/early-acme/placements");
+  expect(items.map((one) => one.state)).toEqual(["FAILED"]);
 });

@@ -1,0 +1,112 @@
+"""The daemon's cycle: a changed declaration is redeployed, and a ledger that holds other figures doesn't end it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from automation.service.history import QuoteHistory
+from automation.service.rebalancer import Rebalancer
+from domain.catalog import OfferRef
+from domain.prices import Quote
+from spotlane import wire
+from spotlane.errors import ApiProblem
+from tests.automation.test_redeploys import placement, workload
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+HERE = OfferRef("aws", "eu-west-1", "eu-west-1a", "m5.large")
+CHEAPER = OfferRef("aws", "eu-west-1", "eu-west-1b", "m5.large")
+DIGEST = "sha256:" + "0" * 64
+
+
+class Edge:
+    """Holds one tenant with one workload, and keeps what it was told."""
+
+    def __init__(self, held: wire.Workload) -> None:
+        self.held = held
+        self.decisions: list[wire.Decision] = []
+        self.refusal: str | None = None
+
+    def tenants(self) -> list[wire.Tenant]:
+        return [wire.Tenant(id="acme", boundary={"name": "acme", "residency": {"regimes": ["gdpr"]}}, boundary_digest=DIGEST)]
+
+    def workloads(self) -> list[wire.Workload]:
+        return [self.held]
+
+    def migrations(self) -> list[wire.Migration]:
+        return []
+
+    def placements(self, _: str) -> list[wire.Placement]:
+        return [self.held.placement] if self.held.placement else []
+
+    def put_prices(self, _: wire.PriceBook) -> None:
+        """Taken."""
+
+    def put_ledger_hours(self, _: list[wire.LedgerHour]) -> None:
+        if self.refusal is not None:
+            raise ApiProblem(wire.Problem(type=f"https://spotlane.dev/problems/{self.refusal}", title="refused", status=409, detail="acme_web_1 …"))
+
+    def decide(self, decision: wire.Decision) -> Any:
+        self.decisions.append(decision)
+        identity = {"id": "acme_web_2", "workload": "web-acme", "tenant": "acme", "generation": 2, "kind": decision.kind, "step": "reserve"}
+        rest = {"status": "running", "fencingToken": 1, "fromPlacement": None, "routeVersion": None, "error": None, "startedAt": NOW, "finishedAt": None}
+        return wire.Migration.model_validate(identity | rest | {"decision": decision})
+
+
+class Prices:
+    """A collection that always finds the same."""
+
+    def __init__(self) -> None:
+        self.quotes = tuple(Quote(ref, spot, 0.1, "test", NOW, 0.0) for ref, spot in ((HERE, 0.05), (CHEAPER, 0.02)))
+        self.book = SimpleNamespace(market_now=NOW, quotes=lambda: self.quotes)
+
+    def collect(self, *_: Any) -> Any:
+        return SimpleNamespace(quotes=self.quotes, confirmed=2, quarantined=0, errors=[])
+
+
+def cycle(edge: Edge, directory: Path) -> wire.TickReport:
+    """One cycle."""
+    history = QuoteHistory(directory / "quotes.sqlite")
+    try:
+        return Rebalancer(edge, Prices(), history, 6.0, lambda: NOW).tick()  # type: ignore[arg-type]  # fakes with the calls in use
+    finally:
+        history.close()
+
+
+def serving(of_spec: str, of_placement: str) -> wire.Workload:
+    """A workload that has served from a dear machine for an hour: too short a time for a move by price."""
+    placed = placement(1, of_placement).model_copy(update={"market_served_from": NOW - timedelta(hours=1)})
+    return workload(of_spec, placed)
+
+
+def test_a_changed_declaration_is_redeployed_on_its_own_offer(tmp_path: Path) -> None:
+    edge = Edge(serving("b", "a"))
+    cycle(edge, tmp_path)
+    [decision] = edge.decisions
+    assert (decision.kind, decision.from_placement, decision.reason) == ("redeploy", "acme_web_1", "its declaration has changed")
+    assert decision.offer is not None and decision.offer.zone == HERE.zone
+
+
+def test_an_unchanged_declaration_is_left_to_the_prices(tmp_path: Path) -> None:
+    edge = Edge(serving("a", "a"))
+    report = cycle(edge, tmp_path)
+    assert (edge.decisions, [item.verdict for item in report.plan.items]) == ([], ["stay"])
+
+
+def test_a_ledger_that_holds_other_figures_does_not_end_the_cycle(tmp_path: Path) -> None:
+    edge = Edge(serving("b", "a"))
+    edge.refusal = "ledger-conflict"
+    cycle(edge, tmp_path)
+    assert [one.kind for one in edge.decisions] == ["redeploy"]
+
+
+def test_another_refusal_of_the_ledger_does(tmp_path: Path) -> None:
+    edge = Edge(serving("b", "a"))
+    edge.refusal = "forbidden"
+    with pytest.raises(ApiProblem):
+        cycle(edge, tmp_path)
+    assert edge.decisions == []
