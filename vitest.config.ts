@@ -22,11 +22,12 @@ export default defineConfig({
               },
               kvNamespaces: ["ROUTES"],
               d1Databases: ["DB"],
+              r2Buckets: ["ARTIFACTS"],
               bindings: { ZONE: "edge.test", PLATFORM_KEY_SHA256: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" },
             },
           }),
         ],
-        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{auth,control,health,routes,router,shared,tcp,ws}/*.test.ts"] },
+        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{api,auth,control,health,routes,router,shared,tcp,ws}/*.test.ts"] },
       },
       {
         test: {

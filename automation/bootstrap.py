@@ -98,7 +98,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
         leads=lambda: members.leads,
         paused=settings.paused,
     )
-    tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds)
+    tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, members, daemon, history)
 
 

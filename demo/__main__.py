@@ -125,7 +125,7 @@ def _scenes(director: Director, *, replay: bool) -> None:
 
 def _account(edge: Client, allowed: dict[str, wire.BoundaryCheck], plot: Plot, tally: Tally, faults: list[str]) -> Account:
     placements = [placement for part in CAST for placement in edge.placements(part.id)]
-    return Account(edge.migrations(), placements, allowed, edge.ledger(), {}, plot, tally, faults=faults)
+    return Account(list(edge.migrations()), placements, allowed, edge.ledger(), {}, plot, tally, faults=faults)
 
 
 def _kept(account: Account) -> bool:

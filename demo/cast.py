@@ -56,7 +56,7 @@ def declare(edge: Client, part: Part) -> wire.Workload:
     """Stores the service and declares the workload."""
     archive = artifact.pack(_SERVICE)
     digest = artifact.digest(archive)
-    edge.put_artifact(digest, archive)
+    edge.put_artifact(digest, archive, part.tenant)
     spec = wire.WorkloadSpec(
         artifact=wire.Artifact(digest=digest, size_bytes=len(archive)),
         command=["python3", "service.py"],

@@ -38,7 +38,7 @@ def strike(stage: Stage, edge: Client, automation: AutomationClient, director: D
         for part in CAST:
             director.wait(f"the end of {part.id}", _LIMIT_SECONDS, lambda p=part: edge.workload(p.id).state is wire.WorkloadState.TERMINATED)  # type: ignore[misc]
         automation.daemon(paused=True)
-        stacks = {part.tenant: automation.stacks(part.tenant) for part in CAST}
+        stacks = {part.tenant: list(automation.stacks(part.tenant)) for part in CAST}
         beneath = {tenant: _destroy(automation, [one for one in found if one.kind != "tenant"]) for tenant, found in stacks.items()}
         automation.tick()
         struck.ledger = edge.ledger()

@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import httpx
 from pydantic import BaseModel, TypeAdapter
 
 from spotlane import wire
-from spotlane.errors import NotSignedIn
+from spotlane.errors import NotSignedIn, SpotlaneError
 from spotlane.transport import TokenSource, client, raise_for_problem, send
 
 M = TypeVar("M", bound=BaseModel)
+_PAGE = 500
+_WHOLE_BYTES = 64 * 1024 * 1024
+"""An artifact above this size goes in parts; the edge takes at most 90 MiB at once."""
+_COMPLETE_SECONDS = 900.0
+"""The edge reads a whole artifact again before it stands."""
+
+
+class Pages(Generic[M]):
+    """A listing of models. Its pages are fetched as it is read, each when the one before is used up; read again, it is asked for again.
+
+    >>> for migration in Client.from_env().migrations():  # doctest: +SKIP
+    ...     print(migration.id)
+    """
+
+    def __init__(self, fetch: Callable[[str | None], tuple[list[M], str | None]]) -> None:
+        self._fetch = fetch
+
+    def __iter__(self) -> Iterator[M]:
+        """Raises :class:`spotlane.errors.SpotlaneError` where a page can't be had."""
+        cursor: str | None = None
+        while True:
+            items, cursor = self._fetch(cursor)
+            yield from items
+            if cursor is None:
+                return
 
 
 class _Session:
@@ -27,14 +55,28 @@ class _Session:
         self._tokens = tokens
         self._http = http
 
-    def call(self, method: str, path: str, *, json: Any = None, content: bytes | None = None, params: dict[str, str | None] | None = None) -> httpx.Response:
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        content: bytes | None = None,
+        params: dict[str, str | None] | None = None,
+        once: bool = False,
+        timeout: float | None = None,
+    ) -> httpx.Response:
+        """One call. ``once`` has the service do it once, however often it has to be sent."""
         given = {key: value for key, value in (params or {}).items() if value is not None}
+        key = {"idempotency-key": uuid.uuid4().hex} if once else {}
         body = json.model_dump(mode="json", by_alias=True) if isinstance(json, BaseModel) else json
         for fresh in (False, True):
             if fresh:
                 self._tokens.forget()
-            headers = {"authorization": self._tokens.header()}
-            answer = send(self._http, self._service, method, self._base + path, headers=headers, params=given, json=body, content=content)
+            headers = {"authorization": self._tokens.header(), **key}
+            if content is not None:
+                headers["content-type"] = "application/octet-stream"
+            answer = send(self._http, self._service, method, self._base + path, headers=headers, params=given, json=body, content=content, timeout=timeout)
             if answer.status_code != 401:
                 break
         raise_for_problem(answer)
@@ -43,8 +85,14 @@ class _Session:
     def one(self, model: type[M], method: str, path: str, **options: Any) -> M:
         return model.model_validate(self.call(method, path, **options).json())
 
-    def many(self, model: type[M], path: str, **options: Any) -> list[M]:
-        return TypeAdapter(list[model]).validate_python(self.call("GET", path, **options).json()["items"])  # type: ignore[valid-type]  # a runtime type
+    def many(self, model: type[M], path: str, params: dict[str, str | None] | None = None) -> Pages[M]:
+        adapter: TypeAdapter[list[M]] = TypeAdapter(list[model])  # type: ignore[valid-type]  # a runtime type
+
+        def fetch(cursor: str | None) -> tuple[list[M], str | None]:
+            answer = self.call("GET", path, params={"limit": str(_PAGE), **(params or {}), "cursor": cursor}).json()
+            return adapter.validate_python(answer["items"]), answer.get("next")
+
+        return Pages(fetch)
 
 
 class Client:
@@ -78,7 +126,7 @@ class Client:
         """Makes or changes a tenant."""
         return self._session.one(wire.Tenant, "PUT", f"/tenants/{tenant.id}", json=tenant)
 
-    def tenants(self) -> list[wire.Tenant]:
+    def tenants(self) -> Pages[wire.Tenant]:
         """All tenants that the key may see."""
         return self._session.many(wire.Tenant, "/tenants")
 
@@ -90,18 +138,53 @@ class Client:
         """Removes a tenant without workloads."""
         self._session.call("DELETE", f"/tenants/{tenant}")
 
-    def create_key(self, tenant: str, scopes: Iterable[str]) -> wire.ApiKey:
-        """A new API key of a tenant, shown once."""
-        return self._session.one(wire.ApiKey, "POST", f"/tenants/{tenant}/keys", json={"scopes": list(scopes)})
+    # Keys and tokens
+    def create_key(self, tenant: str, scopes: Iterable[str], *, name: str = "", expires_at: datetime | None = None) -> wire.ApiKey:
+        """A new API key of a tenant, shown once; its scopes are among the caller's."""
+        request = {"name": name, "scopes": list(scopes), "expiresAt": expires_at.isoformat() if expires_at else None}
+        return self._session.one(wire.ApiKey, "POST", f"/tenants/{tenant}/keys", json=request, once=True)
+
+    def keys(self, tenant: str) -> Pages[wire.KeyInfo]:
+        """A tenant's keys without their secrets."""
+        return self._session.many(wire.KeyInfo, f"/tenants/{tenant}/keys")
+
+    def revoke_key(self, tenant: str, key: str) -> None:
+        """Deletes a key; its tokens are refused at every router within a second."""
+        self._session.call("DELETE", f"/tenants/{tenant}/keys/{key}")
+
+    def revoke(self, tenant: str, revocation: wire.Revocation) -> None:
+        """Refuses the tokens of a subject, or one token."""
+        self._session.call("POST", f"/tenants/{tenant}/revocations", json=revocation)
+
+    def revocations(self) -> Pages[wire.Revoked]:
+        """Everything that is refused though it hasn't expired: for services that check tokens themselves."""
+        return self._session.many(wire.Revoked, "/revocations")
+
+    def create_platform_key(self, scopes: Iterable[str], *, name: str = "", expires_at: datetime | None = None) -> wire.ApiKey:
+        """A new key of the platform, shown once."""
+        request = {"name": name, "scopes": list(scopes), "expiresAt": expires_at.isoformat() if expires_at else None}
+        return self._session.one(wire.ApiKey, "POST", "/keys", json=request, once=True)
+
+    def platform_keys(self) -> Pages[wire.KeyInfo]:
+        """The platform's keys without their secrets."""
+        return self._session.many(wire.KeyInfo, "/keys")
+
+    def revoke_platform_key(self, key: str) -> None:
+        """Deletes a key of the platform."""
+        self._session.call("DELETE", f"/keys/{key}")
+
+    def rotate_signing_key(self, *, revoke_old: bool = False) -> wire.SigningKeys:
+        """Begins the next signing key. ``revoke_old`` is for a leaked one: every token until now is refused."""
+        return self._session.one(wire.SigningKeys, "POST", "/keys/rotate", json=wire.KeyRotation(revoke_old=revoke_old), once=True)
 
     # Workloads
     def put_workload(self, workload: str, spec: wire.WorkloadSpec) -> wire.Workload:
         """Declares a workload; its first placement follows with the next cycle of the daemon."""
         return self._session.one(wire.Workload, "PUT", f"/workloads/{workload}", json=spec)
 
-    def workloads(self, tenant: str | None = None) -> list[wire.Workload]:
+    def workloads(self, tenant: str | None = None) -> Pages[wire.Workload]:
         """Workloads, of one tenant or of all that the key may see."""
-        return self._session.many(wire.Workload, "/workloads", params={"tenant": tenant})
+        return self._session.many(wire.Workload, "/workloads", {"tenant": tenant})
 
     def workload(self, workload: str) -> wire.Workload:
         """One workload."""
@@ -115,26 +198,52 @@ class Client:
         """Where the workload is reached, for life."""
         return self._session.one(wire.Endpoint, "GET", f"/workloads/{workload}/endpoint")
 
-    def placements(self, workload: str) -> list[wire.Placement]:
+    def placements(self, workload: str) -> Pages[wire.Placement]:
         """Every generation of a workload, newest first."""
         return self._session.many(wire.Placement, f"/workloads/{workload}/placements")
 
-    def events(self, workload: str) -> list[wire.WorkloadEvent]:
+    def events(self, workload: str) -> Pages[wire.WorkloadEvent]:
         """State changes with their reasons, oldest first."""
         return self._session.many(wire.WorkloadEvent, f"/workloads/{workload}/events")
 
-    def put_artifact(self, digest: str, content: bytes) -> None:
-        """Stores an artifact under its digest (``sha256:<hex>``)."""
-        self._session.call("PUT", f"/artifacts/{digest}", content=content)
+    def all_events(self, tenant: str | None = None) -> Pages[wire.WorkloadEvent]:
+        """State changes of every workload that the key may see, newest first."""
+        return self._session.many(wire.WorkloadEvent, "/events", {"tenant": tenant})
+
+    def placement(self, placement: str) -> wire.Placement:
+        """One generation."""
+        return self._session.one(wire.Placement, "GET", f"/placements/{placement}")
+
+    def all_placements(self, tenant: str | None = None, *, state: wire.PlacementState | None = None) -> Pages[wire.Placement]:
+        """Generations of every workload that the key may see, by id."""
+        return self._session.many(wire.Placement, "/placements", {"tenant": tenant, "state": state})
+
+    def put_artifact(self, digest: str, content: bytes, tenant: str | None = None) -> None:
+        """Stores an artifact under its digest (``sha256:<hex>``), a large one in parts. ``tenant`` says whose, where the key is of none."""
+        whose = {"tenant": tenant}
+        if len(content) <= _WHOLE_BYTES:
+            self._session.call("PUT", f"/artifacts/{digest}", content=content, params=whose)
+            return
+        request = wire.UploadRequest(size_bytes=len(content))
+        upload = self._session.one(wire.Upload, "POST", f"/artifacts/{digest}/uploads", json=request, params=whose, once=True)
+        path = f"/artifacts/{digest}/uploads/{upload.id}"
+        try:
+            for number, start in enumerate(range(0, len(content), upload.part_size_bytes), 1):
+                self._session.call("PUT", f"{path}/parts/{number}", content=content[start : start + upload.part_size_bytes], params=whose)
+            self._session.call("POST", f"{path}/complete", params=whose, timeout=_COMPLETE_SECONDS)
+        except SpotlaneError:
+            with contextlib.suppress(SpotlaneError):
+                self._session.call("DELETE", path, params=whose)
+            raise
 
     # Moves
     def decide(self, decision: wire.Decision) -> wire.Migration:
         """Proposes a decision. Raises ApiProblem ``lease-held``, ``stale-decision`` or ``price-moved``."""
-        return self._session.one(wire.Migration, "POST", f"/workloads/{decision.workload}/decisions", json=decision)
+        return self._session.one(wire.Migration, "POST", f"/workloads/{decision.workload}/decisions", json=decision, once=True)
 
-    def migrations(self, workload: str | None = None, *, active: bool = False) -> list[wire.Migration]:
+    def migrations(self, workload: str | None = None, *, active: bool = False) -> Pages[wire.Migration]:
         """Migrations, newest first."""
-        return self._session.many(wire.Migration, "/migrations", params={"workload": workload, "active": "true" if active else None})
+        return self._session.many(wire.Migration, "/migrations", {"workload": workload, "active": "true" if active else None})
 
     def migration(self, migration: str) -> wire.Migration:
         """One migration."""
@@ -144,9 +253,13 @@ class Client:
         """Tells a waiting saga its run's result; idempotent by run."""
         self._session.call("POST", f"/migrations/{migration}/events", json=event)
 
+    def decisions(self, workload: str | None = None) -> Pages[wire.Decision]:
+        """Decisions that became migrations, newest first."""
+        return self._session.many(wire.Decision, "/decisions", {"workload": workload})
+
     def placement_credentials(self, placement: str) -> wire.PlacementCredentials:
         """What the machine is given: a token good for this placement only, and the key of the edge's signature."""
-        return self._session.one(wire.PlacementCredentials, "POST", f"/placements/{placement}/credentials")
+        return self._session.one(wire.PlacementCredentials, "POST", f"/placements/{placement}/credentials", once=True)
 
     # Prices and ledger
     def put_prices(self, book: wire.PriceBook) -> None:
@@ -164,6 +277,18 @@ class Client:
     def ledger(self, tenant: str | None = None, workload: str | None = None) -> wire.Ledger:
         """What was paid, and what on-demand and staying would have cost."""
         return self._session.one(wire.Ledger, "GET", "/ledger", params={"tenant": tenant, "workload": workload})
+
+    def ledger_hours(self, tenant: str | None = None, workload: str | None = None) -> Pages[wire.LedgerHour]:
+        """Every frozen hour, newest first."""
+        return self._session.many(wire.LedgerHour, "/ledger/hours", {"tenant": tenant, "workload": workload})
+
+    def ledger_moves(self, tenant: str | None = None, workload: str | None = None) -> Pages[wire.LedgerMove]:
+        """What each move was expected to save, by migration."""
+        return self._session.many(wire.LedgerMove, "/ledger/moves", {"tenant": tenant, "workload": workload})
+
+    def audit_heads(self) -> Pages[wire.AuditHead]:
+        """Anchored heads of the enforcers' chains, newest first."""
+        return self._session.many(wire.AuditHead, "/audit/heads")
 
     def put_audit_head(self, head: wire.AuditHead) -> None:
         """Anchors an enforcer's chain."""
@@ -194,7 +319,8 @@ class AutomationClient:
 
     def runs(self, *, stack: str | None = None, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[wire.Run]:
         """Runs, newest first."""
-        return self._session.many(wire.Run, "/runs", params={"stack": stack, "tenant": tenant, "status": status, "limit": str(limit)})
+        asked = {"stack": stack, "tenant": tenant, "status": status, "limit": str(limit)}
+        return list(self._session.many(wire.Run, "/runs", asked))
 
     def cancel_run(self, run: str) -> wire.Run:
         """Stops a run: one that waits is never begun, one that works lets what it has in hand come to its end. Raises ApiProblem ``run-ended``."""
@@ -233,7 +359,7 @@ class AutomationClient:
         """Checks a boundary's document and gives its digest. Raises ApiProblem ``invalid-boundary`` with every fault."""
         return self._session.one(wire.BoundaryCheck, "POST", "/boundaries", json=wire.BoundaryDocument(boundary=boundary))
 
-    def stacks(self, tenant: str) -> list[wire.StackRef]:
+    def stacks(self, tenant: str) -> Pages[wire.StackRef]:
         """The tenant's standing stacks, in the order in which they can be destroyed."""
         return self._session.many(wire.StackRef, f"/tenants/{tenant}/stacks")
 

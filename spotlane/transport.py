@@ -13,8 +13,11 @@ from spotlane.errors import ApiProblem, NotSignedIn, Unreachable
 from spotlane.wire import Problem, Token
 
 _RETRIED = {502, 503, 504}
+_LATER = {409, 429}
+"""Tried again only where the answer says when."""
 _ATTEMPTS = 4
 _BACKOFF_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 10.0
 
 
 class LoopbackNames(httpx.BaseTransport):
@@ -47,7 +50,7 @@ class TokenSource:
         """The ``Authorization`` header. Raises :class:`NotSignedIn` for an unknown key, :class:`Unreachable` where there is no answer."""
         if self._token is None or self._monotonic() >= self._renew_at:
             answer = send(self._http, "edge API", "POST", self._url, json={"apiKey": self._key})
-            if answer.status_code in (400, 401, 403):
+            if answer.status_code in (400, 401, 403, 422):
                 raise NotSignedIn("the API key isn't known; check SPOTLANE_API_KEY or ask your administrator for a new key")
             raise_for_problem(answer)
             self._token = Token.model_validate(answer.json())
@@ -75,24 +78,43 @@ def send(
     params: Mapping[str, str] | None = None,
     json: Any = None,
     content: bytes | None = None,
+    timeout: float | None = None,
 ) -> httpx.Response:
-    """Sends one request; connect errors and 502/503/504 are tried again with backoff (every call of the API is idempotent).
+    """Sends one request; connect errors and 502/503/504 are tried again with backoff (every call of the API is idempotent, by itself or by its key).
+
+    So are 409 and 429 that say after how many seconds, if those are few. ``timeout`` is in seconds; None for the client's own.
 
     Raises :class:`Unreachable` when there is still no answer.
     """
     wait = _BACKOFF_SECONDS
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            answer = http.request(method, url, headers=dict(headers or {}), params=dict(params or {}), json=json, content=content)
+            answer = http.request(
+                method,
+                url,
+                headers=dict(headers or {}),
+                params=dict(params or {}),
+                json=json,
+                content=content,
+                timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
+            )
         except httpx.TransportError as error:
             if attempt == _ATTEMPTS:
                 raise Unreachable(service, url, str(error) or type(error).__name__, _advice(url)) from error
         else:
-            if answer.status_code not in _RETRIED or attempt == _ATTEMPTS:
+            later = _retry_after(answer) if answer.status_code in _LATER else None
+            if attempt == _ATTEMPTS or (answer.status_code not in _RETRIED and later is None):
                 return answer
+            wait = max(wait, later or 0.0)
         time.sleep(wait)
         wait *= 2
     raise AssertionError("the last attempt returns or raises")
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Seconds of ``Retry-After``, where there are some and few."""
+    given = answer.headers.get("retry-after", "")
+    return float(given) if given.isdigit() and float(given) <= _LONGEST_WAIT_SECONDS else None
 
 
 def raise_for_problem(answer: httpx.Response) -> None:

@@ -82,13 +82,74 @@ class Tenant(Wire):
     budget_usd_per_month: float | None = None
 
 
+Scope = Literal["platform:admin", "service:automation", "tenant:admin", "tenant:deploy", "tenant:read"]
+"""What a key may do: ``tenant:admin`` holds ``tenant:deploy``, that holds ``tenant:read``; ``platform:admin`` holds them for every tenant."""
+
+
+class KeyRequest(Wire):
+    """A key to make. Without ``expires_at`` it lasts until it is revoked."""
+
+    name: str = Field(default="", max_length=100)
+    scopes: list[Scope] = Field(default=["tenant:read"], min_length=1)
+    expires_at: datetime | None = None
+
+
 class ApiKey(Wire):
     """A key as shown once, at its creation; only its hash is kept."""
 
     id: str
     tenant: TenantId | None
-    scopes: list[str]
+    name: str = ""
+    scopes: list[Scope]
+    expires_at: datetime | None = None
     key: str
+
+
+class KeyInfo(Wire):
+    """A key as it is listed, without its secret. ``last_used_at`` is true to the hour; ``created_by`` is the subject that made it."""
+
+    id: str
+    tenant: TenantId | None
+    name: str
+    scopes: list[Scope]
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+class TokenRequest(Wire):
+    """An API key to exchange. With ``refresh`` the answer carries a refresh token, by which a session goes on without the key."""
+
+    api_key: str = Field(min_length=1, max_length=512)
+    refresh: bool = False
+
+
+class RefreshRequest(Wire):
+    """A refresh token; it is good for one use, and its answer carries the next one."""
+
+    refresh_token: str = Field(min_length=1, max_length=512)
+
+
+class TokenRevocation(Wire):
+    """A token that its holder gives back, access or refresh (RFC 7009); a refresh token takes its whole family with it."""
+
+    token: str = Field(min_length=1, max_length=8192)
+
+
+class Revocation(Wire):
+    """Whose tokens are refused from now on: of a subject (a key, which is deleted, or a placement), or the one token with this ``jti``."""
+
+    subject: str | None = Field(default=None, min_length=1, max_length=120)
+    jti: str | None = Field(default=None, min_length=1, max_length=120)
+
+
+class Revoked(Wire):
+    """A subject or ``jti`` that is refused until then; without ``tenant`` it is the platform's."""
+
+    tenant: TenantId | None
+    subject: str
+    until: datetime
 
 
 class Token(Wire):
@@ -98,6 +159,7 @@ class Token(Wire):
     token_type: Literal["Bearer"] = "Bearer"
     expires_in: int
     scopes: list[str]
+    refresh_token: str | None = None
 
 
 class PlacementCredentials(Wire):
@@ -110,11 +172,56 @@ class PlacementCredentials(Wire):
     origin_key: str = Field(repr=False)
 
 
+class KeyRotation(Wire):
+    """Whether tokens of the signing keys until now are refused: only after a signing key has leaked."""
+
+    revoke_old: bool = False
+
+
+class SigningKey(Wire):
+    """A public signing key's life; ``retires_at`` is null while nothing has replaced it."""
+
+    kid: str
+    created_at: datetime
+    signs_from: datetime
+    retires_at: datetime | None
+
+
+class SigningKeys(Wire):
+    """The signing keys that are published, newest first."""
+
+    keys: list[SigningKey]
+
+
 class Artifact(Wire):
     """What a machine runs: a gzipped tar by digest, kept in R2."""
 
     digest: Digest
     size_bytes: int = Field(ge=0)
+
+
+class UploadRequest(Wire):
+    """The size of an artifact that comes in parts."""
+
+    size_bytes: int = Field(ge=1, le=4 * 1024**3)
+
+
+class UploadPart(Wire):
+    """A part that has arrived; ``number`` from 1."""
+
+    number: int = Field(ge=1)
+    size_bytes: int = Field(ge=1)
+
+
+class Upload(Wire):
+    """An artifact on its way in parts. Each is ``part_size_bytes`` long but the last; after ``expires_at`` it is forgotten."""
+
+    id: str
+    digest: Digest
+    size_bytes: int
+    part_size_bytes: int
+    parts: list[UploadPart]
+    expires_at: datetime
 
 
 class Ports(Wire):
@@ -135,7 +242,7 @@ class Health(Wire):
     """
 
     protocol: Literal["http", "tcp"] | None = None
-    path: str = "/healthz"
+    path: str = Field(default="/healthz", pattern=r"^/[!-~]*$", max_length=1024)
     interval_seconds: float = Field(default=1.0, gt=0, le=60)
     timeout_seconds: float = Field(default=2.0, gt=0, le=30)
     healthy_count: int = Field(default=2, ge=1, le=20)

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import httpx
 import jwt
+import structlog
 
+from spotlane.errors import SpotlaneError
 from spotlane.transport import client
+from spotlane.wire import Revoked
+
+_REVOKED_SECONDS = 1.0
+_AWAY_SECONDS = 5.0
+"""How long an edge that didn't answer isn't asked again: every caller would wait for it."""
+
+_log = structlog.get_logger(__name__)
 
 
 class InvalidToken(Exception):
@@ -33,10 +42,19 @@ class Principal:
 
 
 class TokenVerifier:
-    """Keeps the edge's keys, and what it has revoked, for ``keep_seconds``; an unknown ``kid`` asks again at once, at most every second."""
+    """Keeps the edge's keys for ``keep_seconds``; an unknown ``kid`` asks again at once, at most every second.
+
+    What the edge has revoked is asked of ``revocations`` at most every second. While the edge is away, what was known last goes on holding.
+    """
 
     def __init__(
-        self, jwks_url: str, issuer: str, keep_seconds: float, http: httpx.Client | None = None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        jwks_url: str,
+        issuer: str,
+        keep_seconds: float,
+        revocations: Callable[[], Iterable[Revoked]],
+        http: httpx.Client | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = jwks_url
         self._issuer = issuer
@@ -44,7 +62,9 @@ class TokenVerifier:
         self._http = http or client(5.0)
         self._monotonic = monotonic
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._revoked: frozenset[str] = frozenset()
+        self._revocations = revocations
+        self._revoked: frozenset[tuple[str | None, str]] = frozenset()
+        self._revoked_again_at = float("-inf")
         self._fetched = float("-inf")
         self._lock = threading.Lock()
 
@@ -61,12 +81,26 @@ class TokenVerifier:
             )
         except jwt.PyJWTError as error:
             raise InvalidToken(f"the token isn't valid: {error}") from error
-        if self._revoked.intersection({str(claims["sub"]), str(claims.get("jti", ""))}):
+        owners = {None, claims.get("tenant")}
+        if self._refused().intersection({(owner, str(name)) for owner in owners for name in (claims["sub"], claims.get("jti"))}):
             raise InvalidToken("the token was revoked; exchange an API key for another")
         scopes = claims.get("scope", claims.get("scopes", []))
         listed = scopes.split() if isinstance(scopes, str) else [str(scope) for scope in scopes]
         tenant = claims.get("tenant")
         return Principal(str(claims["sub"]), frozenset(listed), str(tenant) if tenant else None)
+
+    def _refused(self) -> frozenset[tuple[str | None, str]]:
+        """Who is refused, each with the tenant for which."""
+        with self._lock:
+            now = self._monotonic()
+            if now >= self._revoked_again_at:
+                try:
+                    self._revoked = frozenset((one.tenant, one.subject) for one in self._revocations())
+                    self._revoked_again_at = now + _REVOKED_SECONDS
+                except SpotlaneError as error:
+                    _log.warning("revocations can't be had; those known last hold", error=str(error))
+                    self._revoked_again_at = now + _AWAY_SECONDS
+            return self._revoked
 
     def _key(self, kid: str) -> jwt.PyJWK:
         with self._lock:
@@ -82,9 +116,7 @@ class TokenVerifier:
         try:
             answer = self._http.get(self._url)
             answer.raise_for_status()
-            document = answer.json()
-            keys = jwt.PyJWKSet.from_dict(document)
-            self._revoked = frozenset(str(one) for one in document.get("revoked", []))
+            keys = jwt.PyJWKSet.from_dict(answer.json())
         except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
             if self._keys:
                 return

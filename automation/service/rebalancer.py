@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -160,7 +160,7 @@ class Rebalancer:
     def _estate(self) -> Estate:
         tenants = {one.id: one for one in self._edge.tenants()}
         workloads = tuple(one for one in self._edge.workloads() if one.tenant in tenants)
-        return Estate(workloads, tenants, tuple(self._edge.migrations()))
+        return Estate(workloads, tenants, tuple(_of_a_month(self._edge.migrations())))
 
     def _market_now(self) -> datetime:
         if self._collection.book.market_now is None:
@@ -241,6 +241,17 @@ class Rebalancer:
         self._history.set_mark(_LEDGER_MARK, market_now)
         for placement in closing.unpriced:
             _log.warning("hours without a known price were left out of the ledger", placement=placement)
+
+
+def _of_a_month(newest_first: Iterable[wire.Migration]) -> Iterator[wire.Migration]:
+    """Those decided within a month before the newest, on the market's clock: older ones count for nothing any more, and aren't fetched."""
+    newest: datetime | None = None
+    for one in newest_first:
+        if (evidence := one.decision.evidence) is not None:
+            newest = newest or evidence.market_now
+            if newest - evidence.market_now > _MONTH:
+                return
+        yield one
 
 
 def _placeable(workload: wire.Workload, *, moving: bool = False) -> bool:

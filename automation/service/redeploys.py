@@ -16,7 +16,7 @@ surroundings must not stay so."""
 
 
 def due(
-    workloads: Iterable[wire.Workload], migrations: Sequence[wire.Migration], placements: Callable[[str], list[wire.Placement]], now: datetime
+    workloads: Iterable[wire.Workload], migrations: Sequence[wire.Migration], placements: Callable[[str], Iterable[wire.Placement]], now: datetime
 ) -> frozenset[str]:
     """Ids of the workloads to redeploy now. A placement made before there were fingerprints says nothing, and stays."""
     return frozenset(one.id for one in workloads if _outdated(one) and not _failed_lately(one, migrations, placements, now))
@@ -27,7 +27,7 @@ def _outdated(workload: wire.Workload) -> bool:
     return placed is not None and placed.fingerprint is not None and placed.fingerprint != workload.fingerprint
 
 
-def _failed_lately(workload: wire.Workload, migrations: Sequence[wire.Migration], placements: Callable[[str], list[wire.Placement]], now: datetime) -> bool:
+def _failed_lately(workload: wire.Workload, migrations: Sequence[wire.Migration], placements: Callable[[str], Iterable[wire.Placement]], now: datetime) -> bool:
     tries = [one for one in migrations if one.workload == workload.id and one.kind == "redeploy"]
     last = max(tries, key=lambda one: one.generation, default=None)
     if last is None or last.status != "failed" or last.finished_at is None or now - last.finished_at >= AGAIN:

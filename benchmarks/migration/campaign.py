@@ -80,7 +80,8 @@ def _ground(stage: Stage, witness: Witness, scratch: Path) -> Ground:
     for part in CAST:
         onboard(edge, automation, part)
     archive = artifact.pack(_service(scratch))
-    edge.put_artifact(artifact.digest(archive), archive)
+    for part in CAST:
+        edge.put_artifact(artifact.digest(archive), archive, part.tenant)
     ids = [f"{name}-{CAST[owner].tenant}" for name, owner in _WORKLOADS]
     for one in ids:
         edge.put_workload(one, _spec(archive, witness))

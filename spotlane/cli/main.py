@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spotlane.cli import moves, runs, tenants, workloads
+from spotlane.cli import keys, moves, runs, tenants, workloads
 from spotlane.cli.session import project_root
 
 _HELP = "Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes."
@@ -18,6 +18,7 @@ cli = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=True, pretty_
 cli.add_typer(tenants.cli, name="tenant")
 cli.add_typer(workloads.cli, name="workload")
 cli.add_typer(runs.cli, name="runs")
+cli.add_typer(keys.cli, name="key")
 moves.register(cli)
 
 

@@ -55,7 +55,7 @@ def add(
 @reported
 def ls(json: Json = False) -> None:
     """Lists tenants."""
-    found = edge().tenants()
+    found = list(edge().tenants())
     if json:
         output.document(found)
         return
@@ -73,7 +73,7 @@ def rm(tenant: str, json: Json = False) -> None:
     if held:
         output.failure(f"{tenant} still has {', '.join(held)}; remove them first with `spotlane workload rm`")
         raise typer.Exit(2)
-    for name in service.stacks(tenant):
+    for name in list(service.stacks(tenant)):
         wait_for(service, wire.RunRequest(idempotency_key=f"{name.name}:rm", stack=name, operation="destroy"))
     client.delete_tenant(tenant)
     if json:

@@ -34,7 +34,7 @@ def apply(
     client = edge()
     if manifest.archive is not None:
         output.progress(f"artifact {manifest.spec.artifact.digest[:19]}… ({len(manifest.archive)} bytes)")
-        client.put_artifact(manifest.spec.artifact.digest, manifest.archive)
+        client.put_artifact(manifest.spec.artifact.digest, manifest.archive, manifest.id.rpartition("-")[2])
     workload = client.put_workload(manifest.id, manifest.spec)
     if wait:
         workload = until(client, workload.id, {wire.WorkloadState.RUNNING}, timeout)
@@ -49,7 +49,7 @@ def apply(
 @reported
 def ls(tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None, json: Json = False) -> None:
     """Lists workloads with where they run and at what price."""
-    found = edge().workloads(tenant)
+    found = list(edge().workloads(tenant))
     if json:
         output.document(found)
         return

@@ -12,13 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from spotlane import wire
 
 _SHARED = Path(__file__).resolve().parents[2] / "components" / "edge" / "workers" / "shared"
-_DROPPED = {"title", "description", "default"}
+_DROPPED = {"title"}
 
 
 def models() -> list[type[BaseModel]]:
@@ -31,12 +31,24 @@ def schema() -> dict[str, Any]:
     """JSON Schema of all models, as they are read."""
     _, document = models_json_schema([(model, "validation") for model in models()], by_alias=True)
     definitions: dict[str, Any] = document["$defs"]
+    for model in models():
+        _complete(model, definitions[model.__name__])
     return {name: _lean(definition) for name, definition in sorted(definitions.items())}
+
+
+def _complete(model: type[BaseModel], definition: dict[str, Any]) -> None:
+    """Every default stands in the schema, also what a factory makes: the Workers fill documents in by it."""
+    for name, field in model.model_fields.items():
+        if not field.is_required():
+            default = field.get_default(call_default_factory=True, validated_data={})
+            definition["properties"][field.alias or name]["default"] = TypeAdapter(Any).dump_python(default, mode="json", by_alias=True)
 
 
 def _lean(node: Any, inside_properties: bool = False) -> Any:
     if isinstance(node, dict):
-        return {key: _lean(value, key == "properties") for key, value in node.items() if inside_properties or key not in _DROPPED}
+        return {
+            key: value if key == "default" else _lean(value, key == "properties") for key, value in node.items() if inside_properties or key not in _DROPPED
+        }
     return [_lean(one) for one in node] if isinstance(node, list) else node
 
 

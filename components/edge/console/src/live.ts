@@ -20,7 +20,7 @@ interface Items<T> {
 }
 
 async function round(current: Session, number: number): Promise<void> {
-  const [work, moves, account] = await Promise.all([current.get<Items<Workload>>("/workloads"), current.get<Items<Migration>>("/migrations"), current.get<Ledger>("/ledger")]);
+  const [work, moves, account] = await Promise.all([current.get<Items<Workload>>("/workloads?limit=500"), current.get<Items<Migration>>("/migrations?limit=500"), current.get<Ledger>("/ledger")]);
   workloads.value = work.items;
   migrations.value = moves.items;
   ledger.value = account;

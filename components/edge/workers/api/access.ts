@@ -1,63 +1,100 @@
-/** Who may do what: scopes of the token, and the tenant that it is bound to. */
-import type { Context } from "hono";
+/** Who may do what: the token, the scopes that it holds, and the tenant that it is bound to. */
+import type { Revoked } from "../auth/revocations";
+import { tenantOf, workloadOf } from "../shared/ids";
 import { bearer, type Claims, Verifier } from "../shared/jwt";
 import { ProblemError } from "../shared/problem";
-import { faultsOf } from "../shared/validate";
-import type { App } from "./env";
+import { everyTenant } from "../shared/scopes";
+import type { ApiEnv } from "./env";
+import type { Call, Operation } from "./operation";
+
+/** Revocations are asked for again after this long: what another isolate has revoked is refused here within it. */
+const FRESH_MS = 500;
+/** While Auth is away, what was known last is gone by for this long; then nobody is let in. */
+const LAST_MS = 30_000;
 
 let verifier: Verifier | null = null;
+let known: { revoked: Revoked[]; at: number } = { revoked: [], at: Number.NEGATIVE_INFINITY };
 
 /** The caller's claims. Throws a 401 problem, and a 403 one for a machine that is gone: its token lives longer than it. */
-export async function authenticate(context: Context<App>): Promise<Claims> {
-  verifier ??= new Verifier(`https://auth.${context.env.ZONE}`, () => context.env.AUTH.jwks());
-  const token = bearer(context.req.raw);
-  const claims = token ? await verifier.verify(token) : null;
+export async function authenticate(env: ApiEnv, request: Request): Promise<Claims> {
+  const claims = await claimsOf(env, bearer(request) ?? "");
   if (!claims) throw new ProblemError(401, "not-signed-in", "A valid token is needed", "exchange an API key at POST /v1/tokens", { "www-authenticate": "Bearer" });
   if (claims.placement) {
-    const row = await context.env.DB.prepare("select state from placements where id = ?").bind(claims.placement).first<{ state: string }>();
+    const row = await env.DB.prepare("select state from placements where id = ?").bind(claims.placement).first<{ state: string }>();
     if (!row || row.state === "DESTROYED" || row.state === "FAILED") throw new ProblemError(403, "placement-gone", "The token is of a placement that is gone", claims.placement);
   }
   return claims;
 }
 
-/** Throws a 403 problem unless the caller has one of the scopes. */
-export function need(context: Context<App>, ...scopes: string[]): void {
-  const held = context.get("claims").scope.split(" ");
-  if (!scopes.some((scope) => held.includes(scope))) throw new ProblemError(403, "forbidden", "The token's scopes don't allow this", `it needs one of ${scopes.join(", ")}`);
+/** The claims of a token for this API that is neither expired nor revoked; null of any other. */
+export async function claimsOf(env: ApiEnv, token: string): Promise<Claims | null> {
+  verifier ??= new Verifier(`https://auth.${env.ZONE}`, async () => ({ keys: (await env.AUTH.jwks()).keys }));
+  const claims = token ? await verifier.verify(token) : null;
+  if (claims?.aud !== "api") return null;
+  const revoked = await revocations(env);
+  const refused = ({ tenant, subject }: Revoked): boolean => (subject === claims.sub || subject === claims.jti) && (tenant === "" || tenant === claims.tenant);
+  return revoked.some(refused) ? null : claims;
 }
 
-/** Throws unless the caller may act on the tenant: its own with one of the scopes, any with a platform or service scope. Another tenant's things don't exist for it. */
-export function needTenant(context: Context<App>, tenant: string, ...scopes: string[]): void {
-  const claims = context.get("claims");
-  const held = claims.scope.split(" ");
-  if (held.includes("platform:admin") || held.includes("service:automation")) return;
-  if (claims.tenant !== tenant) throw new ProblemError(404, "not-found", "No such thing", "");
-  if (![...scopes, "tenant:admin"].some((scope) => held.includes(scope))) throw new ProblemError(403, "forbidden", "The token's scopes don't allow this", `it needs one of ${scopes.join(", ")}`);
+/** Makes this isolate ask again at once: to be called after a revocation. */
+export function forgetRevocations(): void {
+  known = { ...known, at: Number.NEGATIVE_INFINITY };
+}
+
+async function revocations(env: ApiEnv): Promise<Revoked[]> {
+  const now = Date.now();
+  if (now - known.at < FRESH_MS) return known.revoked;
+  try {
+    const revoked = await env.AUTH.revocations();
+    known = { revoked, at: now };
+  } catch (error) {
+    console.error(`revocations can't be had: ${(error as Error).message}`);
+    if (now - known.at > LAST_MS) throw new ProblemError(503, "auth-away", "Tokens can't be checked now", "try again", { "retry-after": "1" });
+  }
+  return known.revoked;
+}
+
+/** Forgets the public keys, too: after a rotation that refuses the old ones. */
+export function forgetKeys(): void {
+  verifier = null;
+}
+
+/**
+ * Throws unless the caller may do this. What isn't its tenant's doesn't exist for it (404), whether it exists or not; what its scopes don't allow is
+ * forbidden (403), whether it exists or not.
+ */
+export function authorise(operation: Operation, call: Pick<Call, "claims" | "scopes" | "params">): void {
+  if (operation.scopes === "none") return;
+  const owner = ownerOf(operation, call.params);
+  const forTenants = operation.scopes.some((scope) => scope.startsWith("tenant:"));
+  if (owner !== null && forTenants && !everyTenant([...call.scopes]) && call.claims.tenant !== owner) throw missing(call.params[operation.of ?? ""] ?? "");
+  if (!operation.scopes.some((scope) => call.scopes.has(scope))) throw new ProblemError(403, "forbidden", "The token's scopes don't allow this", `it needs one of ${operation.scopes.join(", ")}`);
+}
+
+function ownerOf({ of }: Operation, params: Record<string, string>): string | null {
+  const id = of ? (params[of] ?? "") : null;
+  if (id === null) return null;
+  return of === "tenant" ? id : tenantOf(of === "workload" ? id : workloadOf(id));
+}
+
+/** What doesn't exist, and what is another tenant's, are told alike. */
+export function missing(id: string): ProblemError {
+  return new ProblemError(404, "not-found", "No such thing", id);
 }
 
 /** The tenant to whose things a listing is narrowed: the asked-for one, or the caller's own; null for all. */
-export function visible(context: Context<App>, asked: string | undefined): string | null {
-  const claims = context.get("claims");
-  const held = claims.scope.split(" ");
-  if (held.includes("platform:admin") || held.includes("service:automation")) return asked ?? null;
-  if (!claims.tenant) throw new ProblemError(403, "forbidden", "The token's scopes don't allow this", "it is bound to no tenant");
-  if (asked && asked !== claims.tenant) throw new ProblemError(404, "not-found", "No such tenant", asked);
-  return claims.tenant;
+export function visible(call: Call, asked: string | undefined, name = asked): string | null {
+  if (everyTenant([...call.scopes])) return asked ?? null;
+  const own = call.claims.tenant;
+  if (!own) throw new ProblemError(403, "forbidden", "The token's scopes don't allow this", "it is bound to no tenant");
+  if (asked && asked !== own) throw missing(name ?? asked);
+  return own;
 }
 
-/** The body as the model `name`. Throws a 422 problem with every fault. */
-export async function body<T>(context: Context<App>, name: string): Promise<T> {
-  let value: unknown;
-  try {
-    value = await context.req.json();
-  } catch {
-    throw new ProblemError(400, "invalid-json", "The body is not valid JSON");
-  }
-  return valid<T>(name, value);
-}
-
-export function valid<T>(name: string, value: unknown): T {
-  const faults = faultsOf(name, value);
-  if (faults.length > 0) throw new ProblemError(422, "invalid-request", "The request is not valid", faults.map(({ path, message }) => `${path} ${message}`).join("; "));
-  return value as T;
+/** The same of a listing that may be narrowed to a workload. */
+export function visibleOf(call: Call): string | null {
+  const { tenant, workload } = call.query;
+  const owner = workload ? tenantOf(workload) : undefined;
+  if (tenant && owner && tenant !== owner) throw missing(workload ?? "");
+  return visible(call, tenant ?? owner, workload ?? tenant);
 }

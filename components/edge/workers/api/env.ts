@@ -1,4 +1,3 @@
-import type { Claims } from "../shared/jwt";
 import type { Auth, Monitor } from "../shared/services";
 
 export interface ApiEnv {
@@ -15,5 +14,4 @@ export interface ApiEnv {
 
 export interface App {
   Bindings: ApiEnv;
-  Variables: { claims: Claims };
 }

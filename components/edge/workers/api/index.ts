@@ -1,57 +1,37 @@
 /** The public API and the console: `api.<zone>/v1`, `console.<zone>`, `auth.<zone>`. */
 import { Hono } from "hono";
-import { problem, ProblemError } from "../shared/problem";
+import { problem } from "../shared/problem";
 import { migrate } from "../shared/schema";
-import { authenticate } from "./access";
-import { artifacts } from "./artifacts";
 import type { ApiEnv, App } from "./env";
-import { ledger } from "./ledger";
-import { migrations } from "./migrations";
-import { tenants } from "./tenants";
-import { workloads } from "./workloads";
+import { OPERATIONS } from "./operations";
+import { retire } from "./retention";
+import { failed, serve } from "./serve";
 
 const api = new Hono<App>();
+const paths = new Map<string, string[]>();
 
 api.use("*", async (context, next) => {
   await migrate(context.env.DB);
   await next();
-  context.res.headers.set("cache-control", context.res.headers.get("cache-control") ?? "no-store");
 });
 
-api.get("/healthz", (context) => context.json({ status: "ok" }));
+for (const operation of OPERATIONS) {
+  const path = operation.path.replaceAll(/\{(\w+)\}/g, ":$1");
+  paths.set(path, [...(paths.get(path) ?? []), operation.method]);
+  api.on(operation.method, path, (context) => serve(operation, context.env, context.req.raw, context.req.param(), (work) => context.executionCtx.waitUntil(work)));
+}
 
-api.get("/.well-known/jwks.json", async (context) => {
-  const { keys } = await context.env.AUTH.jwks();
-  return context.json({ keys }, 200, { "cache-control": "public, max-age=60" });
-});
+for (const [path, methods] of paths) {
+  const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : []), "OPTIONS"].sort().join(", ");
+  api.all(path, ({ req }) =>
+    req.method === "OPTIONS"
+      ? new Response(null, { status: 204, headers: { allow } })
+      : problem(405, "method-not-allowed", "The method isn't one of this address", `${req.method.slice(0, 20)}; it takes ${allow}`, { allow }),
+  );
+}
 
-api.post("/v1/tokens", async (context) => {
-  const given = await context.req.json<{ apiKey?: unknown }>().catch(() => ({ apiKey: undefined }));
-  if (typeof given.apiKey !== "string" || given.apiKey === "") throw new ProblemError(400, "invalid-request", "The request is not valid", "apiKey is required");
-  const issued = await context.env.AUTH.exchange(given.apiKey);
-  if (!issued) throw new ProblemError(401, "unknown-key", "The API key isn't known");
-  return context.json(issued);
-});
-
-const v1 = new Hono<App>();
-v1.use("*", async (context, next) => {
-  context.set("claims", await authenticate(context));
-  await next();
-});
-v1.route("/tenants", tenants);
-v1.route("/workloads", workloads);
-v1.route("/artifacts", artifacts);
-v1.route("/", migrations);
-v1.route("/", ledger);
-api.route("/v1", v1);
-
-api.notFound((context) => problem(404, "not-found", "No such resource", new URL(context.req.url).pathname));
-
-api.onError((error) => {
-  if (error instanceof ProblemError) return error.response();
-  console.error(error.stack ?? error.message);
-  return problem(500, "internal", "The API failed", "the Worker's log says more");
-});
+api.notFound((context) => problem(404, "not-found", "No such resource", new URL(context.req.url).pathname.slice(0, 200)));
+api.onError(failed);
 
 export default {
   async fetch(request, env, ctx): Promise<Response> {
@@ -66,5 +46,12 @@ export default {
     );
     headers.set("x-content-type-options", "nosniff");
     return new Response(answer.body, { status: answer.status, headers });
+  },
+
+  async scheduled(_: ScheduledController, env: ApiEnv): Promise<void> {
+    await migrate(env.DB);
+    const retired = await retire(env, Date.now());
+    await env.AUTH.sweep();
+    console.log(`retention: ${JSON.stringify(retired)}`);
   },
 } satisfies ExportedHandler<ApiEnv>;

@@ -1,79 +1,102 @@
 /** /tenants: the boundary comes with the tenant, named by its digest. */
-import { Hono } from "hono";
 import { ProblemError } from "../shared/problem";
 import type { Tenant } from "../shared/wire";
-import { body, need, needTenant, visible } from "./access";
-import type { ApiEnv, App } from "./env";
+import { forgetRevocations, missing, visible } from "./access";
+import { forgetTenant } from "./artifacts";
+import { changed, conditions } from "./etags";
+import { done, ok, type Operation, PLATFORM, READ } from "./operation";
+import { paged, rowsOf } from "./pages";
+import { refuse } from "./serve";
 
-const SCOPES = new Set(["tenant:admin", "tenant:deploy", "tenant:read"]);
-
-export const tenants = new Hono<App>();
-
-tenants.get("/", async (context) => {
-  const only = visible(context, undefined);
-  const rows = await context.env.DB.prepare("select document from tenants where ?1 is null or id = ?1 order by id").bind(only).all<{ document: string }>();
-  return context.json({ items: rows.results.map(({ document }) => JSON.parse(document)) });
-});
-
-tenants.put("/:tenant", async (context) => {
-  need(context, "platform:admin");
-  const given = await body<Tenant>(context, "Tenant");
-  if (given.id !== context.req.param("tenant")) throw new ProblemError(422, "invalid-request", "The request is not valid", "id is not the tenant of the path");
-  const tenant: Tenant = { ...given, displayName: given.displayName ?? "", clouds: given.clouds ?? ["aws", "azure", "gcp"], budgetUsdPerMonth: given.budgetUsdPerMonth ?? null };
-  await context.env.DB.prepare("insert into tenants values (?, ?, ?) on conflict (id) do update set document = excluded.document")
-    .bind(tenant.id, JSON.stringify(tenant), new Date().toISOString())
-    .run();
-  return context.json(tenant);
-});
-
-tenants.get("/:tenant", async (context) => {
-  const id = context.req.param("tenant");
-  needTenant(context, id, "tenant:read", "tenant:deploy");
-  return context.json(await tenantOf(context.env.DB, id));
-});
-
-tenants.delete("/:tenant", async (context) => {
-  need(context, "platform:admin");
-  const id = context.req.param("tenant");
-  const held = await context.env.DB.prepare("select id from workloads where tenant = ? and state <> 'TERMINATED'").bind(id).all<{ id: string }>();
-  if (held.results.length > 0) throw new ProblemError(409, "tenant-in-use", "The tenant still has workloads", held.results.map((one) => one.id).join(", "));
-  await context.env.AUTH.revokeTenant(id);
-  await forgetArtifacts(context.env, id);
-  await context.env.DB.prepare("delete from tenants where id = ?").bind(id).run();
-  return context.body(null, 204);
-});
-
-tenants.post("/:tenant/keys", async (context) => {
-  need(context, "platform:admin");
-  const id = context.req.param("tenant");
-  await tenantOf(context.env.DB, id);
-  const { scopes } = await context.req.json<{ scopes?: string[] }>().catch(() => ({ scopes: undefined }));
-  const asked = scopes ?? ["tenant:read"];
-  const unknown = asked.filter((scope) => !SCOPES.has(scope));
-  if (asked.length === 0 || unknown.length > 0) throw new ProblemError(422, "invalid-request", "The request is not valid", `scopes: use ${[...SCOPES].join(", ")}`);
-  return context.json(await context.env.AUTH.createKey(id, asked), 201);
-});
-
-tenants.delete("/:tenant/keys/:key", async (context) => {
-  need(context, "platform:admin");
-  const { tenant, key } = context.req.param();
-  if (!(await context.env.AUTH.revokeKey(tenant, key))) throw new ProblemError(404, "not-found", "No such key", key);
-  return context.body(null, 204);
-});
-
-/** Removes the tenant's artifacts that no other tenant's workload runs. */
-async function forgetArtifacts(env: ApiEnv, tenant: string): Promise<void> {
-  const rows = await env.DB.prepare(
-    `select distinct json_extract(spec, '$.artifact.digest') as digest from workloads where tenant = ?1 and digest not in
-      (select json_extract(spec, '$.artifact.digest') from workloads where tenant <> ?1 and state <> 'TERMINATED')`,
-  )
-    .bind(tenant)
-    .all<{ digest: string }>();
-  await env.ARTIFACTS.delete(rows.results.map(({ digest }) => digest));
+interface Row {
+  id: string;
+  document: string;
 }
 
-export async function tenantOf(db: D1Database, id: string): Promise<Tenant> {
+export const tenants: Operation[] = [
+  {
+    id: "listTenants",
+    method: "GET",
+    path: "/v1/tenants",
+    tag: "tenants",
+    summary: "Tenants that the caller may see",
+    scopes: READ,
+    paged: true,
+    answers: { 200: { items: "Tenant" } },
+    handle: async (call) => {
+      const rows = await rowsOf<Row>(call.env.DB, "select id, document from tenants", { "id = ?": visible(call, undefined) }, { columns: ["id"] }, call.page);
+      return paged(
+        call.page,
+        rows,
+        ({ id }) => [id],
+        ({ document }) => JSON.parse(document),
+      );
+    },
+  },
+  {
+    id: "putTenant",
+    method: "PUT",
+    path: "/v1/tenants/{tenant}",
+    tag: "tenants",
+    summary: "Makes or changes a tenant",
+    scopes: PLATFORM,
+    of: "tenant",
+    body: { model: "Tenant" },
+    conditional: true,
+    answers: { 200: { model: "Tenant" } },
+    handle: async ({ env, request, params, body }) => {
+      const tenant = body as Tenant;
+      if (tenant.id !== params.tenant) refuse([{ path: "id", message: "is not the tenant of the path" }]);
+      const present = await env.DB.prepare("select id, document from tenants where id = ?").bind(tenant.id).first<Row>();
+      await conditions(request, present === null ? null : JSON.parse(present.document));
+      const written = await env.DB.prepare(
+        "insert into tenants select ?1, ?2, ?3 where ?4 is not null or not exists (select 1 from tenants where id = ?1) on conflict (id) do update set document = excluded.document where document = ?4",
+      )
+        .bind(tenant.id, JSON.stringify(tenant), new Date().toISOString(), present?.document ?? null)
+        .run();
+      if (written.meta.changes === 0) throw changed(null);
+      return ok(tenant);
+    },
+  },
+  {
+    id: "getTenant",
+    method: "GET",
+    path: "/v1/tenants/{tenant}",
+    tag: "tenants",
+    summary: "One tenant",
+    scopes: READ,
+    of: "tenant",
+    answers: { 200: { model: "Tenant" } },
+    problems: [404],
+    handle: async ({ env, params }) => ok(await tenantBy(env.DB, params.tenant ?? "")),
+  },
+  {
+    id: "deleteTenant",
+    method: "DELETE",
+    path: "/v1/tenants/{tenant}",
+    tag: "tenants",
+    summary: "Removes a tenant without workloads: its keys, tokens and artifacts go with it",
+    scopes: PLATFORM,
+    of: "tenant",
+    conditional: true,
+    answers: { 204: null },
+    problems: [404, 409],
+    handle: async ({ env, request, params }) => {
+      const id = params.tenant ?? "";
+      await conditions(request, await tenantBy(env.DB, id));
+      const held = await env.DB.prepare("select id from workloads where tenant = ? and state <> 'TERMINATED' limit 20").bind(id).all<{ id: string }>();
+      if (held.results.length > 0) throw new ProblemError(409, "tenant-in-use", "The tenant still has workloads", held.results.map((one) => one.id).join(", "));
+      await env.AUTH.revokeTenant(id);
+      forgetRevocations();
+      await forgetTenant(env, id);
+      await env.DB.prepare("delete from tenants where id = ?").bind(id).run();
+      return done();
+    },
+  },
+];
+
+export async function tenantBy(db: D1Database, id: string): Promise<Tenant> {
   const row = await db.prepare("select document from tenants where id = ?").bind(id).first<{ document: string }>();
-  if (!row) throw new ProblemError(404, "not-found", "No such tenant", id);
+  if (!row) throw missing(id);
   return JSON.parse(row.document) as Tenant;
 }

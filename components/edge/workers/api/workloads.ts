@@ -1,131 +1,249 @@
 /** /workloads: what its owner declares, where it runs, how it is reached. */
-import { Hono } from "hono";
 import { propose, terminate } from "../shared/decisions";
-import { isLabel, nameOf, tenantOf } from "../shared/ids";
-import { ProblemError } from "../shared/problem";
+import { nameOf, tenantOf } from "../shared/ids";
 import { placementBy, setState, workloadOfRow, type WorkloadRow, workloadRow } from "../shared/records";
 import { automation } from "../shared/services";
 import type { Decision, Endpoint, Placement, Workload, WorkloadSpec } from "../shared/wire";
-import { body, need, needTenant, visible } from "./access";
-import type { App } from "./env";
-import { tenantOf as tenantBy } from "./tenants";
+import { missing, visible } from "./access";
+import { changed, conditions } from "./etags";
+import { AUTOMATION, type Call, DEPLOY, ok, type Operation, PARAMETERS, READ } from "./operation";
+import { paged, rowsOf } from "./pages";
+import { refuse } from "./serve";
+import { tenantBy } from "./tenants";
 
-export const workloads = new Hono<App>();
+export const workloads: Operation[] = [
+  {
+    id: "listWorkloads",
+    method: "GET",
+    path: "/v1/workloads",
+    tag: "workloads",
+    summary: "Workloads with where they run, by id",
+    scopes: READ,
+    query: { tenant: PARAMETERS.tenant ?? {} },
+    paged: true,
+    answers: { 200: { items: "Workload" } },
+    handle: async (call) => {
+      const rows = await rowsOf<WorkloadRow & { placed: string | null }>(
+        call.env.DB,
+        "select w.*, p.document as placed from workloads w left join placements p on p.id = w.placement",
+        { "w.tenant = ?": visible(call, call.query.tenant) },
+        { columns: ["w.id"] },
+        call.page,
+      );
+      return paged(
+        call.page,
+        rows,
+        ({ id }) => [id],
+        (row) => workloadOfRow(row, row.placed ? (JSON.parse(row.placed) as Placement) : null),
+      );
+    },
+  },
+  {
+    id: "putWorkload",
+    method: "PUT",
+    path: "/v1/workloads/{workload}",
+    tag: "workloads",
+    summary: "Declares a workload; its first placement follows with the next cycle of the daemon",
+    scopes: DEPLOY,
+    of: "workload",
+    body: { model: "WorkloadSpec" },
+    conditional: true,
+    answers: { 200: { model: "Workload" } },
+    problems: [404],
+    handle: put,
+  },
+  {
+    id: "getWorkload",
+    method: "GET",
+    path: "/v1/workloads/{workload}",
+    tag: "workloads",
+    summary: "One workload",
+    scopes: READ,
+    of: "workload",
+    answers: { 200: { model: "Workload" } },
+    problems: [404],
+    handle: async ({ env, params }) => ok(await shown(env.DB, params.workload ?? "")),
+  },
+  {
+    id: "deleteWorkload",
+    method: "DELETE",
+    path: "/v1/workloads/{workload}",
+    tag: "workloads",
+    summary: "Stops a workload: its machines are destroyed after the drain",
+    scopes: DEPLOY,
+    of: "workload",
+    conditional: true,
+    answers: { 200: { model: "Workload" }, 202: { model: "Workload" } },
+    problems: [404, 409],
+    handle: async ({ env, request, params }) => {
+      const id = params.workload ?? "";
+      const row = await known(env.DB, id);
+      await conditions(request, await shown(env.DB, id));
+      if (row.state === "TERMINATED" || row.state === "STOPPING") return ok(await shown(env.DB, id));
+      await setState(env.DB, id, "STOPPING", "removed by its owner");
+      await terminate(env, row);
+      return ok(await shown(env.DB, id), 202);
+    },
+  },
+  {
+    id: "getEndpoint",
+    method: "GET",
+    path: "/v1/workloads/{workload}/endpoint",
+    tag: "workloads",
+    summary: "Where the workload is reached, for life",
+    scopes: READ,
+    of: "workload",
+    answers: { 200: { model: "Endpoint" } },
+    problems: [404],
+    handle: async ({ env, url, params }) => {
+      const id = params.workload ?? "";
+      const spec = JSON.parse((await known(env.DB, id)).spec) as WorkloadSpec;
+      const host = `${id}.workloads.${env.ZONE}${url.port ? `:${url.port}` : ""}`;
+      const endpoint: Endpoint = {
+        workload: id,
+        http: spec.ports.http === null ? null : `${url.protocol}//${host}`,
+        websocket: spec.ports.http === null ? null : `${url.protocol === "https:" ? "wss:" : "ws:"}//${host}`,
+        tcpHost: spec.ports.tcp === null ? null : `tcp-${id}.workloads.${env.ZONE}`,
+        tcpPort: spec.ports.tcp,
+      };
+      return ok(endpoint);
+    },
+  },
+  {
+    id: "listWorkloadPlacements",
+    method: "GET",
+    path: "/v1/workloads/{workload}/placements",
+    tag: "workloads",
+    summary: "Every generation of a workload, newest first",
+    scopes: READ,
+    of: "workload",
+    paged: true,
+    answers: { 200: { items: "Placement" } },
+    problems: [404],
+    handle: async (call) => {
+      const id = call.params.workload ?? "";
+      await known(call.env.DB, id);
+      const order = { columns: ["generation"], descending: true };
+      const rows = await rowsOf<{ generation: number; document: string }>(call.env.DB, "select generation, document from placements", { "workload = ?": id }, order, call.page);
+      return paged(
+        call.page,
+        rows,
+        ({ generation }) => [generation],
+        ({ document }) => JSON.parse(document),
+      );
+    },
+  },
+  {
+    id: "listWorkloadEvents",
+    method: "GET",
+    path: "/v1/workloads/{workload}/events",
+    tag: "events",
+    summary: "State changes of a workload with their reasons, oldest first",
+    scopes: READ,
+    of: "workload",
+    paged: true,
+    answers: { 200: { items: "WorkloadEvent" } },
+    problems: [404],
+    handle: async (call) => {
+      const id = call.params.workload ?? "";
+      await known(call.env.DB, id);
+      const rows = await rowsOf<{ seq: number }>(call.env.DB, "select seq, workload, state, reason, at from events", { "workload = ?": id }, { columns: ["seq"] }, call.page);
+      return paged(
+        call.page,
+        rows,
+        ({ seq }) => [seq],
+        (row) => row,
+      );
+    },
+  },
+  {
+    id: "listEvents",
+    method: "GET",
+    path: "/v1/events",
+    tag: "events",
+    summary: "State changes of all workloads that the caller may see, newest first",
+    scopes: READ,
+    query: { tenant: PARAMETERS.tenant ?? {} },
+    paged: true,
+    answers: { 200: { items: "WorkloadEvent" } },
+    handle: async (call) => {
+      const only = visible(call, call.query.tenant);
+      const select = "select e.seq, e.workload, e.state, e.reason, e.at from events e join workloads w on w.id = e.workload";
+      const rows = await rowsOf<{ seq: number }>(call.env.DB, select, { "w.tenant = ?": only }, { columns: ["e.seq"], descending: true }, call.page);
+      return paged(
+        call.page,
+        rows,
+        ({ seq }) => [seq],
+        (row) => row,
+      );
+    },
+  },
+  {
+    id: "decide",
+    method: "POST",
+    path: "/v1/workloads/{workload}/decisions",
+    tag: "moves",
+    summary: "Proposes a decision; it becomes a migration if it still holds against the price book. The same decision twice is one migration",
+    scopes: AUTOMATION,
+    of: "workload",
+    body: { model: "Decision" },
+    answers: { 202: { model: "Migration" } },
+    problems: [404, 409],
+    idempotent: true,
+    handle: async ({ env, params, body }) => {
+      const decision = body as Decision;
+      if (decision.workload !== params.workload) refuse([{ path: "workload", message: "is not that of the path" }]);
+      return ok(await propose(env, await known(env.DB, decision.workload), decision), 202);
+    },
+  },
+];
 
-workloads.get("/", async (context) => {
-  const only = visible(context, context.req.query("tenant"));
-  const rows = await context.env.DB.prepare("select w.*, p.document as placed from workloads w left join placements p on p.id = w.placement where ?1 is null or w.tenant = ?1 order by w.id")
-    .bind(only)
-    .all<WorkloadRow & { placed: string | null }>();
-  return context.json({ items: rows.results.map((row) => workloadOfRow(row, row.placed ? (JSON.parse(row.placed) as Placement) : null)) });
-});
-
-workloads.put("/:id", async (context) => {
-  const id = context.req.param("id");
-  if (!isLabel(id)) throw new ProblemError(422, "invalid-request", "The request is not valid", `${id} is no workload id; it has the form <workload>-<tenant>`);
-  needTenant(context, tenantOf(id), "tenant:deploy");
-  const spec = withDefaults(await body<WorkloadSpec>(context, "WorkloadSpec"));
-  await tenantBy(context.env.DB, tenantOf(id));
+async function put(call: Call): ReturnType<Operation["handle"]> {
+  const { env, request, params, body } = call;
+  const id = params.workload ?? "";
+  const spec = body as WorkloadSpec;
+  await tenantBy(env.DB, tenantOf(id));
+  const row = await workloadRow(env.DB, id);
+  const present = row && row.state !== "TERMINATED" ? row : null;
+  await conditions(request, present === null ? null : await shown(env.DB, id));
   const now = new Date().toISOString();
-  const known = await workloadRow(context.env.DB, id);
-  if (known && known.state !== "TERMINATED") {
-    await context.env.DB.prepare("update workloads set spec = ?, updated_at = ? where id = ?").bind(JSON.stringify(spec), now, id).run();
-  } else {
-    // A workload that comes again keeps counting its generations: a number is never used twice.
-    await context.env.DB.prepare(
-      "insert into workloads values (?, ?, ?, 'NEW', '', ?, 0, null, null, ?, ?) on conflict (id) do update set spec = excluded.spec, placement = null, active_migration = null",
-    )
-      .bind(id, tenantOf(id), nameOf(id), JSON.stringify(spec), now, now)
-      .run();
-    await setState(context.env.DB, id, "PENDING", "declared; waits for its first placement");
+  const conditional = request.headers.has("if-match") || request.headers.has("if-none-match");
+  if (present) {
+    const guard = conditional ? present.updated_at : null;
+    const written = await env.DB.prepare("update workloads set spec = ?1, updated_at = ?2 where id = ?3 and (?4 is null or updated_at = ?4)").bind(JSON.stringify(spec), now, id, guard).run();
+    if (written.meta.changes === 0) throw changed(null);
+    if (present.spec !== JSON.stringify(spec)) nudge(call, id);
+    return ok(await shown(env.DB, id));
   }
-  // So that nobody waits for the daemon's next cycle; one that isn't heard costs only that wait.
-  if (known?.spec !== JSON.stringify(spec) || known.state === "TERMINATED") {
-    const told = automation(context.env.AUTH, context.env.AUTOMATION_URL, "POST", "/v1/nudges", { workload: id });
-    context.executionCtx.waitUntil(told.then((answer) => answer.body?.cancel()).catch(() => undefined));
-  }
-  return context.json(await shown(context.env.DB, id));
-});
+  // A workload that comes again keeps counting its generations: a number is never used twice.
+  const written = await env.DB.prepare(
+    `insert into workloads values (?, ?, ?, 'NEW', '', ?, 0, null, null, ?, ?)
+     on conflict (id) do update set spec = excluded.spec, placement = null, active_migration = null where state = 'TERMINATED'`,
+  )
+    .bind(id, tenantOf(id), nameOf(id), JSON.stringify(spec), now, now)
+    .run();
+  // Somebody else declared it in between: then this is a change of theirs.
+  if (written.meta.changes === 0) {
+    if (conditional) throw changed(null);
+    await env.DB.prepare("update workloads set spec = ?, updated_at = ? where id = ?").bind(JSON.stringify(spec), now, id).run();
+  } else await setState(env.DB, id, "PENDING", "declared; waits for its first placement");
+  nudge(call, id);
+  return ok(await shown(env.DB, id));
+}
 
-workloads.get("/:id", async (context) => {
-  needTenant(context, tenantOf(context.req.param("id")), "tenant:read", "tenant:deploy");
-  return context.json(await shown(context.env.DB, context.req.param("id")));
-});
+/** So that nobody waits for the daemon's next cycle; one that isn't heard costs only that wait. */
+function nudge({ env, later }: Call, workload: string): void {
+  const told = automation(env.AUTH, env.AUTOMATION_URL, "POST", "/v1/nudges", { workload });
+  later(told.then((answer) => answer.body?.cancel()).catch(() => undefined));
+}
 
-workloads.delete("/:id", async (context) => {
-  const id = context.req.param("id");
-  needTenant(context, tenantOf(id), "tenant:deploy");
-  const row = await known(context.env.DB, id);
-  if (row.state === "TERMINATED" || row.state === "STOPPING") return context.json(await shown(context.env.DB, id));
-  await setState(context.env.DB, id, "STOPPING", "removed by its owner");
-  await terminate(context.env, row);
-  return context.json(await shown(context.env.DB, id), 202);
-});
-
-workloads.get("/:id/endpoint", async (context) => {
-  const id = context.req.param("id");
-  needTenant(context, tenantOf(id), "tenant:read", "tenant:deploy");
-  const spec = JSON.parse((await known(context.env.DB, id)).spec) as WorkloadSpec;
-  const { protocol, port } = new URL(context.req.url);
-  const host = `${id}.workloads.${context.env.ZONE}${port ? `:${port}` : ""}`;
-  const endpoint: Endpoint = {
-    workload: id,
-    http: spec.ports.http === null ? null : `${protocol}//${host}`,
-    websocket: spec.ports.http === null ? null : `${protocol === "https:" ? "wss:" : "ws:"}//${host}`,
-    tcpHost: spec.ports.tcp === null ? null : `tcp-${id}.workloads.${context.env.ZONE}`,
-    tcpPort: spec.ports.tcp,
-  };
-  return context.json(endpoint);
-});
-
-workloads.get("/:id/placements", async (context) => {
-  const id = context.req.param("id");
-  needTenant(context, tenantOf(id), "tenant:read", "tenant:deploy");
-  await known(context.env.DB, id);
-  const rows = await context.env.DB.prepare("select document from placements where workload = ? order by generation desc").bind(id).all<{ document: string }>();
-  return context.json({ items: rows.results.map(({ document }) => JSON.parse(document)) });
-});
-
-workloads.get("/:id/events", async (context) => {
-  const id = context.req.param("id");
-  needTenant(context, tenantOf(id), "tenant:read", "tenant:deploy");
-  await known(context.env.DB, id);
-  const rows = await context.env.DB.prepare("select seq, workload, state, reason, at from events where workload = ? order by seq").bind(id).all();
-  return context.json({ items: rows.results });
-});
-
-workloads.post("/:id/decisions", async (context) => {
-  need(context, "service:automation");
-  const decision = await body<Decision>(context, "Decision");
-  const row = await known(context.env.DB, context.req.param("id"));
-  if (decision.workload !== row.id) throw new ProblemError(422, "invalid-request", "The request is not valid", "workload is not that of the path");
-  return context.json(await propose(context.env, row, decision), 202);
-});
-
-async function known(db: D1Database, id: string): Promise<WorkloadRow> {
+export async function known(db: D1Database, id: string): Promise<WorkloadRow> {
   const row = await workloadRow(db, id);
-  if (!row) throw new ProblemError(404, "not-found", "No such workload", id);
+  if (!row) throw missing(id);
   return row;
 }
 
 async function shown(db: D1Database, id: string): Promise<Workload> {
   const row = await known(db, id);
   return workloadOfRow(row, await placementBy(db, row.placement));
-}
-
-/** The declared spec with what was left out, as the Python models have it. */
-function withDefaults(given: WorkloadSpec): WorkloadSpec {
-  return {
-    ...given,
-    env: given.env ?? {},
-    ports: { http: given.ports.http ?? null, tcp: given.ports.tcp ?? null, proxyProtocol: given.ports.proxyProtocol ?? "off" },
-    health: { ...{ protocol: null, path: "/healthz", intervalSeconds: 1, timeoutSeconds: 2, healthyCount: 2, unhealthyCount: 3 }, ...given.health },
-    resources: { ...{ vcpu: 2, memoryGib: 4, arch: "x86_64" as const, gpu: 0, gpuType: null }, ...given.resources },
-    placement: {
-      ...{ clouds: null, regions: null, maxUsdPerHour: null, threshold: 0.1, dwellHours: 24, movesPer30Days: 12, egressGibPerHour: 0, stateGib: 0, dataClass: null },
-      ...given.placement,
-    },
-    drainSeconds: given.drainSeconds ?? 5,
-    access: given.access ?? "anonymous",
-  };
 }

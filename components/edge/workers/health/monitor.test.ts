@@ -123,7 +123,7 @@ test("a watch whose placement no longer serves is given up, one that serves is k
   await fakes();
   await monitor().watch(watch());
   await monitor().watch({ ...watch(), placement: `${tenant}_web_2` });
-  await env.DB.prepare("insert into placements values (?, ?, ?, 2, 'SERVING', '{}')").bind(`${tenant}_web_2`, `web-${tenant}`, tenant).run();
+  await env.DB.prepare("insert into placements (id, workload, tenant, generation, state, document) values (?, ?, ?, 2, 'SERVING', '{}')").bind(`${tenant}_web_2`, `web-${tenant}`, tenant).run();
   await monitor().prune(tenant);
   const left = await runInDurableObject(monitor(), (_, state) => [...state.storage.sql.exec<{ placement: string }>("select placement from watched")]);
   expect(left).toEqual([{ placement: `${tenant}_web_2` }]);

@@ -99,7 +99,17 @@ async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id:
       marketServedUntil: null,
       fingerprint: fingerprintOf(spec),
     };
-    statements.push(env.DB.prepare("insert into placements values (?, ?, ?, ?, ?, ?)").bind(id, row.id, row.tenant, generation, placement.state, JSON.stringify(placement)));
+    statements.push(
+      env.DB.prepare("insert into placements (id, workload, tenant, generation, state, document, artifact) values (?, ?, ?, ?, ?, ?, ?)").bind(
+        id,
+        row.id,
+        row.tenant,
+        generation,
+        placement.state,
+        JSON.stringify(placement),
+        spec.artifact.digest,
+      ),
+    );
   }
   await env.DB.batch(statements);
 }

@@ -1,6 +1,10 @@
 /** Names and ids (docs/architecture.md, "Names and ids"). */
 
-const LABEL = /^[a-z](?:-?[a-z0-9]){1,30}-[a-z][a-z0-9]{1,19}$/;
+export const TENANT = "^[a-z][a-z0-9]{1,19}$";
+export const WORKLOAD = "^[a-z](?:-?[a-z0-9]){1,30}-[a-z][a-z0-9]{1,19}$";
+export const PLACEMENT = "^[a-z][a-z0-9]{1,19}_[a-z](?:-?[a-z0-9]){1,30}_[0-9]{1,9}$";
+export const DIGEST = "^sha256:[0-9a-f]{64}$";
+const LABEL = new RegExp(WORKLOAD);
 
 /** The tenant of a workload id: what follows its last hyphen. */
 export function tenantOf(workload: string): string {

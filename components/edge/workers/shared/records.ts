@@ -101,7 +101,7 @@ export async function note(db: D1Database, workload: string, reason: string): Pr
 
 export async function putPlacement(db: D1Database, placement: Placement): Promise<void> {
   await db
-    .prepare("insert into placements values (?, ?, ?, ?, ?, ?) on conflict (id) do update set state = excluded.state, document = excluded.document")
+    .prepare("insert into placements (id, workload, tenant, generation, state, document) values (?, ?, ?, ?, ?, ?) on conflict (id) do update set state = excluded.state, document = excluded.document")
     .bind(placement.id, placement.workload, placement.tenant, placement.generation, placement.state, JSON.stringify(placement))
     .run();
 }

@@ -1,6 +1,6 @@
 /** D1's schema, step by step. A step is never changed once it has landed; a new one is added. */
 
-const STEPS: string[][] = [
+export const STEPS: string[][] = [
   [
     "create table tenants (id text primary key, document text not null, created_at text not null)",
     `create table workloads (id text primary key, tenant text not null, name text not null, state text not null, reason text not null, spec text not null,
@@ -20,6 +20,23 @@ const STEPS: string[][] = [
     "create index ledger_hours_by_workload on ledger_hours (workload, hour)",
     "create table ledger_moves (migration text primary key, workload text not null, tenant text not null, document text not null)",
     "create table audit_heads (point text not null, seq integer not null, hash text not null, at text not null, primary key (point, seq)) without rowid",
+  ],
+  [
+    "alter table placements add column artifact text",
+    "alter table placements add column ended_at text",
+    `update placements set artifact = (select json_extract(spec, '$.artifact.digest') from workloads where workloads.id = placements.workload)
+      where state not in ('DESTROYED', 'FAILED')`,
+    "create index placements_by_tenant on placements (tenant, id)",
+    "create index migrations_by_tenant on migrations (tenant, started_at, id)",
+    "create index migrations_by_start on migrations (started_at, id)",
+    "create index ledger_hours_by_tenant on ledger_hours (tenant, hour, placement)",
+    "create index ledger_moves_by_tenant on ledger_moves (tenant, migration)",
+    "create index audit_heads_by_time on audit_heads (at, point, seq)",
+    "create table idempotency (id text primary key, request text not null, status integer, answer text, started_at integer not null) without rowid",
+    "create index idempotency_by_start on idempotency (started_at)",
+    `create table uploads (id text primary key, tenant text not null, digest text not null, size_bytes integer not null, multipart text not null, joined integer not null default 0,
+      created_at integer not null) without rowid`,
+    "create table upload_parts (upload text not null, number integer not null, etag text not null, size_bytes integer not null, primary key (upload, number)) without rowid",
   ],
   [
     `create table incidents (id integer primary key autoincrement, placement text not null, workload text not null, tenant text not null, kind text not null,
@@ -46,16 +63,51 @@ export function migrate(db: D1Database): Promise<void> {
   return migrated;
 }
 
-async function apply(db: D1Database): Promise<void> {
+/** A step that was applied is not what the Worker has under its number: it was changed after it had landed. */
+export class StepChanged extends Error {
+  constructor(readonly step: number) {
+    super(`step ${step} of D1's schema was changed after it was applied; undo the change and add a new step`);
+  }
+}
+
+/** What a step is known by: SHA-256, hex. */
+export async function checksum(statements: string[]): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(statements))));
+  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Applies `steps` in their order. Throws {@link StepChanged}. */
+export async function apply(db: D1Database, steps = STEPS): Promise<void> {
   await db.prepare("create table if not exists schema_steps (step integer primary key, applied_at text not null)").run();
-  for (const [index, statements] of STEPS.entries()) {
+  await withChecksums(db);
+  for (const [index, statements] of steps.entries()) {
     const step = index + 1;
-    if (await db.prepare("select step from schema_steps where step = ?").bind(step).first()) continue;
+    const sum = await checksum(statements);
+    if (await applied(db, step, sum)) continue;
     try {
       // The entry comes first: of two isolates the second fails on it, and with it its whole batch.
-      await db.batch([db.prepare("insert into schema_steps values (?, ?)").bind(step, new Date().toISOString()), ...statements.map((sql) => db.prepare(sql))]);
+      await db.batch([db.prepare("insert into schema_steps (step, applied_at, checksum) values (?, ?, ?)").bind(step, new Date().toISOString(), sum), ...statements.map((sql) => db.prepare(sql))]);
     } catch (error) {
-      if (!(await db.prepare("select step from schema_steps where step = ?").bind(step).first())) throw error;
+      if (!(await applied(db, step, sum))) throw error;
     }
+  }
+}
+
+async function applied(db: D1Database, step: number, sum: string): Promise<boolean> {
+  const row = await db.prepare("select checksum from schema_steps where step = ?").bind(step).first<{ checksum: string | null }>();
+  if (!row) return false;
+  // Applied before checksums were kept: what stands there now is taken for what it was.
+  if (row.checksum === null) await db.prepare("update schema_steps set checksum = ? where step = ? and checksum is null").bind(sum, step).run();
+  else if (row.checksum !== sum) throw new StepChanged(step);
+  return true;
+}
+
+async function withChecksums(db: D1Database): Promise<void> {
+  const known = () => db.prepare("select 1 from pragma_table_info('schema_steps') where name = 'checksum'").first();
+  if (await known()) return;
+  try {
+    await db.prepare("alter table schema_steps add column checksum text").run();
+  } catch (error) {
+    if (!(await known())) throw error;
   }
 }

@@ -1,15 +1,27 @@
 /** What Workers call of each other by RPC, and how they reach the automation service. */
-import type { Grant, Issued } from "../auth/keys";
+import type { Exchanged, Grant, Issued, Revoking } from "../auth/keys";
+import type { Revoked } from "../auth/revocations";
 import type { Jwks } from "./jwt";
-import type { Health, Incident, Placement, WorkloadSpec } from "./wire";
+import type { ApiKey, Health, Incident, KeyInfo, KeyRequest, Placement, SigningKey, WorkloadSpec } from "./wire";
 
 export interface Auth {
   jwks(): Promise<Jwks>;
-  exchange(key: string): Promise<Issued | null>;
+  /** Every subject and token that is refused, with the tenant that it is refused for. */
+  revocations(): Promise<Revoked[]>;
+  /** A token for an API key; `from` is the client's address. */
+  exchange(key: string, from?: string, refresh?: boolean): Promise<Exchanged>;
+  refresh(token: string, from?: string): Promise<Exchanged>;
   issue(grant: Grant): Promise<Issued>;
-  createKey(tenant: string, scopes: string[]): Promise<{ id: string; tenant: string; scopes: string[]; key: string }>;
-  revokeKey(tenant: string, id: string): Promise<boolean>;
-  revokeTenant(tenant: string): Promise<void>;
+  createKey(tenant: string | null, request: KeyRequest, by: string): Promise<ApiKey>;
+  listKeys(tenant: string | null): Promise<KeyInfo[]>;
+  revokeKey(tenant: string | null, id: string): Promise<Revoking>;
+  revokeTenant(tenant: string): Promise<Revoking>;
+  revokeSubject(tenant: string, subject: string): Promise<Revoking>;
+  revokeToken(tenant: string | null, jti: string, until?: number): Promise<Revoking>;
+  revokeRefresh(token: string): Promise<Revoking>;
+  /** Begins the next signing key; the published ones. */
+  rotate(revokeOld: boolean): Promise<SigningKey[]>;
+  sweep(): Promise<void>;
   /** What an API key with this SHA-256 (hex) may do; null for one that isn't known. */
   checkKey(sha256: string): Promise<Grant | null>;
   /** The placement's key for {@link OriginSigner}, hex: HMAC-SHA-256 of its id under the platform's origin secret. */

@@ -10,7 +10,9 @@ export interface Alternative {
 export interface ApiKey {
   id: string;
   tenant: string | null;
-  scopes: string[];
+  name: string;
+  scopes: ("platform:admin" | "service:automation" | "tenant:admin" | "tenant:deploy" | "tenant:read")[];
+  expiresAt: string | null;
   key: string;
 }
 
@@ -84,6 +86,27 @@ export interface Incident {
   kind: "interruption" | "rebalance" | "unhealthy";
   deadline: string | null;
   detail: string;
+}
+
+export interface KeyInfo {
+  id: string;
+  tenant: string | null;
+  name: string;
+  scopes: ("platform:admin" | "service:automation" | "tenant:admin" | "tenant:deploy" | "tenant:read")[];
+  createdAt: string;
+  createdBy: string;
+  expiresAt: string | null;
+  lastUsedAt: string | null;
+}
+
+export interface KeyRequest {
+  name: string;
+  scopes: ("platform:admin" | "service:automation" | "tenant:admin" | "tenant:deploy" | "tenant:read")[];
+  expiresAt: string | null;
+}
+
+export interface KeyRotation {
+  revokeOld: boolean;
 }
 
 export interface Ledger {
@@ -171,6 +194,14 @@ export interface Placement {
   fingerprint: string | null;
 }
 
+export interface PlacementCredentials {
+  accessToken: string;
+  tokenType: "Bearer";
+  expiresIn: number;
+  scopes: string[];
+  originKey: string;
+}
+
 export interface PlacementRules {
   clouds: ("aws" | "azure" | "gcp")[] | null;
   regions: string[] | null;
@@ -236,12 +267,27 @@ export interface Quote {
   observedAt: string;
 }
 
+export interface RefreshRequest {
+  refreshToken: string;
+}
+
 export interface Resources {
   vcpu: number;
   memoryGib: number;
   arch: "x86_64" | "arm64";
   gpu: number;
   gpuType: string | null;
+}
+
+export interface Revocation {
+  subject: string | null;
+  jti: string | null;
+}
+
+export interface Revoked {
+  tenant: string | null;
+  subject: string;
+  until: string;
 }
 
 export interface Run {
@@ -273,6 +319,17 @@ export interface RunRequest {
   priority: "interruption" | "health" | "price" | "drift";
   deadline: string | null;
   allow: ("delete" | "replace")[];
+}
+
+export interface SigningKey {
+  kid: string;
+  createdAt: string;
+  signsFrom: string;
+  retiresAt: string | null;
+}
+
+export interface SigningKeys {
+  keys: SigningKey[];
 }
 
 export interface StackRef {
@@ -307,6 +364,34 @@ export interface Token {
   tokenType: "Bearer";
   expiresIn: number;
   scopes: string[];
+  refreshToken: string | null;
+}
+
+export interface TokenRequest {
+  apiKey: string;
+  refresh: boolean;
+}
+
+export interface TokenRevocation {
+  token: string;
+}
+
+export interface Upload {
+  id: string;
+  digest: string;
+  sizeBytes: number;
+  partSizeBytes: number;
+  parts: UploadPart[];
+  expiresAt: string;
+}
+
+export interface UploadPart {
+  number: number;
+  sizeBytes: number;
+}
+
+export interface UploadRequest {
+  sizeBytes: number;
 }
 
 export interface Workload {

@@ -63,7 +63,8 @@ test("a workload's address is its own for life, and names no port where the sche
 test("an artifact is kept under the digest of what it is; a placement may fetch its own", async () => {
   const content = "a gzipped tar";
   const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
-  const put = async (name: string) => (await edge.fetch("api", `/v1/artifacts/${name}`, { method: "PUT", headers: { authorization: `Bearer ${deployer}` }, body: content })).status;
+  const put = async (name: string) =>
+    (await edge.fetch("api", `/v1/artifacts/${name}`, { method: "PUT", headers: { authorization: `Bearer ${deployer}`, "content-length": String(content.length) }, body: content })).status;
   expect([await put(digest), await put(`sha256:${"0".repeat(64)}`)]).toEqual([204, 422]);
   await edge.serving("own-acme", { artifact: { digest, sizeBytes: content.length } });
   const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_own_1/credentials");

@@ -19,7 +19,7 @@ const reasons = async (id: string): Promise<string[]> => (await edge.call<{ item
 
 test("a notice is acknowledged while the automation service is away, survives a restart of the edge, and is told once it is back", async () => {
   await edge.serving("spot-acme");
-  const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_spot_1/token");
+  const { accessToken } = await edge.call<{ accessToken: string }>("POST", "/placements/acme_spot_1/credentials");
   const notice = { placement: "acme_spot_1", kind: "interruption", deadline: "2026-03-01T12:02:00Z", detail: "AWS will terminate the instance" };
   edge.automation.away = true;
   expect((await edge.request("POST", "/incidents", notice, accessToken)).status).toBe(202);

@@ -7,6 +7,7 @@ import { Miniflare, type Request, type RequestInit, Response, type WorkerOptions
 import type { Decision, Migration, OfferRef, Workload } from "../shared/wire";
 import { FakeAutomation } from "./automation";
 import { INTERNET, workers } from "./bindings";
+import { Described } from "./described";
 import { book, type Changes, decision, MARKET_NOW, offer, quote, spec, tenant } from "./documents";
 import type { Machine } from "./machine";
 
@@ -28,6 +29,7 @@ export class TestEdge {
   #token = "";
   /** Where workerd listens: a Host header leads to a Worker. */
   address = new URL("http://127.0.0.1");
+  #described: Described | null = null;
 
   private constructor(
     readonly automation: FakeAutomation,
@@ -44,7 +46,8 @@ export class TestEdge {
     const edge = new TestEdge(automation, mkdtempSync(join(tmpdir(), "spotlane-edge-")), tcpAddress);
     automation.serves(edge);
     edge.address = await edge.#miniflare.ready;
-    await edge.#signIn();
+    edge.#described = new Described(await (await edge.fetch("api", "/openapi.json")).json());
+    await edge.signIn();
     await edge.call("PUT", "/tenants/acme", tenant("acme"));
     await edge.call(
       "PUT",
@@ -71,9 +74,22 @@ export class TestEdge {
     this.address = await this.#miniflare.ready;
   }
 
-  /** A request to a host of the zone: `fetch("web-acme.workloads", "/")`. */
+  /** A request to a host of the zone: `fetch("web-acme.workloads", "/")`. What the API answers must be what its document says. */
   async fetch(host: string, path: string, init?: RequestInit): Promise<Response> {
-    return this.#miniflare.dispatchFetch(`http://${host}.${this.zone}${path}`, init);
+    const answer = await this.#miniflare.dispatchFetch(`http://${host}.${this.zone}${path}`, init);
+    if (host === "api") await this.#described?.check(init?.method ?? "GET", path, answer);
+    return answer;
+  }
+
+  /** The platform's token. */
+  get token(): string {
+    return this.#token;
+  }
+
+  /** The API's OpenAPI document. */
+  get described(): Described {
+    if (!this.#described) throw new Error("the edge has not been started");
+    return this.#described;
   }
 
   /** A request straight to a Worker that has no route, as another Worker would send it. */
@@ -162,7 +178,8 @@ export class TestEdge {
     return found;
   }
 
-  async #signIn(): Promise<void> {
+  /** A new token for the platform. */
+  async signIn(): Promise<void> {
     this.#token = (await this.exchange(KEY)).token;
   }
 

@@ -9,6 +9,7 @@ declare namespace Cloudflare {
     MONITORS: DurableObjectNamespace<import("../health/monitor").HealthMonitor>;
     ROUTES: KVNamespace;
     DB: D1Database;
+    ARTIFACTS: R2Bucket;
     ZONE: string;
   }
 }
