@@ -25,17 +25,24 @@ export interface Arrived {
 export type Outcome = Arrived | Failure | "late";
 
 /** Sends a request; what the runtime's `fetch` does, or the mTLS binding's. */
-export type Send = (url: string, init: RequestInit) => Promise<Response>;
+export type Send = (request: Request) => Promise<Response>;
 
 /** The body where it is small enough to be sent twice. */
 export async function keep(request: Request, contentLength: number): Promise<Kept> {
   return contentLength <= KEPT_BYTES ? request.arrayBuffer() : undefined;
 }
 
-/** Sends to a machine. `path` begins with a slash, so that the host is the target's whatever follows it. */
-export async function reach(send: Send, target: Target, path: string, request: Request, headers: Headers, kept: Kept): Promise<Outcome> {
+/** A client's request as it is addressed to a machine, with its own copy of the headers. `path` begins with a slash, so that the host is the target's whatever follows it. */
+export function addressed(target: Target, path: string, request: Request, kept: Kept): Request {
+  const url = target.origin + path;
+  // The runtime follows no redirect of a request that came in: `redirect` is `manual` there.
+  return kept ? new Request(url, { method: request.method, headers: request.headers, body: kept, redirect: "manual" }) : new Request(url, request);
+}
+
+/** Sends to a machine. */
+export async function reach(send: Send, onward: Request): Promise<Outcome> {
   try {
-    const answer = await send(target.origin + path, { method: request.method, headers, body: kept === undefined ? request.body : kept, redirect: "manual" });
+    const answer = await send(onward);
     const { status } = answer;
     return UNDELIVERED.has(status) || UNCERTAIN.has(status) || status === LATE ? await understood(answer) : { answer, body: answer.body };
   } catch {

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { answered, onwardHeaders, read, upgradeHeaders } from "./headers";
+import { answered, dress, read, upgradeHeaders } from "./headers";
 
 const address = { scheme: "https", authority: "web-acme.workloads.edge.test", label: "web-acme", path: "/" };
 const onward = (given: Record<string, string>, caller: { subject: string; scope: string } | null = null): Record<string, string> => {
   const headers = new Headers({ "x-request-id": "r", ...given });
-  const { "x-forwarded-host": host, "x-forwarded-proto": scheme, ...rest } = Object.fromEntries(onwardHeaders(headers, read(headers), address, caller));
+  const { "x-forwarded-host": host, "x-forwarded-proto": scheme, ...rest } = Object.fromEntries(dress(new Headers(headers), read(headers), address, caller));
   expect([host, scheme]).toEqual([address.authority, address.scheme]);
   return rest;
 };
@@ -30,6 +30,7 @@ test.each([
   [{ "x-spotlane-scopes": "platform:admin" }],
   [{ "x-spotlane-label": "web-other" }],
   [{ "x-spotlane-anything": "1" }],
+  [{ "x-spotlane-trace": "1" }],
   [{ x_spotlane_subject: "root" }],
   [{ "x_spotlane-scopes": "platform:admin" }],
   [{ x_forwarded_for: "203.0.113.9" }],
@@ -89,7 +90,13 @@ test("a handshake keeps what it needs to reach the gateway", () => {
   expect([headers.get("upgrade"), headers.get("sec-websocket-key"), headers.get("x-spotlane-label")]).toEqual(["websocket", "k", null]);
 });
 
-test("an answer names its placement and keeps every cookie", () => {
+test("an answer goes back as it came, unless its client asks who gave it", () => {
+  const given = new Response("made", { headers: { "x-own": "1" } });
+  expect(answered(given, given.body, null, "https://web-acme-1.origins.edge.test", address)).toBe(given);
+  expect([read(new Headers({ "x-spotlane-trace": "1" })).traced, read(new Headers()).traced]).toEqual([true, false]);
+});
+
+test("an answer that names its placement keeps every cookie", () => {
   const given = new Response("made", {
     status: 201,
     headers: [

@@ -11,6 +11,8 @@ import type { Caller } from "./admission";
 export const REQUEST_ID = "x-request-id";
 /** How many workloads a request has passed through before: a service that sends on what it was sent takes this along with the signature. */
 export const HOPS = "x-spotlane-hops";
+/** A request with this header is told in its answer which placement gave it. Everyone else's answer goes back as it came. */
+const TRACE = "x-spotlane-trace";
 const OURS = "x-spotlane-";
 
 const HOP_BY_HOP = ["connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"];
@@ -40,6 +42,7 @@ export interface Asked {
   forwardedProto: string | null;
   /** How many workloads it says it has passed through. */
   hops: number;
+  traced: boolean;
   /** Names that don't go on. */
   dropped: string[];
 }
@@ -57,6 +60,7 @@ export function read(given: Headers): Asked {
     forwardedFor: null,
     forwardedProto: null,
     hops: 0,
+    traced: false,
     dropped: [],
   };
   given.forEach((value, name) => {
@@ -92,6 +96,10 @@ export function read(given: Headers): Asked {
       case "connection":
         asked.dropped.push(name, ...named(value));
         break;
+      case TRACE:
+        asked.traced = true;
+        asked.dropped.push(name);
+        break;
       case ORIGIN_SIGNATURE:
         asked.hops = Math.max(asked.hops, 1);
         asked.dropped.push(name);
@@ -109,9 +117,8 @@ export function read(given: Headers): Asked {
   return asked;
 }
 
-/** What a machine is told, the same for each try; its signature is set for each machine. */
-export function onwardHeaders(given: Headers, asked: Asked, address: Address, caller: Caller | null): Headers {
-  const headers = new Headers(given);
+/** Makes a copy of the client's headers what a machine is told; its signature is set for each machine. */
+export function dress(headers: Headers, asked: Asked, address: Address, caller: Caller | null): Headers {
   for (const name of asked.dropped) headers.delete(name);
   if (caller) {
     if (asked.authorization !== null) headers.delete("authorization");
@@ -131,7 +138,7 @@ export function onwardHeaders(given: Headers, asked: Asked, address: Address, ca
 
 /** The same for a WebSocket's handshake, which needs its own hop-by-hop headers to reach the gateway. */
 export function upgradeHeaders(given: Headers, asked: Asked, address: Address, caller: Caller | null): Headers {
-  const headers = onwardHeaders(given, asked, address, caller);
+  const headers = dress(new Headers(given), asked, address, caller);
   headers.set("connection", "upgrade");
   headers.set("upgrade", "websocket");
   return headers;
@@ -141,10 +148,11 @@ export function sign(headers: Headers, signature: string): void {
   headers.set(ORIGIN_SIGNATURE, signature);
 }
 
-/** An answer as it goes back, with whose it is. A redirect to the machine itself becomes one to the address that the client knows. */
-export function answered(answer: Response, body: BodyInit | null, placement: string, origin: string, address: Address): Response {
+/** An answer as it goes back. A redirect to the machine itself becomes one to the address that the client knows; `traced` names the placement whose answer it is. */
+export function answered(answer: Response, body: BodyInit | null, traced: string | null, origin: string, address: Address): Response {
+  if (traced === null && answer.ok && body === answer.body) return answer;
   const back = new Response(body, answer);
-  back.headers.set("x-spotlane-placement", placement);
+  if (traced !== null) back.headers.set("x-spotlane-placement", traced);
   if (answer.status < 200 || answer.status > 299) {
     back.headers.delete("proxy-authenticate");
     const location = back.headers.get("location");

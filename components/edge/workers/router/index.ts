@@ -6,7 +6,7 @@ import type { Auth } from "../shared/services";
 import { addressOf } from "./address";
 import { Gatekeeper, refused } from "./admission";
 import { ApiKeys } from "./apikeys";
-import { onwardHeaders, read, upgradeHeaders } from "./headers";
+import { dress, read, upgradeHeaders } from "./headers";
 import { type Answer, answer } from "./pages";
 import { pass } from "./passage";
 
@@ -59,7 +59,8 @@ export default {
       return await pass(request, {
         address,
         zone: env.ZONE,
-        headers: onwardHeaders(request.headers, asked, address, caller),
+        dress: (headers) => dress(headers, asked, address, caller),
+        traced: asked.traced,
         contentLength: asked.contentLength,
         send: env.ORIGIN_TLS ? env.ORIGIN_TLS.fetch.bind(env.ORIGIN_TLS) : fetch,
         sign: (placement) => signer.header(placement),

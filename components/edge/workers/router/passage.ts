@@ -2,7 +2,7 @@
 import { registered } from "../shared/origin";
 import type { Route } from "../shared/route";
 import type { Address } from "./address";
-import { keep, type Kept, reach, type Send } from "./forwarding";
+import { addressed, keep, type Kept, reach, type Send } from "./forwarding";
 import { answered, sign } from "./headers";
 import type { Answer } from "./pages";
 import { begin, failed, HOLD_STEP_MS, next } from "./retry";
@@ -10,8 +10,10 @@ import { begin, failed, HOLD_STEP_MS, next } from "./retry";
 export interface Passage {
   address: Address;
   zone: string;
-  /** What every machine is told; each try adds its own signature. */
-  headers: Headers;
+  /** Makes a copy of the client's headers what every machine is told; each try adds its own signature. */
+  dress(headers: Headers): void;
+  /** Whether the client asks which placement answered. */
+  traced: boolean;
   /** NaN where the request doesn't say. */
   contentLength: number;
   send: Send;
@@ -53,10 +55,12 @@ export async function pass(request: Request, passage: Passage): Promise<Response
         fresh = false;
         continue;
       }
-      sign(passage.headers, signature);
-      const outcome = await reach(passage.send, target, passage.address.path, request, passage.headers, kept);
+      const onward = addressed(target, passage.address.path, request, kept);
+      passage.dress(onward.headers);
+      sign(onward.headers, signature);
+      const outcome = await reach(passage.send, onward);
       if (outcome === "late") return refuse(LATE, label);
-      if (typeof outcome !== "string") return answered(outcome.answer, outcome.body, target.placement, target.origin, passage.address);
+      if (typeof outcome !== "string") return answered(outcome.answer, outcome.body, passage.traced ? target.placement : null, target.origin, passage.address);
       failed(trip, target.placement, outcome);
     } else if (looked) {
       await new Promise((resolve) => setTimeout(resolve, HOLD_STEP_MS));

@@ -17,7 +17,7 @@ test("a request goes on with who asked and comes back without hop-by-hop headers
   await edge.serving("web-acme");
   const machine = edge.machine("acme_web_1");
   machine.pages.set("/headers", (_, response) => response.writeHead(201, { "x-own": "kept", "keep-alive": "timeout=1", "set-cookie": ["a=1", "b=2"] }).end("made"));
-  const answer = await edge.fetch("web-acme.workloads", "/headers?q=1", { headers: { "x-request-id": "given", te: "trailers" } });
+  const answer = await edge.fetch("web-acme.workloads", "/headers?q=1", { headers: { "x-request-id": "given", te: "trailers", "x-spotlane-trace": "1" } });
   expect([answer.status, await answer.text(), answer.headers.get("x-own"), answer.headers.get("x-spotlane-placement")]).toEqual([201, "made", "kept", "acme_web_1"]);
   expect(answer.headers.getSetCookie()).toEqual(["a=1", "b=2"]);
   const headers = machine.requests.at(-1)?.headers;
@@ -219,7 +219,7 @@ test("a path can't lead elsewhere, whatever it says", async () => {
   const machine = edge.machine("acme_web_1");
   for (const path of ["//evil.test/x", "/\\evil.test/x", "/@evil.test/x", "/%2e%2e/%2e%2e/etc/passwd", "/..//..//x", "/?u=http://169.254.169.254/", "/:80@127.0.0.1/"]) {
     const before = machine.requests.length;
-    const answer = await edge.fetch("web-acme.workloads", path);
+    const answer = await edge.fetch("web-acme.workloads", path, { headers: { "x-spotlane-trace": "1" } });
     expect([answer.status, answer.headers.get("x-spotlane-placement"), machine.requests.length - before], path).toEqual([200, "acme_web_1", 1]);
   }
 });
