@@ -178,6 +178,8 @@ def _result(ground: Ground, counts: Counts) -> Result:
         "p50_ms_outside_moves": percentile(outside, 0.5),
         "p99_ms_during_moves": percentile(during, 0.99),
         "p99_ms_outside_moves": percentile(outside, 0.99),
+        "ws_echo_p50_ms": percentile(counts.ws_latencies_ms, 0.5),
+        "ws_echo_p99_ms": percentile(counts.ws_latencies_ms, 0.99),
     }
     setting = {
         "cpus": os.cpu_count(),

@@ -21,6 +21,8 @@ class Talk:
         self._echoed: Counter[int] = Counter()
         self.sent = 0
         self.faults: Counter[str] = Counter()
+        self.latencies_ms: list[float] = []
+        self._sent_at: dict[int, float] = {}
 
     @property
     def lost(self) -> int:
@@ -42,6 +44,7 @@ class Talk:
                     await asyncio.sleep(max(0.0, begun + number / self._per_second - time.monotonic()))
                     if stop.is_set():
                         break
+                    self._sent_at[number] = time.monotonic()
                     await session.send(str(number))
                     self.sent += 1
                 limit = time.monotonic() + _LAST_ECHO_SECONDS
@@ -54,4 +57,7 @@ class Talk:
 
     async def _read(self, session: WebSocketSession) -> None:
         async for message in session:
-            self._echoed[int(message)] += 1
+            number = int(message)
+            self._echoed[number] += 1
+            if (sent_at := self._sent_at.pop(number, None)) is not None:
+                self.latencies_ms.append((time.monotonic() - sent_at) * 1000)

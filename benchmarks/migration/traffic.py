@@ -65,6 +65,8 @@ class Counts:
     bytes_sent: int = 0
     latencies: list[tuple[float, float]] = field(default_factory=list)
     """When a request that is not a stream began (s, monotonic), and how long it took (ms)."""
+    ws_latencies_ms: list[float] = field(default_factory=list)
+    """From a message's sending to its echo, those of moves included."""
     faults: Counter[str] = field(default_factory=Counter)
     witnessed: Counter[str] = field(default_factory=Counter)
     """How often the services took in each POST, by its number."""
@@ -103,6 +105,7 @@ class Traffic:
             self.counts.ws_lost += talk.lost
             self.counts.ws_duplicated += talk.duplicated
             self.counts.faults.update(talk.faults)
+            self.counts.ws_latencies_ms += talk.latencies_ms
         self._names.close()
         return self.counts
 
