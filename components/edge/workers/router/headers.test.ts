@@ -26,13 +26,12 @@ test("hop-by-hop headers stay, also those that Connection names", () => {
 });
 
 test.each([
-  [{ "x-spotlane-subject": "root" }],
-  [{ "x-spotlane-scopes": "platform:admin" }],
+  [{ "x-spotlane-caller": "root platform:admin" }],
   [{ "x-spotlane-label": "web-other" }],
   [{ "x-spotlane-anything": "1" }],
   [{ "x-spotlane-trace": "1" }],
-  [{ x_spotlane_subject: "root" }],
-  [{ "x_spotlane-scopes": "platform:admin" }],
+  [{ x_spotlane_caller: "root" }],
+  [{ "x_spotlane-caller": "root platform:admin" }],
   [{ x_forwarded_for: "203.0.113.9" }],
   [{ x_request_id: "other" }],
   [{ forwarded: "for=203.0.113.9" }],
@@ -50,7 +49,7 @@ test("a client's own headers go on, with underscores too", () => {
 
 test("a credential that the edge has checked stays here and its owner goes along; an anonymous workload gets its own", () => {
   const given = { authorization: "Bearer secret", "x-api-key": "spk_secret" };
-  expect(onward(given, { subject: "key_1", scope: "tenant:read" })).toEqual({ "x-spotlane-subject": "key_1", "x-spotlane-scopes": "tenant:read", "x-request-id": "r" });
+  expect(onward(given, { subject: "key_1", scope: "tenant:read" })).toEqual({ "x-spotlane-caller": "key_1 tenant:read", "x-request-id": "r" });
   expect(onward(given)).toEqual({ ...given, "x-request-id": "r" });
 });
 

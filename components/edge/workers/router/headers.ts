@@ -11,6 +11,8 @@ import type { Caller } from "./admission";
 export const REQUEST_ID = "x-request-id";
 /** How many workloads a request has passed through before: a service that sends on what it was sent takes this along with the signature. */
 export const HOPS = "x-spotlane-hops";
+/** Whose token or key it was: the subject, then its scopes, with spaces between them. */
+const CALLER = "x-spotlane-caller";
 /** A request with this header is told in its answer which placement gave it. Everyone else's answer goes back as it came. */
 const TRACE = "x-spotlane-trace";
 const OURS = "x-spotlane-";
@@ -123,8 +125,7 @@ export function dress(headers: Headers, asked: Asked, address: Address, caller: 
   if (caller) {
     if (asked.authorization !== null) headers.delete("authorization");
     if (asked.apiKey !== null) headers.delete("x-api-key");
-    headers.set("x-spotlane-subject", caller.subject);
-    headers.set("x-spotlane-scopes", caller.scope);
+    headers.set(CALLER, `${caller.subject} ${caller.scope}`);
   }
   headers.set("x-forwarded-host", address.authority);
   if (asked.forwardedProto !== address.scheme) headers.set("x-forwarded-proto", address.scheme);

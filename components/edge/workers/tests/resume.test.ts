@@ -153,7 +153,7 @@ test("a forged token, one of another workload, of another tenant, or of another 
 
   const url = `http://own-acme.workloads.${edge.zone}/`;
   const upgrade = async (subject: string | null, protocols: string): Promise<{ frames: string[]; code: Promise<number> }> => {
-    const answer = await edge.fetchFrom("ws", url, { headers: { upgrade: "websocket", "sec-websocket-protocol": protocols, ...(subject ? { "x-spotlane-subject": subject } : {}) } });
+    const answer = await edge.fetchFrom("ws", url, { headers: { upgrade: "websocket", "sec-websocket-protocol": protocols, ...(subject ? { "x-spotlane-caller": `${subject} tenant:read` } : {}) } });
     const socket = answer.webSocket;
     if (!socket) throw new Error(`answered ${answer.status}`);
     const frames: string[] = [];

@@ -114,9 +114,11 @@ test("an API key opens its own tenant's workload by either header; the machine i
   const own = await edge.call<ApiKey>("POST", "/tenants/acme/keys", { scopes: ["tenant:read"] });
   const foreign = await edge.call<ApiKey>("POST", "/tenants/other/keys", { scopes: ["tenant:admin"] });
   const status = async (headers: Record<string, string>) => (await edge.fetch("keyed-acme.workloads", "/", { headers })).status;
-  expect([await status({ authorization: `Bearer ${own.key}` }), await status({ "x-api-key": own.key, "x-spotlane-subject": "root", x_spotlane_scopes: "platform:admin" })]).toEqual([200, 200]);
+  expect([await status({ authorization: `Bearer ${own.key}` }), await status({ "x-api-key": own.key, "x-spotlane-caller": "root platform:admin", x_spotlane_caller: "root platform:admin" })]).toEqual([
+    200, 200,
+  ]);
   const told = machine.requests.at(-1)?.headers ?? {};
-  expect(told).toMatchObject({ "x-spotlane-subject": own.id, "x-spotlane-scopes": "tenant:read" });
+  expect(told).toMatchObject({ "x-spotlane-caller": `${own.id} tenant:read` });
   expect(JSON.stringify(machine.requests)).not.toContain(own.key);
   expect(JSON.stringify(told)).not.toContain("platform:admin");
   expect([await status({ "x-api-key": foreign.key }), await status({ "x-api-key": `${own.key}x` })]).toEqual([403, 401]);

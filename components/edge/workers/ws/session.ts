@@ -13,7 +13,8 @@ import { SessionStore } from "./store";
 import { type Handshake, handshakeOf, type Message, type Upstream } from "./upstream";
 
 /** Whom the router has admitted (set by it alone); none where the workload lets anyone in. */
-const SUBJECT = "x-spotlane-subject";
+/** The router's word on whose token or key it was: the subject, then its scopes. */
+const CALLER = "x-spotlane-caller";
 /** How long an upgrade waits for a machine while none serves, ms; as the HTTP Router lets an idempotent request wait. */
 const HOLD_MS = 10_000;
 
@@ -90,7 +91,7 @@ export class WsSession extends DurableObject<GatewayEnv> {
     const row = {
       label,
       secretHash: await digest(secret),
-      subject: request.headers.get(SUBJECT),
+      subject: subjectOf(request),
       protocol: upstream.protocol,
       handshake,
       sent: 0,
@@ -111,7 +112,7 @@ export class WsSession extends DurableObject<GatewayEnv> {
     const given = await digest(secret);
     const session = this.#resumable;
     const row = session && this.#store.load();
-    if (!session?.canResume(received) || row?.label !== label || row.secretHash !== given || row.subject !== request.headers.get(SUBJECT)) return refused();
+    if (!session?.canResume(received) || row?.label !== label || row.secretHash !== given || row.subject !== subjectOf(request)) return refused();
     const before = session.succeeded(handshake);
     before?.close(REPLACED, "another connection came with this session's token");
     const [client, server] = this.#accept(session.connection);
@@ -163,4 +164,9 @@ export function refused(): Response {
   server.accept();
   server.close(NOT_RESUMABLE, "no session of this client can be resumed with this token");
   return switching(client, RESUME);
+}
+
+/** Null for a workload that asks for no token. */
+function subjectOf(request: Request): string | null {
+  return request.headers.get(CALLER)?.split(" ")[0] ?? null;
 }
