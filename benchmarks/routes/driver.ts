@@ -103,7 +103,7 @@ export class Workload {
   async write(): Promise<number> {
     this.generation += 1;
     const generation = this.generation;
-    const target = { placement: `${this.tenant}_web_${generation}`, origin: `http://${this.label}-${generation}.origins.${ZONE}`, tcpOrigin: null, weight: 1 };
+    const target = { placement: `${this.tenant}_web_${generation}`, origin: `https://${this.label}-${generation}.origins.${ZONE}`, tcpOrigin: null, weight: 1 };
     const change = { label: this.label, targets: [target], access: "anonymous", drainSeconds: 0, ifVersion: generation - 1, fencingToken: generation };
     const begun = performance.now();
     const { status, body } = await call(this.hosts.authority.authority ?? 0, "POST", "authority", "/commit", { tenant: this.tenant, change });
