@@ -48,6 +48,14 @@ def translate(resource: Resource, tenant: str) -> Call | None:
 
 
 def _judge_resource(args: ResourceValidationArgs, report: ReportViolation) -> None:
+    judge_resource(args, report)
+
+
+def judge_resource(args: ResourceValidationArgs, report: ReportViolation, now: datetime | None = None) -> None:
+    """Reports what the boundary refuses of the resource; ``now`` (aware) ends exemptions, the present where it is left out.
+
+    Raises ``UnknownValueError`` where something is unknown until apply.
+    """
     resource = Resource(args.resource_type, args.name, Inputs(thaw(args.props)), Inputs(thaw(args.provider.props if args.provider else {}), "provider"))
     if resource.package in _NO_CLOUD:
         return
@@ -71,10 +79,10 @@ def _judge_resource(args: ResourceValidationArgs, report: ReportViolation) -> No
     except (NoBoundary, BoundaryDocumentError, OSError, ValueError) as error:
         report(f"[boundary] {resource.type} {resource.name!r}: {error}", None)
         return
-    findings = decide(rules.boundary, call, datetime.now(UTC), {} if of.kind == "tenant" else rules.accounts)
+    findings = decide(rules.boundary, call, now or datetime.now(UTC), {} if of.kind == "tenant" else rules.accounts)
     for finding in findings.refused:
         where = f" ({finding.path})" if finding.path else ""
-        report(f"[{finding.rule}] {finding.sentence()}{where}", None)
+        report(f"[{finding.rule}] {finding.sentence()}{where} Boundary {findings.digest.removeprefix('sha256:')[:12]}.", None)
     if findings.unknown:
         # The engine shows this as an advisory in the preview and runs the policy again, on the real values, in the update.
         raise UnknownValueError(UNKNOWN_STRING_VALUE, [finding.path for finding in findings.unknown][:1])

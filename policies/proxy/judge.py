@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.boundary.call import Call
-from domain.boundary.decide import decide
+from domain.boundary.decide import Findings, decide
 from policies.proxy.books import PLATFORM, Books, TenantBook
 from policies.proxy.decode import decode
 from policies.proxy.decode_aws import access_key
@@ -28,6 +28,8 @@ class Verdict:
     rule: str = ""
     message: str = ""
     digest: str = ""
+    findings: Findings | None = None
+    """All that the boundary says, where it was asked."""
 
 
 def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, now: datetime) -> Verdict:
@@ -81,9 +83,9 @@ def _by_boundary(call: Call, owner: TenantBook, now: datetime) -> Verdict:
     findings = decide(owner.boundary, call, now, owner.accounts)
     if findings.first:
         message = " ".join(finding.sentence() for finding in findings.refused)
-        return Verdict(call, False, findings.first.rule, message, owner.boundary.digest)
+        return Verdict(call, False, findings.first.rule, message, owner.boundary.digest, findings)
     exempted = f"exempted:{findings.exempted[0].finding.rule}" if findings.exempted else ""
-    return Verdict(call, True, exempted, "", owner.boundary.digest)
+    return Verdict(call, True, exempted, "", owner.boundary.digest, findings)
 
 
 def unreadable(host: KnownHost | None, principal: str, request: ApiRequest | None, refused: Refused) -> Verdict:
