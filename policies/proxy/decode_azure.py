@@ -57,6 +57,8 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
     if request.method in {"GET", "HEAD", "DELETE"} and request.body.strip():
         raise Refused("request", f"a {request.method} with a body", 400)
     request.parameters()
+    if request.method in {"PUT", "PATCH", "POST"}:
+        _check_case(request.json())
     body = _flat(request.json()) if request.method in {"PUT", "PATCH", "POST"} else {}
     access = _access(request.method, lowered, kind)
     if access == "write":
@@ -76,12 +78,19 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
         facts.regions = []
     facts.account = subscription
     if access == "write" and kind.split("/", 1)[0] not in _GLOBAL_NAMESPACES:
-        facts.regions += [Named(text, path, copy=True) for path, text in strings(body) if path != "location" and _names_a_place(path, text)]
+        elsewhere = ((path, text) for path, text in strings(body) if path != "location" and not path.startswith("tags."))
+        facts.regions += [Named(text, path, copy=True) for path, text in elsewhere if _names_a_place(path, text)]
     if "locations" in lowered[:-1] and access == "read":
         # Progress and catalogues of a location: read by what was started there.
         resource = resource or parts[-1]
     facts.accounts = [Named(found, path) for path, text in strings(body) if (found := azure_subscription(text))]
     return f"{request.method} {kind}", access, facts, resource
+
+
+def is_management(action: str) -> bool:
+    """Whether an action (``PUT microsoft.authorization/policyassignments``) is about identity, policy or the subscription itself, not about what runs in it."""
+    kind = action.partition(" ")[2]
+    return kind == "subscriptions" or kind.split("/", 1)[0] in _GLOBAL_NAMESPACES
 
 
 def _kind(parts: list[str], lowered: list[str]) -> tuple[str, str]:
@@ -127,6 +136,33 @@ def _access(method: str, lowered: list[str], kind: str) -> Access:
     if method == "DELETE" or (method == "POST" and lowered[-1:] and lowered[-1] in {"deallocate", "cancel", "poweroff"}):
         return "delete"
     return "write"
+
+
+# Resource Manager reads property names in any letter case; what the rules read must be written as they read it.
+_READ = {
+    name.lower(): name
+    for name in (
+        "location", "properties", "priority", "tags", "sku", "storageProfile", "osDisk", "dataDisks", "managedDisk", "diskEncryptionSet", "id",
+        "networkProfile", "networkInterfaceConfigurations", "networkInterfaces", "ipConfigurations", "publicIPAddress", "publicIPAddressConfiguration",
+        "securityRules", "direction", "access", "sourceAddressPrefix", "sourceAddressPrefixes", "destinationAddressPrefix", "destinationAddressPrefixes",
+        "virtualMachineProfile", "encryption", "diskEncryptionSetId", "backup", "geoRedundantBackup", "name",
+    )
+}  # fmt: skip
+
+
+def _check_case(value: Any) -> None:
+    """Raises :class:`Refused` where a name stands in another letter case than the rules read, or twice in different ones."""
+    if isinstance(value, list):
+        for item in value:
+            _check_case(item)
+    elif isinstance(value, dict):
+        if len({key.lower() for key in value}) != len(value):
+            raise Refused("request", "a name stands twice in different letter cases", 400)
+        for key, item in value.items():
+            if _READ.get(key.lower(), key) != key:
+                raise Refused("request", f"{key!r} is written {_READ[key.lower()]!r} here", 400)
+            if key != "tags":
+                _check_case(item)
 
 
 def _flat(value: Any) -> Any:

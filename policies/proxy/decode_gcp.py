@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from domain.boundary.call import Access, Named
-from domain.boundary.names import gcp_project, strings
+from domain.boundary.names import gcp_place, gcp_project, strings
 from domain.boundary.regions import of_zone
 from policies.facts import gcp
 from policies.facts.reading import Inputs
@@ -39,6 +38,7 @@ _WRITES: dict[str, frozenset[str]] = {
 others hide what they make, snapshots and images carry data out."""
 _HIDING = frozenset({"sourceInstanceTemplate", "sourceMachineImage", "sourceImage", "sourceSecurityPolicy"})
 _CATALOGUES = frozenset({"machineTypes", "zones", "regions", "diskTypes", "images"})
+_LINK_LENGTH = 1024
 _PLACES = frozenset({"zones", "regions", "locations"})
 
 
@@ -56,6 +56,7 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
         raise Refused("request", f"a {request.method} with a body", 400)
     query = request.parameters()
     body = request.json()
+    _check_names(body)
     place = next((parts[index + 1] for index, part in enumerate(parts[:-1]) if part in _PLACES), None)
     if place == "global" and "locations" in parts:
         # Google's word for the place of what has none; `regions/global` is no such thing.
@@ -75,9 +76,9 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
         if tail[-1:] == ["setScheduling"]:
             facts.traits = [one for one in gcp.facts(Resource("gcp:compute/x:Instance", "", Inputs({"scheduling": body}))).traits if one.name == "spot"]
         for path, text in strings(body):
-            match = re.search(r"/(?:zones|regions)/([a-z0-9-]+)(?:/|$)", text) if text.startswith(("https://", "projects/", "zones/", "regions/")) else None
-            if match:
-                facts.regions.append(Named(of_zone("gcp", match[1]), path))
+            linked = gcp_place(text) if len(text) < _LINK_LENGTH and not path.startswith("metadata") else None
+            if linked:
+                facts.regions.append(Named(of_zone("gcp", linked), path))
     if place:
         facts.regions.insert(0, Named(of_zone("gcp", place), "path"))
     facts.account = gcp_project("/" + "/".join(parts).partition(":")[0])
@@ -88,6 +89,22 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
     if access == "read" and not named and verb:
         named = last
     return f"{collection or last}.{verb or request.method.lower()}", access, facts, named
+
+
+_FREE = frozenset({"labels", "resourceLabels", "metadata", "bindings", "params", "spec", "etag"})
+
+
+def _check_names(value: Any) -> None:
+    """Google reads ``source_ranges`` as ``sourceRanges``. Raises :class:`Refused` for names that aren't written as the rules read them."""
+    if isinstance(value, list):
+        for item in value:
+            _check_names(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if "_" in key or (key[:1].isupper() and key not in {"IPProtocol", "IPAddress"}):
+                raise Refused("request", f"{key!r} is not written in camel case", 400)
+            if key not in _FREE:
+                _check_names(item)
 
 
 def _collection(tail: list[str]) -> str:

@@ -10,6 +10,7 @@ from domain.boundary.decide import Findings, decide
 from policies.proxy.books import PLATFORM, Books, TenantBook
 from policies.proxy.decode import decode
 from policies.proxy.decode_aws import access_key
+from policies.proxy.decode_azure import is_management
 from policies.proxy.hosts import KnownHost
 from policies.proxy.request import ApiRequest, Refused
 
@@ -62,16 +63,20 @@ def _aws_account(request: ApiRequest, call: Call, books: Books) -> str | None:
 
 
 def _without_account(call: Call, principal: str, books: Books) -> Verdict:
-    if principal == PLATFORM and call.service in _MANAGEMENT_SERVICES and call.scope == "global":
+    if principal == PLATFORM and _managed(call) and call.scope == "global":
         return Verdict(call, True)
     if principal == PLATFORM:
         return Verdict(call, False, "account", f"{call.service}:{call.action} is in no tenant's account. Assume the role of the tenant's account first.")
     return Verdict(call, False, "account", f"{call.service}:{call.action} names no account of tenant {principal!r}.")
 
 
+def _managed(call: Call) -> bool:
+    return call.service in _MANAGEMENT_SERVICES and (call.service != "arm" or is_management(call.action))
+
+
 def _unowned(call: Call, principal: str, books: Books) -> Verdict:
     assert call.account is not None
-    if principal == PLATFORM and call.scope == "global" and not call.regions and not books.claimed(call.cloud, call.account):
+    if principal == PLATFORM and _managed(call) and call.scope == "global" and not call.regions and not books.claimed(call.cloud, call.account):
         # Identity, policy and services of an account in the making; nothing with a place until it has an owner and so a boundary.
         return Verdict(call, True)
     return Verdict(call, False, "account", f"Account {call.account!r} of {call.cloud} belongs to no tenant.")
