@@ -35,7 +35,7 @@ from automation.settings import PROJECT_ROOT, AutomationSettings
 from spotlane.client import Client, api_key_of
 from spotlane.transport import client as http_client
 
-_AUDIT_SECONDS = 60
+_AUDIT_SECONDS = 10
 _INCIDENT_SECONDS = 1
 _DRIFT_HOUR = 3
 """Of the day in UTC; the jitter keeps many platforms from asking the clouds at the same second."""

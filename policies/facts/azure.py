@@ -87,11 +87,12 @@ def _security_group(inputs: Inputs, found: Facts) -> None:
 
 
 def _security_rule(rule: Inputs, found: Facts) -> None:
-    if equals(rule.get("access"), "Allow") is False:
+    if equals(rule.get("access"), "Deny"):
         return
-    ends: tuple[tuple[str, str, TraitName], ...] = (("Inbound", "source", "open-ingress"), ("Outbound", "destination", "open-egress"))
-    for direction, end, trait in ends:
-        if equals(rule.get("direction"), direction) is False:
+    ends: tuple[tuple[str, str, TraitName], ...] = (("Outbound", "source", "open-ingress"), ("Inbound", "destination", "open-egress"))
+    for other, end, trait in ends:
+        # A direction that is neither word counts as both.
+        if equals(rule.get("direction"), other):
             continue
         value = rule.get(f"{end}AddressPrefix")
         if value is not None:

@@ -61,10 +61,11 @@ def _instance(inputs: Inputs, found: Facts) -> None:
 def _firewall(inputs: Inputs, found: Facts) -> None:
     if inputs.get("allows") is None and inputs.get("allowed") is None:
         return
-    egress = equals(inputs.get("direction"), "EGRESS")
-    if egress is not True:
+    direction = inputs.get("direction") or "INGRESS"
+    # A direction that is neither word counts as both.
+    if not equals(direction, "EGRESS"):
         _ranges(inputs, "sourceRanges", "open-ingress", found)
-    if egress is not False:
+    if not equals(direction, "INGRESS"):
         _ranges(inputs, "destinationRanges", "open-egress", found)
 
 

@@ -111,6 +111,8 @@ def _action(request: ApiRequest, host: KnownHost) -> tuple[str, dict[str, Any]]:
         return _s3(request)
     if known.protocol.startswith("rest-"):
         return _rest(request, known)
+    if request.path != "/" or request.method not in {"GET", "POST"}:
+        raise Refused("request", f"{host.service} takes POST to /", 400)
     form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     parameters = request.parameters()
     if request.body and not form:
@@ -134,7 +136,7 @@ def _action(request: ApiRequest, host: KnownHost) -> tuple[str, dict[str, Any]]:
 
 def _json(request: ApiRequest, known: ServiceModel, target: str) -> tuple[str, dict[str, Any]]:
     prefix, _, action = target.rpartition(".")
-    if known.protocol != "json" or prefix != known.target or request.query:
+    if known.protocol != "json" or prefix != known.target or request.query or request.path != "/" or request.method != "POST":
         raise Refused("request", f"target {target!r} is not the service's", 400)
     document = request.json()
     known.check_document(known.operation(action), document)
@@ -144,8 +146,10 @@ def _json(request: ApiRequest, known: ServiceModel, target: str) -> tuple[str, d
 def _rpc(request: ApiRequest, known: ServiceModel) -> tuple[str, dict[str, Any]]:
     """Smithy RPC v2: ``POST /service/<name>/operation/<Operation>`` with a CBOR body."""
     parts = request.segments
-    if request.headers.get("smithy-protocol") != "rpc-v2-cbor" or len(parts) != 4 or parts[0] != "service" or parts[2] != "operation" or request.query:
+    if request.headers.get("smithy-protocol") != "rpc-v2-cbor" or len(parts) != 4 or parts[0] != "service" or parts[2] != "operation":
         raise Refused("request", "not a request of Smithy RPC v2", 400)
+    if request.method != "POST" or request.query:
+        raise Refused("request", "Smithy RPC v2 takes POST without a query", 400)
     if known.target and parts[1] != known.target:
         raise Refused("request", f"service {parts[1]!r} is not the host's", 400)
     try:
