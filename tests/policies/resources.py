@@ -70,6 +70,7 @@ def judged(
     document: dict[str, Any] | None = None,
     provider: dict[str, Any] | None = None,
     now: datetime | None = None,
+    pack: str = "boundary",
     **config: Any,
 ) -> list[str]:
     """What the boundary policy reports of the resource."""
@@ -88,5 +89,5 @@ def judged(
         provider=PolicyProviderResource(f"pulumi:providers:{kind.split(':')[0]}", unknown_checking_proxy(provider), "urn", "p") if provider else None,
         config=json.loads(json.dumps({"boundary": document or STRICT, "tenant": "acme", **config})),
     )
-    judge_resource(args, report, now)
+    judge_resource(args, report, now, pack)
     return messages
