@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from domain.boundary.finding import Finding
@@ -23,17 +23,17 @@ _EVERYBODY = frozenset({"allUsers", "allAuthenticatedUsers"})
 _TAGGED = ("tags", "labels")
 
 
-def findings(resource: Resource, of: StackSubject, boundary: Boundary | None) -> Iterator[Finding]:
-    """Everything of one resource."""
-    yield from _tenant_tag(resource, of)
-    yield from _identity(resource)
-    if boundary is not None and boundary.spend.usd_per_hour is not None:
+def findings(resource: Resource, of: StackSubject, boundary: Boundary | None, rules: frozenset[str]) -> Iterator[Finding]:
+    """Everything that the rules say of one resource."""
+    if "tenant-tag" in rules:
+        yield from _tenant_tag(resource, of)
+    if "identity-wildcard" in rules:
+        yield from _identity(resource)
+    if "price-cap" in rules and boundary is not None and boundary.spend.usd_per_hour is not None:
         yield from _price_cap(resource, boundary.spend.usd_per_hour)
-    yield from _imds(resource)
-    yield from _disks(resource)
-    yield from _ownership(resource)
-    yield from _admin_port(resource)
-    yield from _fallback(resource)
+    for rule, judge in _HYGIENE:
+        if rule in rules:
+            yield from judge(resource)
 
 
 def stack_findings(resources: Iterable[Resource], of: StackSubject) -> Iterator[tuple[Resource, Finding]]:
@@ -242,3 +242,12 @@ def _fallback(resource: Resource) -> Iterator[Finding]:
         scheduling = inputs.within("scheduling")
         if equals(scheduling.get("instanceTerminationAction"), "DELETE") is False or truth(scheduling.get("automaticRestart")):
             yield _finding("spot-fallback", resource, "is kept when it is taken back", scheduling.at("instanceTerminationAction"))
+
+
+_HYGIENE: tuple[tuple[str, Callable[[Resource], Iterator[Finding]]], ...] = (
+    ("imdsv2", _imds),
+    ("disk-encryption", _disks),
+    ("ownership", _ownership),
+    ("admin-port", _admin_port),
+    ("spot-fallback", _fallback),
+)

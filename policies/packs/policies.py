@@ -74,7 +74,7 @@ def judge_resource(args: ResourceValidationArgs, report: ReportViolation, now: d
             report(f"[account] {resource.type} {resource.name!r} stands in stack {stack!r}, which is no tenant's. Declare it in its tenant's stack.", None)
         return
     if pack == "hygiene":
-        _told(findings(resource, of, None), rules, "", report)
+        _told(findings(resource, of, None, rules), rules, "", report)
         return
     try:
         book = _rulebook(of.tenant, _Frozen(args.get_config()))
@@ -84,7 +84,7 @@ def judge_resource(args: ResourceValidationArgs, report: ReportViolation, now: d
     # What the tenant's own stack makes has no account yet.
     said = decide(book.boundary, call, now or datetime.now(UTC), {} if of.kind == "tenant" else book.accounts)
     digest = said.digest.removeprefix("sha256:")[:12]
-    unknown = _told((*said.refused, *said.unknown, *findings(resource, of, book.boundary.boundary)), rules, f" Boundary {digest}.", report)
+    unknown = _told((*said.refused, *said.unknown, *findings(resource, of, book.boundary.boundary, rules)), rules, f" Boundary {digest}.", report)
     if unknown:
         # The engine shows this as an advisory in the preview and runs the policy again, on the real values, in the update.
         raise UnknownValueError(UNKNOWN_STRING_VALUE, [finding.path for finding in unknown][:1])
@@ -125,11 +125,14 @@ def judge_stack(args: StackValidationArgs, report: ReportViolation, pack: str = 
             report(f"[{finding.rule}] {finding.sentence()}", next(urn for one, urn in known if one is resource))
 
 
+_REMEDIED = frozenset({"imdsv2", "disk-encryption", "ownership"})
+
+
 def remediate(args: ResourceValidationArgs) -> Any:
     """Hygiene's safe changes, made on the inputs as they are, so that what is secret stays secret: IMDSv2, encrypted root disk, the tenant's tag."""
     resource = Resource(args.resource_type, args.name, Inputs(thaw(args.props)))
     of = subject(stack_of(args.urn))
-    wanted = {finding.rule for finding in findings(resource, of, None)} & {"imdsv2", "disk-encryption", "ownership"}
+    wanted = {finding.rule for finding in findings(resource, of, None, _REMEDIED)}
     if not wanted or resource.package != "aws" or not of.tenant:
         return None
     props: Any = args.props

@@ -57,9 +57,9 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
     if request.method in {"GET", "HEAD", "DELETE"} and request.body.strip():
         raise Refused("request", f"a {request.method} with a body", 400)
     request.parameters()
-    if request.method in {"PUT", "PATCH", "POST"}:
-        _check_case(request.json())
-    body = _flat(request.json()) if request.method in {"PUT", "PATCH", "POST"} else {}
+    body = request.json() if request.method in {"PUT", "PATCH", "POST"} else {}
+    _check_case(body)
+    body = _flat(body)
     access = _access(request.method, lowered, kind)
     if access == "write":
         kind, resource = _written(request.method, kind, resource, parts)

@@ -299,7 +299,7 @@ class Proxy:
         if learns:
             headers = [(name, value) for name, value in headers if name != b"accept-encoding"]
         started = False
-        kept = b""
+        kept = head = b""
         try:
             async with contextlib.aclosing(connection.exchange(request, headers)) as answer:
                 async for event in answer:
@@ -307,12 +307,12 @@ class Proxy:
                         started = True
                         passed = [(name, value) for name, value in event.headers if name not in HOP_BY_HOP]
                         head = http.send(h11.Response(status_code=event.status_code, headers=passed, reason=event.reason)) or b""
-                        if not learns:
-                            await send(head)
                     elif learns:
                         kept += bytes(event.data)
                     else:
-                        await send(http.send(h11.Data(data=event.data)) or b"")
+                        # The head goes with the first of the body: most answers are one packet and one TLS record.
+                        await send(head + (http.send(h11.Data(data=event.data)) or b""))
+                        head = b""
         except (OSError, TimeoutError, h11.RemoteProtocolError, Refused) as error:
             if started:
                 raise
@@ -323,8 +323,8 @@ class Proxy:
         if learns:
             if session := assumed_role(request, verdict.call.action, kept):
                 self._books.learn_session(*session)
-            await send(head + (http.send(h11.Data(data=kept)) or b"" if kept else b""))
-        await send(http.send(h11.EndOfMessage()) or b"")
+            head += http.send(h11.Data(data=kept)) or b"" if kept else b""
+        await send(head + (http.send(h11.EndOfMessage()) or b""))
 
     def _principal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """The authenticated principal of a ``Proxy-Authorization`` (own pages: ``Authorization`` too), or None."""

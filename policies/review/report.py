@@ -158,7 +158,10 @@ def _change(step: Step, prices: Prices) -> Change:
 
 
 def machine(resource: Resource) -> tuple[str, str, str, bool | None] | None:
-    """Cloud, region, machine type and whether it is spot (None: unknown until apply), of what costs by the hour; None for everything else and for what isn't known yet."""
+    """Cloud, region, machine type and whether it is spot (None: unknown until apply), of what costs by the hour.
+
+    None for everything else, and where size or region isn't known yet.
+    """
     call = translate(resource, "")
     if call is None:
         return None
