@@ -1,4 +1,4 @@
-"""``python -m policies.review review|explain|test|replay|price`` (``spotlane policies``).
+"""``python -m policies.review review|explain|test|replay|price|export`` (``spotlane policies``).
 
 Exit codes: 0 nothing blocks; 1 something does (a mandatory finding, a failed case, a changed decision with ``--strict``); 2 it can't be told (a document
 with faults, a preview that failed, a file that isn't there).
@@ -12,12 +12,17 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from domain.boundary import export
 from domain.boundary.call import Accounts
 from domain.boundary.compiled import CompiledBoundary, compile
+from domain.boundary.export_rego import kivera_rules, rego
 from domain.boundary.model import BoundaryDocumentError, load, parse
 from domain.workload import Requirements
 from policies.audit.log import entries
@@ -85,6 +90,11 @@ def _arguments() -> argparse.ArgumentParser:
     one.add_argument("--strict", action="store_true", help="exit code 1 where a decision changes")
     one.add_argument("--json", action="store_true", help="one JSON document")
     one.set_defaults(run=_replay)
+
+    one = commands.add_parser("export", help="the boundary in the words of other engines")
+    one.add_argument("--boundary", type=Path, required=True)
+    one.add_argument("--to", required=True, choices=sorted(EXPORTS), help="guard rail or rule engine")
+    one.set_defaults(run=_export)
 
     one = commands.add_parser("price", help="what the boundary costs")
     one.add_argument("--boundary", type=Path, required=True)
@@ -238,6 +248,20 @@ def _price(asked: argparse.Namespace) -> int:
                 told = f"{one.bound_usd_per_hour:.4f} USD/h inside ({one.bound_offer}), {one.free_usd_per_hour:.4f} anywhere ({one.free_offer})"
                 sys.stdout.write(f"{one.workload}: {told}: the boundary costs {one.usd_per_30_days:.2f} USD per 30 days ({one.percent:+.1f} %)\n")
     return 1 if any(one.bound_offer is None for one in found) else 0
+
+
+EXPORTS: dict[str, Callable[[CompiledBoundary], str]] = {
+    "scp": lambda boundary: json.dumps(export.service_control_policy(boundary), indent=2) + "\n",
+    "azure": lambda boundary: json.dumps({"listOfAllowedLocations": {"value": export.azure_allowed_locations(boundary)}}, indent=2) + "\n",
+    "gcp": lambda boundary: json.dumps({"spec": {"rules": [{"values": {"allowedValues": export.gcp_resource_locations(boundary)}}]}}, indent=2) + "\n",
+    "rego": rego,
+    "kivera": lambda boundary: yaml.safe_dump({"rules": kivera_rules(boundary)}, sort_keys=False, width=200),
+}
+
+
+def _export(asked: argparse.Namespace) -> int:
+    sys.stdout.write(EXPORTS[asked.to](compile(parse(asked.boundary.read_text(encoding="utf-8")))))
+    return 0
 
 
 def _need(text: str) -> tuple[str, Requirements]:
