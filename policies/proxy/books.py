@@ -14,13 +14,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from domain.boundary.call import Accounts
 from domain.boundary.compiled import CompiledBoundary, compile
 from domain.boundary.model import BoundaryDocumentError, load
 
 PLATFORM = "platform"
+Mode = Literal["learning", "advisory", "block"]
+"""What happens to a call that the boundary refuses: ``learning`` passes and records it, ``advisory`` also tells the caller, ``block`` refuses it.
+
+Whatever isn't a boundary's finding (another's account, an unknown host, what can't be read) is refused in every mode.
+"""
 _SESSIONS_KEPT = 4096
 _RESCAN_SECONDS = 1.0
 _SETTLED_NANOSECONDS = 50_000_000
@@ -35,6 +40,16 @@ class TenantBook:
     accounts: Accounts
     key_sha256: str
     fault: str = ""
+    mode: Mode = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A tenant whose boundary or mode changed while the proxy ran."""
+
+    tenant: str
+    digest: str
+    what: str
 
 
 class Books:
@@ -48,6 +63,8 @@ class Books:
         self._stamps: dict[str, tuple[int, int, int]] = {}
         self._folder_stamp: tuple[int, int, int] | None = None
         self._scanned = float("-inf")
+        self._news: list[News] = []
+        self._read_once = False
         self._principals: dict[str, str] = {}
         self._principals_stamp: tuple[int, int, int] | None = None
         self._owners: dict[tuple[str, str], list[str]] = {}
@@ -84,6 +101,11 @@ class Books:
         self._refresh()
         return bool(self._owners.get((cloud, account.lower())))
 
+    def news(self) -> list[News]:
+        """What changed in boundaries and modes since this was last asked, for the audit."""
+        found, self._news = self._news, []
+        return found
+
     def session_account(self, access_key: str) -> str | None:
         """The AWS account that a learnt session acts in."""
         return self._sessions.get(access_key)
@@ -119,16 +141,27 @@ class Books:
         found = {name: stamp for name, stamp in stamps.items() if stamp}
         if found == self._stamps:
             return
-        self._tenants = {
-            name: self._tenants[name] if self._stamps.get(name) == stamp else _tenant(name, _read(self._directory / "tenants" / f"{name}.json"))
-            for name, stamp in found.items()
-        }
+        before, self._tenants = (
+            self._tenants,
+            {
+                name: self._tenants[name] if self._stamps.get(name) == stamp else _tenant(name, _read(self._directory / "tenants" / f"{name}.json"))
+                for name, stamp in found.items()
+            },
+        )
+        if self._read_once:
+            self._news += [news for name in sorted({*before, *self._tenants}) if (news := _news(name, before.get(name), self._tenants.get(name)))]
+        self._read_once = True
         self._stamps = found
         self._owners = {}
         for tenant in self._tenants.values():
             for cloud, accounts in tenant.accounts.items():
                 for account in accounts:
                     self._owners.setdefault((cloud, account.lower()), []).append(tenant.name)
+
+
+def _news(name: str, before: TenantBook | None, after: TenantBook | None) -> News | None:
+    said = [("none" if book is None else f"{book.boundary.digest if book.boundary else 'unreadable'} ({book.mode})") for book in (before, after)]
+    return None if said[0] == said[1] else News(name, after.boundary.digest if after and after.boundary else "", f"boundary and mode: {said[0]} → {said[1]}")
 
 
 def _tenant(name: str, record: dict[str, Any]) -> TenantBook:
@@ -142,7 +175,10 @@ def _tenant(name: str, record: dict[str, Any]) -> TenantBook:
         return TenantBook(name, None, accounts, key, str(error))
     if record.get("digest") not in {None, compiled.digest}:
         return TenantBook(name, None, accounts, key, f"its file names digest {record['digest']}, its boundary has {compiled.digest}")
-    return TenantBook(name, compiled, accounts, key)
+    mode = record.get("mode", "block")
+    if mode not in get_args(Mode):
+        return TenantBook(name, None, accounts, key, f"its mode {mode!r} is none of {', '.join(get_args(Mode))}")
+    return TenantBook(name, compiled, accounts, key, mode=mode)
 
 
 def _stamp(path: str | Path | os.DirEntry[str]) -> tuple[int, int, int] | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from domain.boundary.call import Call
 from domain.boundary.decide import Findings, decide
+from domain.boundary.record import Outcome
 from policies.proxy.books import PLATFORM, Books, TenantBook
 from policies.proxy.decode import decode
 from policies.proxy.decode_aws import access_key
@@ -31,6 +32,8 @@ class Verdict:
     digest: str = ""
     findings: Findings | None = None
     """All that the boundary says, where it was asked."""
+    outcome: Outcome | None = None
+    """What the audit calls it, where it is neither plainly allowed nor denied."""
 
 
 def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, now: datetime) -> Verdict:
@@ -88,7 +91,8 @@ def _by_boundary(call: Call, owner: TenantBook, now: datetime) -> Verdict:
     findings = decide(owner.boundary, call, now, owner.accounts)
     if findings.first:
         message = " ".join(finding.sentence() for finding in findings.refused)
-        return Verdict(call, False, findings.first.rule, message, owner.boundary.digest, findings)
+        outcome: Outcome = {"learning": "learn", "advisory": "advise", "block": "deny"}[owner.mode]  # type: ignore[assignment]  # its values are outcomes
+        return Verdict(call, owner.mode != "block", findings.first.rule, message, owner.boundary.digest, findings, outcome)
     exempted = f"exempted:{findings.exempted[0].finding.rule}" if findings.exempted else ""
     return Verdict(call, True, exempted, "", owner.boundary.digest, findings)
 

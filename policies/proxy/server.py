@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 
 import h11
 
+from domain.boundary.call import Call
 from domain.boundary.record import Outcome
 from policies.audit.log import AuditLog, AuditUnavailable
 from policies.proxy.authority import Authority
@@ -278,7 +279,10 @@ class Proxy:
     def _record(self, verdict: Verdict, status: int) -> int:
         """Records the verdict; 503 where it can't be."""
         try:
-            outcome: Outcome = "allow" if verdict.allowed else "deny"
+            for news in self._books.news():
+                change = Call("api", "spotlane", news.tenant, "", "boundary", "Change", "write", "global", resource=news.tenant)
+                self._audit.record(change, "allow", "boundary", news.what, news.digest, self._clock())
+            outcome: Outcome = verdict.outcome or ("allow" if verdict.allowed else "deny")
             self._audit.record(verdict.call, outcome, verdict.rule, verdict.message, verdict.digest, self._clock())
         except AuditUnavailable as error:
             log.error("%s", error)
@@ -306,6 +310,8 @@ class Proxy:
                     if isinstance(event, h11.Response):
                         started = True
                         passed = [(name, value) for name, value in event.headers if name not in HOP_BY_HOP]
+                        if verdict.outcome == "advise":
+                            passed.append((b"spotlane-advice", f"[{verdict.rule}] {verdict.message}"[:500].encode("ascii", "replace")))
                         head = http.send(h11.Response(status_code=event.status_code, headers=passed, reason=event.reason)) or b""
                     elif learns:
                         kept += bytes(event.data)

@@ -162,3 +162,37 @@ def test_a_boundary_that_changes_counts_from_the_next_call(stage: Stage) -> None
         assert _group(client, "eastus").status_code == 200
         path.write_text(json.dumps(record | {"boundary": {"nam": "broken"}}))
         assert _group(client, "eastus").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "verdict", "told"), [("learning", 200, "learn", False), ("advisory", 200, "advise", True), ("block", 403, "deny", False)]
+)
+def test_a_modes_reach_ends_at_the_boundarys_findings(stage: Stage, mode: str, status: int, verdict: str, told: bool) -> None:
+    path = stage.home / "proxy" / "tenants" / "acme.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mode": mode}))
+    with stage.client() as client:
+        answer = _group(client, "eastus")
+        assert answer.status_code == status
+        assert ("[residency]" in answer.headers.get("spotlane-advice", "")) is told
+        assert _group(client, "eastus", "ffffffff-0000-0000-0000-000000000000").status_code == 403
+    with stage.client("acme", "k-acme") as client:
+        assert client.get("https://compute.googleapis.com/compute/v1/projects/globex-1/zones/europe-west1-b/instances/web").status_code == 403
+    assert [entry["verdict"] for entry in stage.entries() if entry["rule"] == "residency"] == [verdict]
+
+
+def test_a_mode_that_isnt_known_refuses_everything_of_the_tenant(stage: Stage) -> None:
+    path = stage.home / "proxy" / "tenants" / "acme.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mode": "off"}))
+    with stage.client() as client:
+        assert _group(client, "westeurope").status_code == 403
+
+
+def test_a_change_of_boundary_or_mode_is_recorded(stage: Stage) -> None:
+    path = stage.home / "proxy" / "tenants" / "acme.json"
+    with stage.client() as client:
+        _group(client, "westeurope")
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"mode": "learning"}))
+        _group(client, "westeurope")
+    first, change, last = stage.entries()
+    assert (change["service"], change["tenant"], change["principal"]) == ("boundary", "acme", "spotlane")
+    assert change["why"] == f"boundary and mode: {first['digest']} (block) → {last['digest']} (learning)"
