@@ -42,7 +42,9 @@ class KiveraArgs:
         """The proxy that the engine's own environment names: in mode ``kivera`` by ``KIVERA_ENDPOINT``, ``KIVERA_IDENTITY`` and ``KIVERA_IDENTITY_KEY`` and
         ``KIVERA_CA_CERT``, else by ``HTTPS_PROXY`` and ``SSL_CERT_FILE``. Raises :class:`NoInlineProxy`."""
         if mode == "kivera":
-            return cls(mode, pulumi.Output.secret(_kivera_endpoint(environment)), _kivera_bundle(environment))
+            # Both first: an output that is made and then dropped by an error is waited for until the end of the program.
+            kivera, roots = _kivera_endpoint(environment), _kivera_bundle(environment)
+            return cls(mode, pulumi.Output.secret(kivera), roots)
         endpoint = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
         if not endpoint or not urlsplit(endpoint).hostname:
             raise NoInlineProxy("HTTPS_PROXY is not set: set it to http://<principal>:<key>@<host>:<port> (`spotlane local env` prints it)")
