@@ -24,13 +24,17 @@ FILTERS = ("tenant", "principal", "cloud", "service", "action", "region", "accou
 def main(argv: list[str] | None = None) -> int:
     """Runs one command."""
     parser = argparse.ArgumentParser(prog="spotlane audit", description="Checks and reads the audit trail.")
+    # Understood before and after the verb.
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    shared.add_argument("--home", type=Path, help="state directory (default: $SPOTLANE_HOME)")
+    shared.add_argument("--log", type=Path, help="a log of its own instead of the state directory's")
     parser.add_argument("--home", type=Path, default=os.environ.get("SPOTLANE_HOME"), help="state directory (default: $SPOTLANE_HOME)")
     parser.add_argument("--log", type=Path, help="a log of its own instead of the state directory's")
     commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("verify", help="every byte, the chain, the signed heads and the anchors")
+    checking = commands.add_parser("verify", parents=[shared], help="every byte, the chain, the signed heads and the anchors")
     checking.add_argument("--anchors", type=Path, help="heads that are kept elsewhere (JSON list or lines; `-`: standard input)")
     checking.add_argument("--json", action="store_true", help="one JSON document")
-    asking = commands.add_parser("query", help="records that match, oldest first")
+    asking = commands.add_parser("query", parents=[shared], help="records that match, oldest first")
     for name in FILTERS:
         asking.add_argument(f"--{name}", help=f"pattern with * on {name}")
     asking.add_argument("--since", help="ISO 8601, UTC")

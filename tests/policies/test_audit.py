@@ -223,7 +223,7 @@ def test_verify_and_query_from_the_command_line(tmp_path: Path, capsys: pytest.C
     assert "12 records, 1 heads, sound" in capsys.readouterr().out
     assert main([*home, "query", "--verdict", "deny", "--since", "2026-11-24T12:02", "--json"]) == 0
     assert [json.loads(text)["seq"] for text in capsys.readouterr().out.splitlines()] == [4, 7, 10]
-    assert main([*home, "query", "--tenant", "glob*"]) == 0
+    assert main(["query", *home, "--tenant", "glob*"]) == 0
     assert capsys.readouterr().out == ""
     path.write_bytes(path.read_bytes()[:-400])
     assert main([*home, "verify", "--json"]) == 1
