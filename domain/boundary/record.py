@@ -24,6 +24,10 @@ FIELDS = (
 which words.
 """
 
+# Made once: `json.dumps` makes an encoder for every call that sets anything.
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_plain = json.JSONEncoder(separators=(",", ":")).encode
+
 Outcome = Literal["allow", "advise", "learn", "deny"]
 
 _RESOURCE_LENGTH = 200
@@ -57,9 +61,9 @@ def record(seq: int, prev: str, now: datetime, call: Call, outcome: Outcome, rul
 def record_hash(entry: Mapping[str, Any]) -> str:
     """SHA-256 (hex) of the record without its hash, as canonical JSON."""
     plain = {key: value for key, value in entry.items() if key != "hash"}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()).hexdigest()
+    return hashlib.sha256(_canonical(plain).encode()).hexdigest()
 
 
 def line(entry: Mapping[str, Any]) -> bytes:
     """The record as it stands in a log: ASCII, no blanks, fields in their order, one newline."""
-    return json.dumps({field: entry[field] for field in FIELDS}, separators=(",", ":")).encode() + b"\n"
+    return _plain({field: entry[field] for field in FIELDS}).encode() + b"\n"

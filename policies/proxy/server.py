@@ -137,7 +137,12 @@ class Proxy:
         event = http.next_event()
         if event is not h11.NEED_DATA:
             return event
-        http.receive_data(await asyncio.wait_for(reader.read(_CHUNK), self._limits.idle_seconds))
+        # `timeout` and not `wait_for`, which makes a task of its own for every read.
+        async with asyncio.timeout(self._limits.idle_seconds):
+            http.receive_data(await reader.read(_CHUNK))
+        event = http.next_event()
+        if event is not h11.NEED_DATA:
+            return event
         try:
             async with asyncio.timeout(self._limits.head_seconds):
                 return await _next(http, reader)
