@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import structlog
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from dbos import DBOS
@@ -33,9 +34,12 @@ from automation.service.stack_plans import StackPlans
 from automation.service.tenants import TenantFiles
 from automation.settings import PROJECT_ROOT, AutomationSettings
 from spotlane.client import Client, api_key_of
+from spotlane.errors import SpotlaneError
 from spotlane.transport import client as http_client
 
-_AUDIT_SECONDS = 60
+_log = structlog.get_logger(__name__)
+
+_AUDIT_SECONDS = 10
 _INCIDENT_SECONDS = 1
 _DRIFT_HOUR = 3
 """Of the day in UTC; the jitter keeps many platforms from asking the clouds at the same second."""
@@ -51,6 +55,7 @@ class Service:
     members: Members
     daemon: Daemon
     history: QuoteHistory
+    anchor: AuditAnchor
 
     def start(self) -> None:
         """Recovers interrupted runs, joins the other service processes and starts the scheduler."""
@@ -59,8 +64,13 @@ class Service:
         self.daemon.start()
 
     def close(self) -> None:
-        """Stops the scheduler, leaves the others, stops the runs (which go on after the next start), then closes the databases."""
+        """Stops the scheduler, anchors the audit's head a last time, leaves the others, stops the runs (which go on after the next start), then closes the
+        databases."""
         self.daemon.stop()
+        try:
+            self.anchor.anchor()
+        except SpotlaneError as error:
+            _log.warning("the audit's last head wasn't anchored", error=str(error))
         self.members.stop()
         self.runs.close()
         self.history.close()
@@ -99,7 +109,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
         paused=settings.paused,
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
-    return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, members, daemon, history)
+    return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, members, daemon, history, anchor)
 
 
 def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:

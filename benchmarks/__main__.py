@@ -5,10 +5,18 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import migration, placement, propagation, router, runs
+from benchmarks import migration, placement, policy, propagation, proxy, router, runs
 from benchmarks.report import show
 
-BENCHMARKS = {"migration": migration, "placement": placement, "propagation": propagation, "router": router, "runs": runs}
+BENCHMARKS = {
+    "migration": migration,
+    "placement": placement,
+    "policy": policy,
+    "propagation": propagation,
+    "proxy": proxy,
+    "router": router,
+    "runs": runs,
+}
 
 
 def main(argv: list[str] | None = None) -> int:

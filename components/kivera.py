@@ -1,7 +1,8 @@
 """The Kivera layer: every cloud API call passes a rule engine that allows, denies and records.
 
-Two modes: ``real``, a Kivera endpoint with its CA; ``embedded``, the inline proxy of ``policies/proxy``. Both are an HTTPS proxy to a client, so that the
-stacks set the same arguments. It makes no resource of its own; it gives each provider what it needs, and fails where there is no proxy to go through.
+Two modes: ``kivera``, a Kivera endpoint with its CA and an identity; ``embedded``, the inline proxy of ``policies/proxy``. Both are an HTTPS proxy to a client,
+so that the stacks set the same arguments; there is no third mode, and no way without a proxy. It makes no resource of its own; it gives each provider what
+it needs, and fails where there is no proxy to go through.
 """
 
 from __future__ import annotations
@@ -9,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pulumi
 
+KIVERA_PORT = 8080
 NO_PROXY = "localhost,127.0.0.1"
 """Set, never inherited: ``NO_PROXY=.amazonaws.com`` would pass the proxy by. Without it Pulumi's own loopback calls would go to the proxy. No spaces."""
+
+
+Mode = Literal["kivera", "embedded"]
 
 
 class NoInlineProxy(ValueError):
@@ -25,16 +30,21 @@ class NoInlineProxy(ValueError):
 class KiveraArgs:
     """Where the rule engine listens."""
 
-    mode: Literal["real", "embedded"]
-    """``real``: a Kivera endpoint (its proxy port is 8080); ``embedded``: the inline proxy."""
+    mode: Mode
+    """``kivera``: a Kivera endpoint (its proxy port is 8080); ``embedded``: the inline proxy. `http://` in either case: grpc-go refuses `https://` proxies."""
     endpoint: pulumi.Input[str]
     """``http://<principal>:<key>@<host>:<port>``; a secret, as it carries the caller's key."""
     ca_bundle: pulumi.Input[str]
     """File of the public roots and the proxy's CA, on the machine that runs the engine."""
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str], mode: Literal["real", "embedded"] = "embedded") -> KiveraArgs:
-        """The proxy that the engine's own environment names. Raises :class:`NoInlineProxy`."""
+    def from_environment(cls, environment: Mapping[str, str], mode: Mode = "embedded") -> KiveraArgs:
+        """The proxy that the engine's own environment names: in mode ``kivera`` by ``KIVERA_ENDPOINT``, ``KIVERA_IDENTITY`` and ``KIVERA_IDENTITY_KEY`` and
+        ``KIVERA_CA_CERT``, else by ``HTTPS_PROXY`` and ``SSL_CERT_FILE``. Raises :class:`NoInlineProxy`."""
+        if mode == "kivera":
+            # Both first: an output that is made and then dropped by an error is waited for until the end of the program.
+            kivera, roots = _kivera_endpoint(environment), _kivera_bundle(environment)
+            return cls(mode, pulumi.Output.secret(kivera), roots)
         endpoint = environment.get("HTTPS_PROXY") or environment.get("https_proxy")
         if not endpoint or not urlsplit(endpoint).hostname:
             raise NoInlineProxy("HTTPS_PROXY is not set: set it to http://<principal>:<key>@<host>:<port> (`spotlane local env` prints it)")
@@ -42,6 +52,25 @@ class KiveraArgs:
         if not bundle:
             raise NoInlineProxy("SSL_CERT_FILE is not set: set it to the bundle of the public roots and the proxy's CA ($SPOTLANE_HOME/proxy/bundle.pem)")
         return cls(mode, pulumi.Output.secret(endpoint), bundle)
+
+
+def _kivera_endpoint(environment: Mapping[str, str]) -> str:
+    endpoint = urlsplit(environment.get("KIVERA_ENDPOINT", ""))
+    if endpoint.scheme != "http" or not endpoint.hostname:
+        raise NoInlineProxy("KIVERA_ENDPOINT is not set to http://<host>:<port> (Kivera's proxy listens on 8080)")
+    if endpoint.username or endpoint.password:
+        raise NoInlineProxy("KIVERA_ENDPOINT holds a credential: give it as KIVERA_IDENTITY and KIVERA_IDENTITY_KEY")
+    identity, key = environment.get("KIVERA_IDENTITY"), environment.get("KIVERA_IDENTITY_KEY")
+    if not identity or not key:
+        raise NoInlineProxy("KIVERA_IDENTITY and KIVERA_IDENTITY_KEY are not set: Kivera's rules go by the identity that a caller authenticates as")
+    return f"http://{quote(identity, safe='')}:{quote(key, safe='')}@{endpoint.hostname}:{endpoint.port or KIVERA_PORT}"
+
+
+def _kivera_bundle(environment: Mapping[str, str]) -> str:
+    bundle = environment.get("KIVERA_CA_CERT")
+    if not bundle:
+        raise NoInlineProxy("KIVERA_CA_CERT is not set: name a file of the public roots and Kivera's CA (its management port serves it at /pub.cert)")
+    return bundle
 
 
 def environment_of(endpoint: str, ca_bundle: str) -> dict[str, str]:

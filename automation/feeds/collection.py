@@ -81,7 +81,7 @@ class Collection:
 def _regions(cloud: str, boundaries: Sequence[CompiledBoundary]) -> frozenset[str] | None:
     if not boundaries:
         return None
-    allowed = {region for boundary in {id(one): one for one in boundaries}.values() for region in boundary.allowed(cloud)}
+    allowed = {region for boundary in {id(one): one for one in boundaries}.values() for region in boundary.allowed(cloud, datetime.now(UTC))}
     return frozenset(allowed)
 
 

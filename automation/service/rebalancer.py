@@ -222,7 +222,7 @@ class Rebalancer:
     def _findings(self, workload: wire.Workload, estate: Estate, requested: OfferRef | None, verdict: Verdict) -> list[wire.PolicyFinding]:
         if requested is None or verdict.reason is not Reason.OUTSIDE_BOUNDARY:
             return []
-        finding = self._boundary(workload, estate).refusal(requested.cloud, requested.region)
+        finding = self._boundary(workload, estate).refusal(requested.cloud, requested.region, datetime.now(UTC))
         if finding is None:
             return []
         return [wire.PolicyFinding(rule=finding.rule, severity=finding.severity, enforcement="mandatory", resource=workload.id, message=finding.sentence())]
@@ -262,7 +262,7 @@ def _placeable(workload: wire.Workload, *, moving: bool = False) -> bool:
 
 def _refusal_of(boundary: CompiledBoundary) -> RegionPredicate:
     def refusal(cloud: str, region: str) -> str | None:
-        finding = boundary.refusal(cloud, region)
+        finding = boundary.refusal(cloud, region, datetime.now(UTC))
         return None if finding is None else finding.sentence()
 
     return refusal

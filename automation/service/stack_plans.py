@@ -23,7 +23,7 @@ from domain.catalog import CATALOG
 from spotlane.client import Client
 from spotlane.wire import Json, Migration, RunRequest, StackRef, Tenant, Workload
 
-PACK = PROJECT_ROOT / "policies" / "packs" / "boundary.pack"
+PACK = PROJECT_ROOT / "policies" / "packs" / "spotlane.pack"
 """As a directory: the language host starts it, which has its SDK loaded already where it is a warm one."""
 
 _CIDR_BLOCKS = 256

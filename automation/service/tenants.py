@@ -67,8 +67,8 @@ class TenantFiles:
 
     def _replace(self, tenant: str, document: dict[str, Any]) -> None:
         _write(self._proxy / f"{tenant}.json", document)
-        # The engine's form: settings by policy name; the pack's policy is called "boundary".
-        config = {"boundary": {"tenant": tenant, "boundary": document["boundary"], "accounts": document["accounts"]}}
+        # The engine's form: settings by policy name; the pack's policy is called "spotlane".
+        config = {"spotlane": {"tenant": tenant, "boundary": document["boundary"], "accounts": document["accounts"]}}
         _write(self._packs / f"{tenant}.json", config)
 
 

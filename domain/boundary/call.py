@@ -13,7 +13,7 @@ Point = Literal["plan", "place", "api"]
 Access = Literal["read", "metadata", "write", "delete"]
 """``metadata`` is a read of public facts (prices, regions, machine types): it names no tenant's data and is allowed in every region."""
 Scope = Literal["regional", "global"]
-TraitName = Literal["spot", "public-address", "open-ingress", "disk-encrypted", "customer-key", "instance-metadata-v2"]
+TraitName = Literal["spot", "public-address", "open-ingress", "disk-encrypted", "customer-key", "instance-metadata-v2", "open-egress"]
 
 Accounts = Mapping[str, frozenset[str]]
 """A tenant's own accounts by cloud: AWS account ids, Azure subscription ids, GCP project ids."""
@@ -30,10 +30,14 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A region or account that the call names, and where. ``value`` is None where it is unknown until apply."""
+    """A region or account that the call names, and where. ``value`` is None where it is unknown until apply.
+
+    ``copy`` marks a region that gets a copy of the data (replica, backup, paired region), besides the one where it stands.
+    """
 
     value: str | None
     path: str
+    copy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ class Call:
     """A call as the rules see it.
 
     ``account`` is the account that the call acts in, None where nothing in it says so. ``regions`` and ``accounts`` are all that it names, parameters
-    included. ``tags`` is None for what can't be tagged.
+    included. ``resource`` is the first name by which people know the resource, ``names`` are all by which the cloud knows it (name, Name tag, id): an
+    exemption is matched against those, as every enforcer sees them. ``tags`` is None for what can't be tagged. ``data_class`` is the value of its tag
+    ``data-class``.
     """
 
     point: Point
@@ -54,6 +60,8 @@ class Call:
     scope: Scope
     resource_type: str = ""
     resource: str = ""
+    names: tuple[str, ...] = ()
+    data_class: Named | None = None
     account: str | None = None
     regions: tuple[Named, ...] = ()
     accounts: tuple[Named, ...] = ()

@@ -17,11 +17,14 @@ import hashlib
 import json
 import re
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Literal
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
+
+from domain.boundary.regions import Region, partitions, regions
 
 Cloud = Literal["aws", "azure", "gcp"]
 CLOUDS: tuple[Cloud, ...] = ("aws", "azure", "gcp")
@@ -32,8 +35,18 @@ Regime = Literal[
 ]  # fmt: skip
 """``gdpr`` is read strictly: a country of the EEA. The legal reading of every regime is the customer's to confirm."""
 
-ExemptibleRule = Literal["encryption", "network", "spot", "tags", "instance-metadata"]
-"""Residency, cloud and account can't be exempted: a region is admitted by ``residency.allow``, so that placement, pack and proxy stay of one mind."""
+ExemptibleRule = Literal["residency", "replication", "encryption", "network", "spot", "tags", "instance-metadata"]
+"""Cloud and account can't be exempted: nothing of a boundary holds in a cloud or an account that isn't the tenant's."""
+
+
+PLACE_RULES = frozenset({"residency", "replication"})
+
+
+def place_matches(region: Region, pattern: str) -> bool:
+    """Whether a place of a document, a country (``DE``) or a pattern (``eu-west-1``, ``aws/eu-*``), is the region's."""
+    if pattern.isupper():
+        return pattern == region.country
+    return fnmatchcase(region.key if "/" in pattern else region.name, pattern)
 
 
 class BoundaryDocumentError(ValueError):
@@ -46,6 +59,13 @@ class BoundaryDocumentError(ValueError):
 
 def _set(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(values)))
+
+
+def _named(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not any(place_matches(region, value) for region in regions().values()):
+            raise ValueError(f"{value!r} matches no listed region; check its spelling")
+    return values
 
 
 _PLACE = re.compile(r"^(?:[A-Z]{2}|(?:(?:aws|azure|gcp|\*)/)?[a-z0-9*?-]+)$")
@@ -70,6 +90,7 @@ def _end_of_day(value: Any) -> Any:
 
 Words = Annotated[tuple[str, ...], AfterValidator(_set)]
 Places = Annotated[tuple[str, ...], AfterValidator(_places)]
+ListedPlaces = Annotated[tuple[str, ...], AfterValidator(_places), AfterValidator(_named)]
 Country = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 Moment = Annotated[datetime, BeforeValidator(_end_of_day)]
 
@@ -86,12 +107,21 @@ class Residency(Document):
     regimes: Annotated[tuple[Regime, ...], AfterValidator(_set)] = ()
     countries: Annotated[tuple[Country, ...], AfterValidator(_set)] = ()
     """ISO 3166-1 alpha-2; empty: any."""
-    regions: Places = ()
+    regions: ListedPlaces = ()
     """Patterns ``region`` or ``cloud/region`` with ``*``, or countries; empty: any."""
-    allow: Places = ()
+    allow: ListedPlaces = ()
     """Admitted although a regime, country or region above excludes them."""
     deny: Places = ()
     """Refused whatever else admits them."""
+    replication: Literal["inside", "domestic", "none"] = "inside"
+    """Where copies may go, by replicas, backups and the clouds' own region pairs: ``inside`` the boundary; ``domestic``: inside it and in the country of
+    the original; ``none``: to no other region."""
+
+    @model_validator(mode="after")
+    def _of_one_mind(self) -> Self:
+        if both := sorted(set(self.allow) & set(self.deny)):
+            raise ValueError(f"{', '.join(both)} stands in allow and in deny")
+        return self
 
 
 class Encryption(Document):
@@ -110,6 +140,8 @@ class Network(Document):
     """``relay``: on the shared relays only; ``none``: nowhere."""
     open_ingress: bool = True
     """Whether a firewall may admit the whole internet."""
+    open_egress: bool = True
+    """Whether a firewall may let machines reach the whole internet. A rule that names its destinations is always fine."""
     instance_metadata_v2: bool = False
     """AWS: metadata answers session tokens only (IMDSv2), so that a forged request from inside can't fetch credentials."""
 
@@ -124,14 +156,35 @@ class Spend(Document):
 
 
 class Exemption(Document):
-    """One rule left out for some resources, by a named owner, until a date (its end, UTC)."""
+    """One rule left out for some resources or places, by a named owner, until a date (its end, UTC).
+
+    Placement knows regions and no names, so an exemption from ``residency`` or ``replication`` names regions only; every other one names the resources, by
+    what the cloud calls them: name, Name tag or id.
+    """
 
     rule: ExemptibleRule
-    resource: str = Field(min_length=1)
-    """Pattern with ``*`` on the resource's name or id."""
+    resource: str = "*"
+    """Pattern with ``*`` on the resource's name, Name tag or id."""
+    clouds: Annotated[tuple[Cloud, ...], AfterValidator(_set)] = ()
+    """Empty: any."""
+    regions: ListedPlaces = ()
+    """Patterns as in ``residency.regions``; empty: any."""
     owner: str = Field(min_length=1)
     reason: str = Field(min_length=1)
     expires: Moment
+
+    @model_validator(mode="after")
+    def _scoped(self) -> Self:
+        if self.rule in PLACE_RULES:
+            if not self.regions or self.resource != "*":
+                raise ValueError(f"an exemption from {self.rule} names regions and no resource: placement, pack and proxy must all see what it covers")
+        elif self.resource.strip("*?") == "":
+            raise ValueError("resource: name the resources (a pattern that isn't only *)")
+        return self
+
+    def covers_region(self, region: Region) -> bool:
+        """Whether the exemption's clouds and regions include ``region``."""
+        return (not self.clouds or region.cloud in self.clouds) and (not self.regions or any(place_matches(region, pattern) for pattern in self.regions))
 
 
 class Boundary(Document):
@@ -146,12 +199,20 @@ class Boundary(Document):
     encryption: Encryption = Field(default_factory=Encryption)
     network: Network = Field(default_factory=Network)
     spot_only: bool = False
+    accounts: dict[Cloud, Words] = Field(default_factory=dict)
+    """The tenant's accounts by cloud, where the boundary names them: no other account of that cloud is the tenant's, whatever else says so."""
     required_tags: Words = ()
     """Tag (GCP: label) keys, compared without case."""
     data_classes: dict[str, Residency] = Field(default_factory=dict)
     """Further residency by a workload's data class; both hold."""
     spend: Spend = Field(default_factory=Spend)
     exemptions: tuple[Exemption, ...] = ()
+
+    @model_validator(mode="after")
+    def _partitions_exist(self) -> Self:
+        if strange := sorted(set(self.partitions) - partitions()):
+            raise ValueError(f"partitions: {', '.join(strange)} is none of {', '.join(sorted(partitions()))}")
+        return self
 
     def canonical(self) -> str:
         """The document as canonical JSON: every field, sorted keys, no spaces."""

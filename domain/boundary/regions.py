@@ -152,6 +152,19 @@ _DOD = frozenset({"usdodeast", "usdodcentral"})
 # Google's Assured Workloads page: us-east5 and us-south1 are not among them.
 _GCP_ASSURED = frozenset(["us-central1", "us-east1", "us-east4", "us-west1", "us-west2", "us-west3", "us-west4"])
 
+# Azure copies geo-redundant data to a region's pair (``metadata.pairedRegion`` of Resource Manager's locations list). Five pairs leave the country.
+_AZURE_PAIRS = """
+australiacentral>australiacentral2 australiacentral2>australiacentral australiaeast>australiasoutheast australiasoutheast>australiaeast
+brazilsouth>southcentralus brazilsoutheast>brazilsouth canadacentral>canadaeast canadaeast>canadacentral centralindia>southindia centralus>eastus2
+eastasia>southeastasia eastus>westus eastus2>centralus francecentral>francesouth francesouth>francecentral germanynorth>germanywestcentral
+germanywestcentral>germanynorth japaneast>japanwest japanwest>japaneast jioindiacentral>jioindiawest jioindiawest>jioindiacentral
+koreacentral>koreasouth koreasouth>koreacentral northcentralus>southcentralus northeurope>westeurope norwayeast>norwaywest norwaywest>norwayeast
+southafricanorth>southafricawest southafricawest>southafricanorth southcentralus>northcentralus southeastasia>eastasia southindia>centralindia
+swedencentral>swedensouth switzerlandnorth>switzerlandwest switzerlandwest>switzerlandnorth uaecentral>uaenorth uaenorth>uaecentral uksouth>ukwest
+ukwest>uksouth westcentralus>westus2 westeurope>northeurope westindia>southindia westus>eastus westus2>westcentralus westus3>eastus
+"""
+_PAIR_OF: dict[str, str] = dict(pair.split(">") for pair in _AZURE_PAIRS.split())
+
 PUBLIC_PARTITIONS: tuple[str, ...] = ("aws", "AzureCloud", "google")
 """What an ordinary account reaches; every other partition needs accounts of its own."""
 
@@ -196,6 +209,12 @@ def _parse(table: str) -> Iterator[Region]:
 
 
 @cache
+def partitions() -> frozenset[str]:
+    """Every listed partition."""
+    return frozenset(region.partition for region in regions().values())
+
+
+@cache
 def regions() -> dict[tuple[str, str], Region]:
     """Every listed region by ``(cloud, name)``."""
     return {(region.cloud, region.name): region for region in _parse(_TABLE)}
@@ -204,6 +223,11 @@ def regions() -> dict[tuple[str, str], Region]:
 def find(cloud: str, name: str) -> Region | None:
     """The region, or None when it isn't listed. Azure's display form ("West Europe") and any letter case are understood."""
     return regions().get((cloud, normalise(cloud, name)))
+
+
+def paired(cloud: str, name: str) -> str | None:
+    """The region to which the cloud copies geo-redundant data of ``name`` by itself, or None where it has no pair."""
+    return _PAIR_OF.get(normalise(cloud, name)) if cloud == "azure" else None
 
 
 def normalise(cloud: str, name: str) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from domain.boundary.call import TraitName
 from domain.boundary.names import arn_names, parse_arn
 from domain.boundary.regions import of_zone
 from policies.facts.reading import UNKNOWN, Inputs, equals, present, truth
@@ -13,8 +14,12 @@ from policies.facts.resource import Facts, Resource, known_text
 
 GLOBAL_MODULES = frozenset({"organizations", "iam", "route53", "cloudfront", "account", "budgets", "costexplorer", "ssoadmin", "identitystore"})
 """Modules whose resources have no region (IAM, Organizations and the like are served from one place for the whole partition)."""
-TAGGED_KINDS = frozenset({"Instance", "LaunchTemplate", "SpotInstanceRequest", "Fleet", "Vpc", "Subnet", "SecurityGroup", "NatGateway", "Eip", "Account"})
+TAGGED_KINDS = frozenset(
+    {"Instance", "LaunchTemplate", "SpotInstanceRequest", "Fleet", "Vpc", "Subnet", "SecurityGroup", "NatGateway", "Eip", "Account", "Volume"}
+)
 _ANYWHERE = frozenset({"0.0.0.0/0", "::/0"})
+WIDEST_PREFIX = 4
+"""A block as wide as this is the whole internet for the rules' purpose."""
 
 
 def facts(resource: Resource) -> Facts:
@@ -30,6 +35,7 @@ def facts(resource: Resource) -> Facts:
             regions, accounts = arn_names(iter([(path, text)]))
             found.regions += regions
             found.accounts += accounts
+    found.named(inputs.get("name"), inputs.get("bucket"))
     if resource.kind in TAGGED_KINDS:
         found.tagged(inputs, "tags", _default_tags(resource.provider))
     if judge := _BY_KIND.get(resource.kind):
@@ -94,6 +100,7 @@ def _launch_template(inputs: Inputs, found: Facts) -> None:
     for specification in inputs.each("tagSpecifications"):
         if equals(specification.get("resourceType"), "instance"):
             found.tags = (found.tags or frozenset()) | specification.within("tags").keys()
+            found.classified(specification.within("tags"))
 
 
 def _fleet(inputs: Inputs, found: Facts) -> None:
@@ -119,28 +126,62 @@ def _address(inputs: Inputs, found: Facts) -> None:
             found.trait("public-address", True, key)
 
 
+_DIRECTIONS: tuple[tuple[str, TraitName], ...] = (("ingress", "open-ingress"), ("egress", "open-egress"))
+
+
+def anywhere(value: object) -> bool | None:
+    """Whether a CIDR block is (half of) the internet; None where it is unknown. 0.0.0.0/1 with 128.0.0.0/1 opens as much as 0.0.0.0/0 does."""
+    if value is UNKNOWN:
+        return None
+    length = value.strip().rpartition("/")[2] if isinstance(value, str) and "/" in value else ""
+    return value in _ANYWHERE or (length.isdigit() and int(length) <= WIDEST_PREFIX)
+
+
 def _security_group(inputs: Inputs, found: Facts) -> None:
-    for rule in inputs.each("ingress"):
-        for key in ("cidrBlocks", "ipv6CidrBlocks"):
-            _sources(rule, key, found)
+    for field, trait in _DIRECTIONS:
+        for rule in inputs.each(field):
+            for key in ("cidrBlocks", "ipv6CidrBlocks"):
+                _sources(rule, key, trait, found)
 
 
-def _ingress_rule(inputs: Inputs, found: Facts) -> None:
-    for key in ("cidrIpv4", "cidrIpv6"):
-        value = inputs.get(key)
-        if value is not None:
-            found.trait("open-ingress", None if value is UNKNOWN else value in _ANYWHERE, key)
+def _directed_rule(trait: TraitName) -> Callable[[Inputs, Facts], None]:
+    def judge(inputs: Inputs, found: Facts) -> None:
+        for key in ("cidrIpv4", "cidrIpv6"):
+            if inputs.get(key) is not None:
+                found.trait(trait, anywhere(inputs.get(key)), key)
+
+    return judge
 
 
 def _security_group_rule(inputs: Inputs, found: Facts) -> None:
-    if equals(inputs.get("type"), "ingress") is not False:
-        for key in ("cidrBlocks", "ipv6CidrBlocks"):
-            _sources(inputs, key, found)
+    for direction, trait in _DIRECTIONS:
+        if equals(inputs.get("type"), direction) is not False:
+            for key in ("cidrBlocks", "ipv6CidrBlocks"):
+                _sources(inputs, key, trait, found)
 
 
-def _sources(inputs: Inputs, key: str, found: Facts) -> None:
+def _sources(inputs: Inputs, key: str, trait: TraitName, found: Facts) -> None:
     for path, value in inputs.texts(key):
-        found.trait("open-ingress", None if value is UNKNOWN else value in _ANYWHERE, path)
+        found.trait(trait, anywhere(value), path)
+
+
+def _volume(inputs: Inputs, found: Facts) -> None:
+    _disk(inputs, found)
+
+
+def _copies(key: str, region: str) -> Callable[[Inputs, Facts], None]:
+    """Replicas listed at ``key``, each with its region."""
+
+    def judge(inputs: Inputs, found: Facts) -> None:
+        for replica in inputs.each(key):
+            found.copied(replica.get(region), replica.at(region))
+
+    return judge
+
+
+def _copied_from(inputs: Inputs, found: Facts) -> None:
+    # The copy stands in the call's own region; where it came from must lie inside as well, or data of elsewhere enters under another law.
+    found.copied(inputs.get("sourceRegion") or inputs.get("sourceAmiRegion"), "sourceRegion" if inputs.get("sourceRegion") else "sourceAmiRegion")
 
 
 _BY_KIND = {
@@ -152,6 +193,12 @@ _BY_KIND = {
     "Eip": _address,
     "EipAssociation": _address,
     "SecurityGroup": _security_group,
-    "SecurityGroupIngressRule": _ingress_rule,
+    "SecurityGroupIngressRule": _directed_rule("open-ingress"),
+    "SecurityGroupEgressRule": _directed_rule("open-egress"),
+    "Volume": _volume,
+    "AmiCopy": _copied_from,
+    "SnapshotCopy": _copied_from,
+    "Secret": _copies("replicas", "region"),
+    "Table": _copies("replicas", "regionName"),
     "SecurityGroupRule": _security_group_rule,
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from domain.boundary.call import Named
+from domain.boundary.call import Named, TraitName
 from domain.boundary.names import azure_subscription
-from policies.facts.reading import UNKNOWN, Inputs, equals, present
+from domain.boundary.regions import paired
+from policies.facts.aws import anywhere
+from policies.facts.reading import Inputs, equals, present
 from policies.facts.resource import Facts, Resource, known_text
 
 GLOBAL_MODULES = frozenset({"subscription", "authorization", "management", "billing", "policyinsights"})
@@ -25,6 +27,8 @@ TAGGED_KINDS = frozenset(
         "ResourceGroup",
     }
 )
+# Where the name of a kind stands when it isn't <kind>Name.
+_NAME_INPUTS = {"VirtualMachine": ("vmName",), "VirtualMachineScaleSet": ("vmScaleSetName",), "StorageAccount": ("accountName",)}
 _ANYWHERE = frozenset({"*", "internet", "0.0.0.0/0", "::/0", "any"})
 
 
@@ -38,6 +42,8 @@ def facts(resource: Resource) -> Facts:
     for path, text in inputs.strings():
         if subscription := azure_subscription(text):
             found.accounts.append(Named(subscription, path))
+    found.named(*(inputs.get(key) for key in (resource.kind[:1].lower() + resource.kind[1:] + "Name", *_NAME_INPUTS.get(resource.kind, ()))))
+    _pair(inputs, found)
     if resource.kind in TAGGED_KINDS:
         found.tagged(inputs, "tags")
     if judge := _BY_KIND.get(resource.kind):
@@ -81,23 +87,47 @@ def _security_group(inputs: Inputs, found: Facts) -> None:
 
 
 def _security_rule(rule: Inputs, found: Facts) -> None:
-    if equals(rule.get("direction"), "Inbound") is False or equals(rule.get("access"), "Allow") is False:
+    if equals(rule.get("access"), "Deny"):
         return
-    value = rule.get("sourceAddressPrefix")
-    if value is not None:
-        found.trait("open-ingress", _open(value), rule.at("sourceAddressPrefix"))
-    for path, item in rule.texts("sourceAddressPrefixes"):
-        found.trait("open-ingress", _open(item), path)
+    ends: tuple[tuple[str, str, TraitName], ...] = (("Outbound", "source", "open-ingress"), ("Inbound", "destination", "open-egress"))
+    for other, end, trait in ends:
+        # A direction that is neither word counts as both.
+        if equals(rule.get("direction"), other):
+            continue
+        value = rule.get(f"{end}AddressPrefix")
+        if value is not None:
+            found.trait(trait, _open(value), rule.at(f"{end}AddressPrefix"))
+        for path, item in rule.texts(f"{end}AddressPrefixes"):
+            found.trait(trait, _open(item), path)
 
 
 def _open(value: object) -> bool | None:
-    return None if value is UNKNOWN else isinstance(value, str) and value.lower() in _ANYWHERE
+    return True if isinstance(value, str) and value.lower() in _ANYWHERE else anywhere(value)
+
+
+def _disk(inputs: Inputs, found: Facts) -> None:
+    found.trait("disk-encrypted", True, "encryption")
+    found.trait("customer-key", present(inputs.within("encryption").get("diskEncryptionSetId")), "encryption.diskEncryptionSetId")
+
+
+def _pair(inputs: Inputs, found: Facts) -> None:
+    """Geo-redundant storage and backups are copied to the region's pair."""
+    place = next((named.value for named in found.regions), None)
+    sku = inputs.within("sku").get("name")
+    redundant = isinstance(sku, str) and any(word in sku.upper() for word in ("GRS", "GZRS"))
+    backup = equals(inputs.within("backup").get("geoRedundantBackup"), "Enabled") or equals(inputs.get("geoRedundantBackup"), "Enabled")
+    if not place or not (redundant or backup):
+        return
+    path = "sku.name" if redundant else "backup.geoRedundantBackup"
+    # Without a known pair nothing can say where the copy goes: the region is named by a word that no table lists.
+    found.copied(paired("azure", place) or f"pair-of-{place}", path)
 
 
 _BY_KIND = {
     "VirtualMachine": _virtual_machine,
     "VirtualMachineScaleSet": _scale_set,
     "NetworkInterface": _interface,
+    "Disk": _disk,
     "NetworkSecurityGroup": _security_group,
     "SecurityRule": _security_rule,
 }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from domain.boundary.call import Named
+from domain.boundary.call import Named, TraitName
 from domain.boundary.names import gcp_place, gcp_project
 from domain.boundary.regions import of_zone
+from policies.facts.aws import anywhere
 from policies.facts.reading import UNKNOWN, Inputs, equals, present, truth
 from policies.facts.resource import Facts, Resource, known_text
 
@@ -12,7 +13,6 @@ GLOBAL_MODULES = frozenset({"organizations", "projects", "orgpolicy", "serviceac
 GLOBAL_KINDS = frozenset({"Network", "Firewall", "Route", "NetworkPeering", "GlobalAddress", "HealthCheck", "InstanceTemplate", "ProjectMetadata"})
 """Compute's global resources hold rules and names, no data."""
 LABELLED_KINDS = frozenset({"Instance", "Project", "Disk"})
-_ANYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 
 
 def facts(resource: Resource) -> Facts:
@@ -29,6 +29,7 @@ def facts(resource: Resource) -> Facts:
         project = gcp_project(text) if "projects/" in text and "/images/" not in text else None
         if project:
             found.accounts.append(Named(project, path))
+    found.named(inputs.get("name"))
     if resource.kind in LABELLED_KINDS and resource.module in {"compute", "organizations"}:
         found.tagged(inputs, "labels", Inputs(resource.provider.get("defaultLabels")).keys())
     if resource.module == "compute" and (judge := _BY_KIND.get(resource.kind)):
@@ -58,10 +59,28 @@ def _instance(inputs: Inputs, found: Facts) -> None:
 
 
 def _firewall(inputs: Inputs, found: Facts) -> None:
-    if equals(inputs.get("direction"), "EGRESS") or (inputs.get("allows") is None and inputs.get("allowed") is None):
+    if inputs.get("allows") is None and inputs.get("allowed") is None:
         return
-    for path, value in inputs.texts("sourceRanges"):
-        found.trait("open-ingress", None if value is UNKNOWN else value in _ANYWHERE, path)
+    direction = inputs.get("direction") or "INGRESS"
+    # A direction that is neither word counts as both.
+    if not equals(direction, "EGRESS"):
+        _ranges(inputs, "sourceRanges", "open-ingress", found)
+    if not equals(direction, "INGRESS"):
+        _ranges(inputs, "destinationRanges", "open-egress", found)
 
 
-_BY_KIND = {"Instance": _instance, "InstanceTemplate": _instance, "RegionInstanceTemplate": _instance, "Firewall": _firewall}
+def _ranges(inputs: Inputs, key: str, trait: TraitName, found: Facts) -> None:
+    # A rule that names no range (nor source tags) is for every address.
+    if inputs.get(key) is None and not inputs.get("sourceTags") and not inputs.get("sourceServiceAccounts"):
+        found.trait(trait, True, key)
+    for path, value in inputs.texts(key):
+        found.trait(trait, anywhere(value), path)
+
+
+def _disk(inputs: Inputs, found: Facts) -> None:
+    key = inputs.within("diskEncryptionKey")
+    found.trait("disk-encrypted", True, "diskEncryptionKey")
+    found.trait("customer-key", present(key.get("kmsKeySelfLink")) or present(key.get("kmsKeyName")), key.at("kmsKeySelfLink"))
+
+
+_BY_KIND = {"Instance": _instance, "InstanceTemplate": _instance, "RegionInstanceTemplate": _instance, "Firewall": _firewall, "Disk": _disk}

@@ -40,18 +40,19 @@ class Inputs:
     def each(self, key: str) -> Iterator[Inputs]:
         """The mappings of the list at ``key``; one that is all unknown where the list is."""
         values = self.get(key)
-        if values is UNKNOWN:
+        if values is UNKNOWN or (values is not None and (isinstance(values, str) or not isinstance(values, Sequence))):
+            # Something of another shape than any that we know how to read is as good as unknown.
             yield Inputs(UNKNOWN, self.at(key))
-        elif isinstance(values, Sequence) and not isinstance(values, str):
+        elif values is not None:
             for index in range(len(values)):
                 yield Inputs(values[index], f"{self.at(key)}[{index}]")
 
     def texts(self, key: str) -> Iterator[tuple[str, Any]]:
         """The items of the list at ``key`` with their paths, unknown ones as :data:`UNKNOWN`."""
         values = self.get(key)
-        if values is UNKNOWN:
+        if values is UNKNOWN or (values is not None and (isinstance(values, str) or not isinstance(values, Sequence))):
             yield self.at(key), UNKNOWN
-        elif isinstance(values, Sequence) and not isinstance(values, str):
+        elif values is not None:
             for index in range(len(values)):
                 yield f"{self.at(key)}[{index}]", values[index]
 

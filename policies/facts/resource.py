@@ -9,6 +9,9 @@ from typing import Any
 from domain.boundary.call import Call, Named, Scope, Trait, TraitName
 from policies.facts.reading import UNKNOWN, Inputs
 
+DATA_CLASS_TAG = "data-class"
+"""Tag (GCP: label) whose value is one of the boundary's data classes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resource:
@@ -44,6 +47,8 @@ class Facts:
     regions: list[Named] = field(default_factory=list)
     accounts: list[Named] = field(default_factory=list)
     traits: list[Trait] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    data_class: Named | None = None
     tags: frozenset[str] | None = None
     tags_path: str = ""
     tags_unknown: bool = False
@@ -62,12 +67,34 @@ class Facts:
             return True
         return False
 
+    def copied(self, value: Any, path: str, region_of: Callable[[str], str] = lambda text: text) -> None:
+        """Notes a region that gets a copy."""
+        if value is UNKNOWN:
+            self.regions.append(Named(None, path, copy=True))
+        elif isinstance(value, str) and value:
+            self.regions.append(Named(region_of(value), path, copy=True))
+
+    def named(self, *values: Any) -> None:
+        """Notes names by which the cloud knows the resource; what is no known text is left out."""
+        self.names += [value for value in values if isinstance(value, str) and value and value not in self.names]
+
     def tagged(self, inputs: Inputs, key: str, inherited: frozenset[str] = frozenset()) -> None:
-        """Notes the tag keys at ``key``."""
+        """Notes the tag keys at ``key``, and of the tags ``Name`` and ``data-class`` the values."""
         value = inputs.get(key)
+        tags = inputs.within(key)
         self.tags_path = inputs.at(key)
         self.tags_unknown = value is UNKNOWN
-        self.tags = inherited | inputs.within(key).keys()
+        self.tags = inherited | tags.keys()
+        self.classified(tags)
+
+    def classified(self, tags: Inputs) -> None:
+        """Notes the values of the tags ``Name`` and ``data-class``."""
+        if tags.unknown:
+            return
+        self.named(tags.get("Name"))
+        for key in sorted(tags.keys()):
+            if key.lower() == DATA_CLASS_TAG and tags.get(key) is not None:
+                self.data_class = Named(None if tags.get(key) is UNKNOWN else str(tags.get(key)), tags.at(key))
 
     def call(self, resource: Resource, cloud: str, tenant: str) -> Call:
         """The call that creating or updating the resource makes."""
@@ -82,6 +109,8 @@ class Facts:
             scope=self.scope,
             resource_type=resource.type,
             resource=resource.name,
+            names=tuple(self.names),
+            data_class=self.data_class,
             account=self.account,
             regions=tuple(self.regions),
             accounts=tuple(self.accounts),

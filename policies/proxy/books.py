@@ -10,16 +10,25 @@ import hashlib
 import hmac
 import json
 import os
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from domain.boundary.call import Accounts
 from domain.boundary.compiled import CompiledBoundary, compile
 from domain.boundary.model import BoundaryDocumentError, load
 
 PLATFORM = "platform"
+Mode = Literal["learning", "advisory", "block"]
+"""What happens to a call that the boundary refuses: ``learning`` passes and records it, ``advisory`` also tells the caller, ``block`` refuses it.
+
+Whatever isn't a boundary's finding (another's account, an unknown host, what can't be read) is refused in every mode.
+"""
 _SESSIONS_KEPT = 4096
+_RESCAN_SECONDS = 1.0
+_SETTLED_NANOSECONDS = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,16 @@ class TenantBook:
     accounts: Accounts
     key_sha256: str
     fault: str = ""
+    mode: Mode = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A tenant whose boundary or mode changed while the proxy ran."""
+
+    tenant: str
+    digest: str
+    what: str
 
 
 class Books:
@@ -38,8 +57,14 @@ class Books:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        # As texts: a path object costs more to make than the look at the file.
+        self._folder = str(directory / "tenants")
         self._tenants: dict[str, TenantBook] = {}
         self._stamps: dict[str, tuple[int, int, int]] = {}
+        self._folder_stamp: tuple[int, int, int] | None = None
+        self._scanned = float("-inf")
+        self._news: list[News] = []
+        self._read_once = False
         self._principals: dict[str, str] = {}
         self._principals_stamp: tuple[int, int, int] | None = None
         self._owners: dict[tuple[str, str], list[str]] = {}
@@ -47,26 +72,39 @@ class Books:
 
     def authenticate(self, principal: str, key: str) -> bool:
         """Whether ``key`` is the principal's."""
-        self._refresh()
+        self._refresh(principal)
+        path = self._directory / "principals.json"
+        stamp = _stamp(path)
+        if stamp != self._principals_stamp:
+            self._principals, self._principals_stamp = _read(path), stamp
         digest = hashlib.sha256(key.encode()).hexdigest()
         known = self._principals.get(principal) or (self._tenants[principal].key_sha256 if principal in self._tenants else "")
         return bool(known) and hmac.compare_digest(known.removeprefix("sha256:"), digest)
 
     def tenant(self, name: str) -> TenantBook | None:
         """The tenant, or None."""
-        self._refresh()
+        self._refresh(name)
         return self._tenants.get(name)
 
     def owner(self, cloud: str, account: str) -> TenantBook | None:
         """The tenant who owns the account. An account that two tenants claim is nobody's."""
         self._refresh()
-        owners = self._owners.get((cloud, account.lower()), [])
+        key = (cloud, account.lower())
+        owners = self._owners.get(key, [])
+        if len(owners) == 1:
+            self._refresh(owners[0])
+            owners = self._owners.get(key, [])
         return self._tenants[owners[0]] if len(owners) == 1 else None
 
     def claimed(self, cloud: str, account: str) -> bool:
         """Whether any tenant names the account."""
         self._refresh()
         return bool(self._owners.get((cloud, account.lower())))
+
+    def news(self) -> list[News]:
+        """What changed in boundaries and modes since this was last asked, for the audit."""
+        found, self._news = self._news, []
+        return found
 
     def session_account(self, access_key: str) -> str | None:
         """The AWS account that a learnt session acts in."""
@@ -84,25 +122,46 @@ class Books:
             json.dump(self._sessions, file)
         temporary.replace(path)
 
-    def _refresh(self) -> None:
-        path = self._directory / "principals.json"
-        stamp = _stamp(path)
-        if stamp != self._principals_stamp:
-            self._principals, self._principals_stamp = _read(path), stamp
-        stamps = {file.stem: _stamp(file) for file in (self._directory / "tenants").glob("*.json")}
+    def _refresh(self, asked: str | None = None) -> None:
+        """Reads what changed. A tenant that is asked for is always looked at; the others where their directory changed, and once in :data:`_RESCAN_SECONDS`.
+
+        Writers replace files by rename, which changes the directory; who writes in place is seen at the tenant's next call.
+        """
+        folder = self._folder
+        stamp, now = _stamp(folder), time.monotonic()
+        # Two renames in one tick of the file system's clock look like one: a directory that has just changed is read again.
+        settled = stamp is not None and time.time_ns() - stamp[0] > _SETTLED_NANOSECONDS
+        if stamp != self._folder_stamp or not settled or now - self._scanned > _RESCAN_SECONDS:
+            self._folder_stamp, self._scanned = stamp, now
+            self._scan({file.name[:-5]: _stamp(file) for file in os.scandir(folder) if file.name.endswith(".json")} if stamp else {})
+        elif asked is not None and asked in self._stamps and (found := _stamp(f"{folder}/{asked}.json")) != self._stamps[asked]:
+            self._scan({**self._stamps, asked: found})
+
+    def _scan(self, stamps: Mapping[str, tuple[int, int, int] | None]) -> None:
         found = {name: stamp for name, stamp in stamps.items() if stamp}
         if found == self._stamps:
             return
-        self._tenants = {
-            name: self._tenants[name] if self._stamps.get(name) == stamp else _tenant(name, _read(self._directory / "tenants" / f"{name}.json"))
-            for name, stamp in found.items()
-        }
+        before, self._tenants = (
+            self._tenants,
+            {
+                name: self._tenants[name] if self._stamps.get(name) == stamp else _tenant(name, _read(self._directory / "tenants" / f"{name}.json"))
+                for name, stamp in found.items()
+            },
+        )
+        if self._read_once:
+            self._news += [news for name in sorted({*before, *self._tenants}) if (news := _news(name, before.get(name), self._tenants.get(name)))]
+        self._read_once = True
         self._stamps = found
         self._owners = {}
         for tenant in self._tenants.values():
             for cloud, accounts in tenant.accounts.items():
                 for account in accounts:
                     self._owners.setdefault((cloud, account.lower()), []).append(tenant.name)
+
+
+def _news(name: str, before: TenantBook | None, after: TenantBook | None) -> News | None:
+    said = [("none" if book is None else f"{book.boundary.digest if book.boundary else 'unreadable'} ({book.mode})") for book in (before, after)]
+    return None if said[0] == said[1] else News(name, after.boundary.digest if after and after.boundary else "", f"boundary and mode: {said[0]} → {said[1]}")
 
 
 def _tenant(name: str, record: dict[str, Any]) -> TenantBook:
@@ -116,12 +175,15 @@ def _tenant(name: str, record: dict[str, Any]) -> TenantBook:
         return TenantBook(name, None, accounts, key, str(error))
     if record.get("digest") not in {None, compiled.digest}:
         return TenantBook(name, None, accounts, key, f"its file names digest {record['digest']}, its boundary has {compiled.digest}")
-    return TenantBook(name, compiled, accounts, key)
+    mode = record.get("mode", "block")
+    if mode not in get_args(Mode):
+        return TenantBook(name, None, accounts, key, f"its mode {mode!r} is none of {', '.join(get_args(Mode))}")
+    return TenantBook(name, compiled, accounts, key, mode=mode)
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: str | Path | os.DirEntry[str]) -> tuple[int, int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

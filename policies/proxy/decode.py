@@ -34,6 +34,8 @@ def decode(request: ApiRequest, host: KnownHost, principal: str) -> Call:
         access=access,
         scope=facts.scope,
         resource=resource,
+        names=tuple(dict.fromkeys(([resource] if resource else []) + facts.names)),
+        data_class=facts.data_class,
         account=facts.account,
         regions=tuple(facts.regions),
         accounts=tuple(facts.accounts),

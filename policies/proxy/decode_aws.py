@@ -1,22 +1,23 @@
-"""AWS requests as calls: the query protocol (EC2, IAM, STS), JSON 1.x (Organizations and others), S3's REST form.
+"""AWS requests as calls: the query protocol (EC2, IAM, STS), JSON 1.x, Smithy RPC v2 CBOR, S3's and other REST forms.
 
-The region is the host's, and every region or account that a parameter or a whole-string ARN names. Sources: the botocore service models of EC2, IAM, STS and
-Organizations.
+The region is the host's, and every region or account that a parameter or a whole-string ARN names. Operations and the names of their parameters are
+checked against botocore's service models: what those don't know is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
+from xml.etree import ElementTree
 
 from domain.boundary.call import Access, Named
 from domain.boundary.names import arn_names, strings
 from domain.boundary.regions import of_zone
-from policies.facts import aws
-from policies.facts.reading import Inputs
-from policies.facts.resource import Facts, Resource
+from policies.facts.resource import Facts
+from policies.proxy import cbor, decode_ec2
+from policies.proxy.aws_model import Operation, ServiceModel, model
 from policies.proxy.hosts import KnownHost
 from policies.proxy.request import ApiRequest, Refused
 
@@ -27,70 +28,182 @@ METADATA_ACTIONS = frozenset(
         "GetSpotPlacementScores", "DescribeImages", "GetCallerIdentity",
     }
 )  # fmt: skip
-_READ = ("Describe", "List", "Get", "Search", "Lookup")
+_METADATA_SERVICES = frozenset({"ec2", "sts"})
+_READ = ("Describe", "List", "Get", "Search", "Lookup", "Head", "Filter", "BatchGet", "Query", "Scan", "Simulate")
 _DELETE = ("Delete", "Terminate", "Release", "Detach", "Disassociate", "Revoke", "Remove", "Cancel", "Deregister", "Close", "Deactivate", "Leave", "Unassign")
-_CREDENTIAL = re.compile(r"Credential=([A-Z0-9]+)/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request")
-_REGION_KEYS = re.compile(r"(?:^|\.)(?:Source|Destination|Target|Replica)?Region(?:Name)?(?:\.\d+)?$|(?:^|\.)LocationConstraint$")
-_PLURALS = {
-    "blockDeviceMapping": "blockDeviceMappings",
-    "networkInterface": "networkInterfaces",
-    "tagSpecification": "tagSpecifications",
-    "ipPermissions": "ipPermissions",
-}  # fmt: skip
+_CREDENTIAL = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]+"
+)
+_REGION_KEY = re.compile(r"(?:region|regions|regionname|regioncode|locationconstraint)$", re.IGNORECASE)
+_ZONE_KEY = re.compile(r"availabilityzones?$", re.IGNORECASE)
+_ACCOUNT_KEY = re.compile(r"(?:account|owner|user|customer)(?:ids?|s)?$", re.IGNORECASE)
+_INDEX = re.compile(r"(?:\.\d+|\[\d+\]|\.member|\.item)+$")
+
+S3_SUBRESOURCES = frozenset(
+    {
+        "versioning", "encryption", "lifecycle", "tagging", "publicAccessBlock", "ownershipControls", "uploads", "uploadId", "partNumber", "delete", "x-id",
+        "versionId", "object-lock", "legal-hold", "retention",
+    }
+)  # fmt: skip
+"""What a write to S3 may name. Replication, policies, ACLs, websites and notifications carry data out: nobody here judges where to."""
 
 
 def access_key(request: ApiRequest) -> tuple[str, str, str] | None:
     """Key id, region and service of the request's signature (SigV4), or None when it isn't signed."""
-    match = _CREDENTIAL.search(request.headers.get("authorization", ""))
+    match = _CREDENTIAL.fullmatch(request.headers.get("authorization", "").strip())
     return (match[1], match[2], match[3]) if match else None
 
 
 def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, str]:
     """Action, access, facts and resource of the request. Raises :class:`Refused` where it can't be read."""
-    signed = access_key(request)
-    if signed and host.region and signed[1] != host.region:
-        raise Refused("request", f"signed for region {signed[1]}, sent to {host.region}", 400)
-    if signed and signed[2] != host.service:
-        raise Refused("request", f"signed for service {signed[2]}, sent to {host.service}", 400)
+    _check_signature(request, host)
     action, parameters = _action(request, host)
+    access = _access(action, host)
     facts = Facts(scope="global" if host.service in GLOBAL_SERVICES else "regional")
     if host.region and facts.scope == "regional":
         facts.regions.append(Named(host.region, "host"))
-    for path, text in strings(parameters):
-        if _REGION_KEYS.search(path):
-            facts.regions.append(Named(text, path))
-        elif path.endswith("AvailabilityZone"):
-            facts.regions.append(Named(of_zone("aws", text), path))
-    regions, accounts = arn_names(strings(parameters))
+    if host.service == "ec2" and access == "write":
+        facts.regions += decode_ec2.copies(parameters, host.region)
+    found = list(strings(parameters))
+    facts.regions += [named for named in _places(found) if access == "write" or named.value != host.region]
+    regions, accounts = arn_names(iter(found))
     facts.regions += regions
     facts.accounts += accounts
-    if host.service == "ec2":
-        _machines(action, parameters, facts)
-    return action, _access(action), facts, _resource(parameters)
+    if access == "write":
+        facts.accounts += [Named(text, path) for path, text in found if len(text) == 12 and text.isdecimal() and _ACCOUNT_KEY.search(_leaf(path))]
+    if host.service == "ec2" and access == "write":
+        decode_ec2.judge_write(action, parameters, facts)
+    return action, access, facts, _resource(parameters)
+
+
+def _check_signature(request: ApiRequest, host: KnownHost) -> None:
+    signed = access_key(request)
+    if signed is None:
+        if request.headers.get("authorization"):
+            raise Refused("request", "the request's signature is not of the form AWS4-HMAC-SHA256 with one credential", 400)
+        return
+    if host.region and signed[1] != host.region:
+        raise Refused("request", f"signed for region {signed[1]}, sent to {host.region}", 400)
+    if signed[2] != host.service:
+        raise Refused("request", f"signed for service {signed[2]}, sent to {host.service}", 400)
+
+
+def _places(found: list[tuple[str, str]]) -> Iterator[Named]:
+    for path, text in found:
+        leaf = _leaf(path)
+        if _REGION_KEY.search(leaf):
+            yield Named(text, path, copy=leaf.lower().startswith(("source", "destination", "replica", "target")))
+        elif _ZONE_KEY.search(leaf):
+            yield Named(of_zone("aws", text), path)
+
+
+def _leaf(path: str) -> str:
+    return re.split(r"[.\]]", _INDEX.sub("", path))[-1]
 
 
 def _action(request: ApiRequest, host: KnownHost) -> tuple[str, dict[str, Any]]:
+    known = model(host.service)
     if target := request.headers.get("x-amz-target"):
-        return target.rpartition(".")[2], request.json()
+        return _json(request, known, target)
+    if request.headers.get("smithy-protocol") or request.path.startswith("/service/"):
+        return _rpc(request, known)
     if host.service == "s3":
-        verb = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "POST": "Put", "DELETE": "Delete"}.get(request.method, "Put")
-        found = re.search(rb"<LocationConstraint>([^<]+)</LocationConstraint>", request.body)
-        return f"{verb}Object", {"LocationConstraint": found[1].decode()} if found else {}
+        return _s3(request)
+    if known.protocol.startswith("rest-"):
+        return _rest(request, known)
+    if request.path != "/" or request.method not in {"GET", "POST"}:
+        raise Refused("request", f"{host.service} takes POST to /", 400)
     form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
     parameters = request.parameters()
-    if request.method == "POST" and form:
-        body = request.parameters(request.body.decode("utf-8", "strict"))
-        if parameters.keys() & body.keys():
-            raise Refused("request", "a parameter stands in the query and in the body", 400)
+    if request.body and not form:
+        raise Refused("request", f"a body of {host.service} that is no form", 400)
+    if form:
+        try:
+            body = request.parameters(request.body.decode("utf-8", "strict"))
+        except UnicodeDecodeError as error:
+            raise Refused("request", "the form is not UTF-8", 400) from error
+        if parameters and body:
+            raise Refused("request", "parameters stand in the query and in the body", 400)
         parameters |= body
     action = parameters.get("Action")
-    if not action or not action.isalnum():
+    if not action:
         raise Refused("request", f"{host.service} request without an action that can be read", 400)
+    if parameters.get("Version", known.version) != known.version:
+        raise Refused("request", f"version {parameters['Version']!r} of {host.service} is not known here", 400)
+    known.check_form(known.operation(action), parameters)
     return action, dict(parameters)
 
 
-def _access(action: str) -> Access:
-    if action in METADATA_ACTIONS:
+def _json(request: ApiRequest, known: ServiceModel, target: str) -> tuple[str, dict[str, Any]]:
+    prefix, _, action = target.rpartition(".")
+    if known.protocol != "json" or prefix != known.target or request.query or request.path != "/" or request.method != "POST":
+        raise Refused("request", f"target {target!r} is not the service's", 400)
+    document = request.json()
+    known.check_document(known.operation(action), document)
+    return action, document
+
+
+def _rpc(request: ApiRequest, known: ServiceModel) -> tuple[str, dict[str, Any]]:
+    """Smithy RPC v2: ``POST /service/<name>/operation/<Operation>`` with a CBOR body."""
+    parts = request.segments
+    if request.headers.get("smithy-protocol") != "rpc-v2-cbor" or len(parts) != 4 or parts[0] != "service" or parts[2] != "operation":
+        raise Refused("request", "not a request of Smithy RPC v2", 400)
+    if request.method != "POST" or request.query:
+        raise Refused("request", "Smithy RPC v2 takes POST without a query", 400)
+    if known.target and parts[1] != known.target:
+        raise Refused("request", f"service {parts[1]!r} is not the host's", 400)
+    try:
+        document = cbor.loads(request.body) if request.body else {}
+    except cbor.CborError as error:
+        raise Refused("request", f"the body is not CBOR: {error}", 400) from error
+    if not isinstance(document, dict):
+        raise Refused("request", "the body is no map", 400)
+    known.check_document(known.operation(parts[3]), document)
+    return parts[3], document
+
+
+def _rest(request: ApiRequest, known: ServiceModel) -> tuple[str, dict[str, Any]]:
+    parts = request.segments
+    operation: Operation = known.rest(request.method, "/" + "/".join(parts), request.parameters())
+    document = request.json()
+    known.check_document(operation, document)
+    return operation.name, document | dict(request.parameters())
+
+
+def _s3(request: ApiRequest) -> tuple[str, dict[str, Any]]:
+    verb = {"GET": "Get", "HEAD": "Get", "PUT": "Put", "POST": "Put", "DELETE": "Delete"}.get(request.method)
+    if verb is None:
+        raise Refused("request", f"{request.method} is no method of S3", 400)
+    query = request.parameters()
+    parts = request.segments
+    if verb == "Put" and (strange := query.keys() - S3_SUBRESOURCES):
+        raise Refused("request", f"a write to S3 with {', '.join(sorted(strange))} is not judged here")
+    bucket = request.host.split(".s3.")[0] if ".s3." in request.host else parts[0] if parts else ""
+    own_bucket = not parts if ".s3." in request.host else len(parts) < 2
+    parameters: dict[str, Any] = {"BucketName": bucket}
+    if verb == "Put" and own_bucket and request.body and not query:
+        parameters |= {tag: text for tag, text in _xml(request.body) if text}
+    if source := request.headers.get("x-amz-copy-source"):
+        parameters["CopySource"] = source
+    kind = "Bucket" if own_bucket else "Object"
+    return f"{verb}{kind}{''.join(sorted(key.title() for key in query.keys() & S3_SUBRESOURCES - {'x-id', 'uploadId', 'partNumber'}))}", parameters
+
+
+def _xml(body: bytes) -> list[tuple[str, str]]:
+    """Tags (without namespace) and texts of an XML document. Raises :class:`Refused`; declarations that could define entities are refused unread."""
+    if b"<!" in body:
+        raise Refused("request", "the XML declares a document type", 400)
+    try:
+        found = [(element.tag.rpartition("}")[2], (element.text or "").strip()) for element in ElementTree.fromstring(body).iter()]
+    except (ElementTree.ParseError, ValueError) as error:
+        raise Refused("request", "the body is not XML", 400) from error
+    if len({tag for tag, _ in found}) != len(found):
+        raise Refused("request", "an element of the XML occurs twice", 400)
+    return found
+
+
+def _access(action: str, host: KnownHost) -> Access:
+    if action in METADATA_ACTIONS and host.service in _METADATA_SERVICES:
         return "metadata"
     if action.startswith(_READ):
         return "read"
@@ -102,73 +215,6 @@ def _resource(parameters: Mapping[str, Any]) -> str:
         if isinstance(value, str) and re.search(r"(?:Id|Name|Arn)(?:\.\d+)?$", key) and not key.startswith(("ImageId", "Filter")):
             return value
     return ""
-
-
-def _machines(action: str, parameters: dict[str, Any], facts: Facts) -> None:
-    if action in {"CreateLaunchTemplate", "CreateLaunchTemplateVersion"}:
-        _judge("aws:ec2/launchTemplate:LaunchTemplate", _nested(parameters).get("launchTemplateData") or {}, facts)
-    elif action == "RunInstances":
-        inputs = _nested(parameters)
-        if "launchTemplate" not in inputs:
-            _judge("aws:ec2/launchTemplate:LaunchTemplate", inputs, facts)
-            return
-        disks = [disk.get("ebs") or {} for disk in inputs.get("blockDeviceMappings") or []]
-        interfaces = inputs.get("networkInterfaces") or [{}]
-        _judge(
-            "aws:ec2/instance:Instance", {**inputs, "ebsBlockDevices": disks, "associatePublicIpAddress": interfaces[0].get("associatePublicIpAddress")}, facts
-        )
-    elif action == "RequestSpotInstances":
-        _judge("aws:ec2/spotInstanceRequest:SpotInstanceRequest", _nested(parameters).get("launchSpecification") or {}, facts)
-    elif action == "CreateFleet":
-        _judge("aws:ec2/fleet:Fleet", _nested(parameters), facts)
-    elif action == "ModifySubnetAttribute":
-        value = parameters.get("MapPublicIpOnLaunch.Value")
-        if value is not None:
-            facts.trait("public-address", value.lower() == "true", "MapPublicIpOnLaunch.Value")
-    elif action == "AssociateAddress":
-        facts.trait("public-address", True, "InstanceId")
-    elif action == "AuthorizeSecurityGroupIngress":
-        for key, value in parameters.items():
-            if key.endswith(("CidrIp", "CidrIpv6")):
-                facts.trait("open-ingress", value in {"0.0.0.0/0", "::/0"}, key)
-
-
-def _judge(kind: str, inputs: dict[str, Any], facts: Facts) -> None:
-    own = aws.facts(Resource(kind, "", Inputs(inputs)))
-    facts.traits += own.traits
-    facts.tags, facts.tags_path = own.tags, "TagSpecification"
-
-
-def _nested(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """EC2's flat names as documents in the shape of Pulumi's inputs: ``NetworkInterface.1.SubnetId`` → ``networkInterfaces[0].subnetId``."""
-    root: dict[str, Any] = {}
-    for name, value in parameters.items():
-        here = root
-        parts = name.split(".")
-        for part in parts[:-1]:
-            child = here.setdefault(part, {})
-            if not isinstance(child, dict):
-                raise Refused("request", f"parameter {name!r} is a value and a structure", 400)
-            here = child
-        here[parts[-1]] = value
-    shaped = _shape(root)
-    return shaped if isinstance(shaped, dict) else {}
-
-
-def _shape(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if value and all(key.isdigit() for key in value):
-        return [_shape(value[key]) for key in sorted(value, key=int)]
-    shaped: dict[str, Any] = {}
-    for key, item in value.items():
-        name = key[:1].lower() + key[1:]
-        inner = _shape(item)
-        if name == "tag" and isinstance(inner, list):
-            shaped["tags"] = {str(one.get("key")): "" for one in inner if isinstance(one, dict)}
-        else:
-            shaped[_PLURALS.get(name, name)] = inner
-    return shaped
 
 
 def assumed_role(request: ApiRequest, action: str, answer: bytes) -> tuple[str, str] | None:

@@ -22,11 +22,25 @@ _KINDS = {
     "microsoft.network/networksecuritygroups/securityrules": "network:SecurityRule",
     "microsoft.network/publicipaddresses": "network:PublicIPAddress",
     "microsoft.network/natgateways": "network:NatGateway",
+    "microsoft.storage/storageaccounts": "storage:StorageAccount",
     "microsoft.managedidentity/userassignedidentities": "managedidentity:UserAssignedIdentity",
 }
 _GLOBAL_NAMESPACES = frozenset(
     {"microsoft.authorization", "microsoft.subscription", "microsoft.management", "microsoft.billing", "microsoft.resources", "microsoft.features"}
 )
+_PASSIVE_KINDS = frozenset(
+    {
+        "resourcegroups", "subscriptions", "microsoft.network/routetables", "microsoft.network/routetables/routes",
+        "microsoft.network/virtualnetworks/virtualnetworkpeerings", "microsoft.network/applicationsecuritygroups",
+        "microsoft.network/loadbalancers", "microsoft.compute/availabilitysets", "microsoft.compute/proximityplacementgroups",
+        "microsoft.compute/diskencryptionsets",
+        "microsoft.managedidentity/userassignedidentities/federatedidentitycredentials",
+    }
+)  # fmt: skip
+"""Types that are judged by place, account and tags alone."""
+_ACTIONS = frozenset({"start", "restart", "redeploy", "reapply", "deallocate", "cancel", "poweroff", "register", "unregister", "simulateeviction", "rename"})
+"""What a POST may do to a resource. Running commands, exporting disks and reading keys carry data out: they are refused."""
+_PLACE_KEYS = ("location", "locations", "locationname", "region", "regions", "regionname")
 _CHILD_SUFFIXES = ("/subnets", "/securityrules", "/federatedidentitycredentials", "/virtualnetworkpeerings", "/roleassignments")
 
 
@@ -38,8 +52,17 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
         raise Refused("request", "batches and template deployments hide the calls that they make; make them one by one")
     subscription = azure_subscription(request.path)
     kind, resource = _kind(parts, lowered)
-    body = _flat(request.json()) if request.method in {"PUT", "PATCH", "POST"} else {}
+    if request.method not in {"GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"}:
+        raise Refused("request", f"{request.method} is no method of Resource Manager", 400)
+    if request.method in {"GET", "HEAD", "DELETE"} and request.body.strip():
+        raise Refused("request", f"a {request.method} with a body", 400)
+    request.parameters()
+    body = request.json() if request.method in {"PUT", "PATCH", "POST"} else {}
+    _check_case(body)
+    body = _flat(body)
     access = _access(request.method, lowered, kind)
+    if access == "write":
+        kind, resource = _written(request.method, kind, resource, parts)
     token = "azure-native:" + _KINDS.get(kind, "resources:ResourceGroup" if kind == "resourcegroups" else f"other:{kind}")
     facts = azure.facts(Resource(token, resource, Inputs(body)))
     if (
@@ -54,11 +77,20 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
         # A policy's or role's location says where its own record is kept, not where anything may run.
         facts.regions = []
     facts.account = subscription
+    if access == "write" and kind.split("/", 1)[0] not in _GLOBAL_NAMESPACES:
+        elsewhere = ((path, text) for path, text in strings(body) if path != "location" and not path.startswith("tags."))
+        facts.regions += [Named(text, path, copy=True) for path, text in elsewhere if _names_a_place(path, text)]
     if "locations" in lowered[:-1] and access == "read":
         # Progress and catalogues of a location: read by what was started there.
         resource = resource or parts[-1]
     facts.accounts = [Named(found, path) for path, text in strings(body) if (found := azure_subscription(text))]
     return f"{request.method} {kind}", access, facts, resource
+
+
+def is_management(action: str) -> bool:
+    """Whether an action (``PUT microsoft.authorization/policyassignments``) is about identity, policy or the subscription itself, not about what runs in it."""
+    kind = action.partition(" ")[2]
+    return kind == "subscriptions" or kind.split("/", 1)[0] in _GLOBAL_NAMESPACES
 
 
 def _kind(parts: list[str], lowered: list[str]) -> tuple[str, str]:
@@ -75,6 +107,25 @@ def _kind(parts: list[str], lowered: list[str]) -> tuple[str, str]:
     return lowered[0] if lowered else "", ""
 
 
+def _written(method: str, kind: str, resource: str, parts: list[str]) -> tuple[str, str]:
+    """Kind and resource of a write, the action of a POST taken off. Raises :class:`Refused` for a type or an action that isn't judged here."""
+    if method == "POST":
+        action = parts[-1].lower() if parts else ""
+        if kind.split("/", 1)[0] not in _GLOBAL_NAMESPACES and action not in _ACTIONS:
+            raise Refused("request", f"the action {action!r} is not among those that are judged here")
+        kind, resource = kind.removesuffix("/" + action), resource or (parts[-2] if len(parts) > 1 else "")
+        if action in {"register", "unregister"}:
+            return kind, resource
+    if kind.split("/", 1)[0] not in _GLOBAL_NAMESPACES and kind not in _KINDS and kind not in _PASSIVE_KINDS:
+        raise Refused("request", f"the type {kind!r} is not among those that are judged here")
+    return kind, resource
+
+
+def _names_a_place(path: str, text: str) -> bool:
+    leaf = path.rsplit(".", 1)[-1].partition("[")[0].lower()
+    return leaf in _PLACE_KEYS and bool(text) and "/" not in text
+
+
 def _access(method: str, lowered: list[str], kind: str) -> Access:
     if method in {"GET", "HEAD"}:
         return (
@@ -85,6 +136,33 @@ def _access(method: str, lowered: list[str], kind: str) -> Access:
     if method == "DELETE" or (method == "POST" and lowered[-1:] and lowered[-1] in {"deallocate", "cancel", "poweroff"}):
         return "delete"
     return "write"
+
+
+# Resource Manager reads property names in any letter case; what the rules read must be written as they read it.
+_READ = {
+    name.lower(): name
+    for name in (
+        "location", "properties", "priority", "tags", "sku", "storageProfile", "osDisk", "dataDisks", "managedDisk", "diskEncryptionSet", "id",
+        "networkProfile", "networkInterfaceConfigurations", "networkInterfaces", "ipConfigurations", "publicIPAddress", "publicIPAddressConfiguration",
+        "securityRules", "direction", "access", "sourceAddressPrefix", "sourceAddressPrefixes", "destinationAddressPrefix", "destinationAddressPrefixes",
+        "virtualMachineProfile", "encryption", "diskEncryptionSetId", "backup", "geoRedundantBackup", "name",
+    )
+}  # fmt: skip
+
+
+def _check_case(value: Any) -> None:
+    """Raises :class:`Refused` where a name stands in another letter case than the rules read, or twice in different ones."""
+    if isinstance(value, list):
+        for item in value:
+            _check_case(item)
+    elif isinstance(value, dict):
+        if len({key.lower() for key in value}) != len(value):
+            raise Refused("request", "a name stands twice in different letter cases", 400)
+        for key, item in value.items():
+            if _READ.get(key.lower(), key) != key:
+                raise Refused("request", f"{key!r} is written {_READ[key.lower()]!r} here", 400)
+            if key != "tags":
+                _check_case(item)
 
 
 def _flat(value: Any) -> Any:

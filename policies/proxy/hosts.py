@@ -37,7 +37,7 @@ _EXACT: dict[str, KnownHost] = {
     "ce.us-east-1.amazonaws.com": KnownHost("aws", "aws", "ce"),
 }
 _GOOGLE = frozenset(["compute", "cloudresourcemanager", "serviceusage", "cloudbilling", "iam", "orgpolicy"])
-_AWS_REGIONAL = frozenset(["ec2", "sts", "s3", "kms", "ssm", "autoscaling"])
+_AWS_REGIONAL = frozenset(["ec2", "sts", "s3", "kms", "ssm", "autoscaling", "monitoring", "logs", "secretsmanager", "dynamodb"])
 
 
 def classify(host: str) -> KnownHost | None:

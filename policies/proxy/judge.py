@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from domain.boundary.call import Call
-from domain.boundary.decide import decide
+from domain.boundary.decide import Findings, decide
+from domain.boundary.record import Outcome
 from policies.proxy.books import PLATFORM, Books, TenantBook
 from policies.proxy.decode import decode
 from policies.proxy.decode_aws import access_key
+from policies.proxy.decode_azure import is_management
 from policies.proxy.hosts import KnownHost
 from policies.proxy.request import ApiRequest, Refused
 
@@ -28,6 +30,10 @@ class Verdict:
     rule: str = ""
     message: str = ""
     digest: str = ""
+    findings: Findings | None = None
+    """All that the boundary says, where it was asked."""
+    outcome: Outcome | None = None
+    """What the audit calls it, where it is neither plainly allowed nor denied."""
 
 
 def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, now: datetime) -> Verdict:
@@ -60,16 +66,20 @@ def _aws_account(request: ApiRequest, call: Call, books: Books) -> str | None:
 
 
 def _without_account(call: Call, principal: str, books: Books) -> Verdict:
-    if principal == PLATFORM and call.service in _MANAGEMENT_SERVICES and call.scope == "global":
+    if principal == PLATFORM and _managed(call) and call.scope == "global":
         return Verdict(call, True)
     if principal == PLATFORM:
         return Verdict(call, False, "account", f"{call.service}:{call.action} is in no tenant's account. Assume the role of the tenant's account first.")
     return Verdict(call, False, "account", f"{call.service}:{call.action} names no account of tenant {principal!r}.")
 
 
+def _managed(call: Call) -> bool:
+    return call.service in _MANAGEMENT_SERVICES and (call.service != "arm" or is_management(call.action))
+
+
 def _unowned(call: Call, principal: str, books: Books) -> Verdict:
     assert call.account is not None
-    if principal == PLATFORM and call.scope == "global" and not call.regions and not books.claimed(call.cloud, call.account):
+    if principal == PLATFORM and _managed(call) and call.scope == "global" and not call.regions and not books.claimed(call.cloud, call.account):
         # Identity, policy and services of an account in the making; nothing with a place until it has an owner and so a boundary.
         return Verdict(call, True)
     return Verdict(call, False, "account", f"Account {call.account!r} of {call.cloud} belongs to no tenant.")
@@ -81,9 +91,10 @@ def _by_boundary(call: Call, owner: TenantBook, now: datetime) -> Verdict:
     findings = decide(owner.boundary, call, now, owner.accounts)
     if findings.first:
         message = " ".join(finding.sentence() for finding in findings.refused)
-        return Verdict(call, False, findings.first.rule, message, owner.boundary.digest)
+        outcome: Outcome = {"learning": "learn", "advisory": "advise", "block": "deny"}[owner.mode]  # type: ignore[assignment]  # its values are outcomes
+        return Verdict(call, owner.mode != "block", findings.first.rule, message, owner.boundary.digest, findings, outcome)
     exempted = f"exempted:{findings.exempted[0].finding.rule}" if findings.exempted else ""
-    return Verdict(call, True, exempted, "", owner.boundary.digest)
+    return Verdict(call, True, exempted, "", owner.boundary.digest, findings)
 
 
 def unreadable(host: KnownHost | None, principal: str, request: ApiRequest | None, refused: Refused) -> Verdict:

@@ -15,18 +15,22 @@ import json
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
 
 import h11
 
-from policies.proxy.audit import AuditLog, AuditUnavailable
+from domain.boundary.call import Call
+from domain.boundary.record import Outcome
+from policies.audit.log import AuditLog, AuditUnavailable
 from policies.proxy.authority import Authority
 from policies.proxy.books import PLATFORM, Books
 from policies.proxy.decode_aws import assumed_role
 from policies.proxy.hosts import KnownHost, classify
 from policies.proxy.judge import Verdict, judge, unreadable
 from policies.proxy.refusal import refusal
+from policies.proxy.replay import Replays
 from policies.proxy.request import ApiRequest, Refused
 from policies.proxy.upstream import HOP_BY_HOP, UpstreamConnection, Upstreams
 
@@ -35,8 +39,14 @@ log = logging.getLogger("spotlane.proxy")
 BODY_LIMIT = 8 * 1024 * 1024
 UPLOAD_LIMIT = 64 * 1024 * 1024
 """Of Cloudflare's script and asset uploads, in bytes."""
-IDLE_SECONDS = 120.0
 _CHUNK = 65536
+
+_METHODS = frozenset({b"GET", b"HEAD", b"PUT", b"POST", b"PATCH", b"DELETE"})
+_REPEATABLE = frozenset({b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"cookie", b"user-agent", b"via"})
+_OVERRIDES = frozenset(
+    {b"x-http-method-override", b"x-http-method", b"x-method-override", b"x-original-url", b"x-rewrite-url", b"x-forwarded-host", b"forwarded"}
+)
+"""Headers by which some front ends take a request for another one than its first line says."""
 
 Send = Callable[[bytes], Awaitable[None]]
 
@@ -45,10 +55,32 @@ def _utc() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may take, in connections and seconds."""
+
+    connections: int = 512
+    """Of all clients together; one more is closed unread."""
+    head_seconds: float = 20.0
+    """From a request's first byte to the end of its head, TLS included."""
+    body_seconds: float = 120.0
+    """From the head's end to the body's."""
+    idle_seconds: float = 120.0
+    """Between two requests."""
+
+
 class Proxy:
     """One listening proxy over one state directory's books, authority and audit log."""
 
-    def __init__(self, books: Books, authority: Authority, audit: AuditLog, upstreams: Upstreams, clock: Callable[[], datetime] = _utc) -> None:
+    def __init__(
+        self,
+        books: Books,
+        authority: Authority,
+        audit: AuditLog,
+        upstreams: Upstreams,
+        clock: Callable[[], datetime] = _utc,
+        limits: Limits | None = None,
+    ) -> None:
         self._books = books
         self._authority = authority
         self._audit = audit
@@ -56,15 +88,21 @@ class Proxy:
         self._clock = clock
         self._open: set[asyncio.Task[None]] = set()
         self._busy = 0
+        self._replays = Replays()
+        self._limits = limits or Limits()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, from its first byte to its last."""
         task = asyncio.current_task()
         assert task is not None
+        if len(self._open) >= self._limits.connections:
+            log.warning("more than %d connections; one was closed unread", self._limits.connections)
+            writer.close()
+            return
         self._open.add(task)
         try:
             await self._first(reader, writer)
-        except (OSError, h11.ProtocolError, TimeoutError, asyncio.IncompleteReadError, ssl.SSLError) as error:
+        except (OSError, h11.ProtocolError, TimeoutError, Refused, asyncio.IncompleteReadError, ssl.SSLError) as error:
             log.debug("connection ended: %r", error)
         except Exception:
             log.exception("a connection failed; its call was not passed on")
@@ -83,7 +121,7 @@ class Proxy:
     async def _first(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
         while True:
-            request = await _next(http, reader)
+            request = await self._head(http, reader)
             if not isinstance(request, h11.Request):
                 return
             if request.method == b"CONNECT":
@@ -94,11 +132,29 @@ class Proxy:
                 return
             http.start_next_cycle()
 
+    async def _head(self, http: h11.Connection, reader: asyncio.StreamReader) -> object:
+        """The next event; its first byte may take its time, what follows may not."""
+        event = http.next_event()
+        if event is not h11.NEED_DATA:
+            return event
+        # `timeout` and not `wait_for`, which makes a task of its own for every read.
+        async with asyncio.timeout(self._limits.idle_seconds):
+            http.receive_data(await reader.read(_CHUNK))
+        event = http.next_event()
+        if event is not h11.NEED_DATA:
+            return event
+        try:
+            async with asyncio.timeout(self._limits.head_seconds):
+                return await _next(http, reader)
+        except TimeoutError as error:
+            raise Refused("request", f"the head took longer than {self._limits.head_seconds:g} s", 408) from error
+
     async def _own(self, request: h11.Request, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The proxy's own pages: health, and the audit view for the platform."""
-        while not isinstance(event := await _next(http, reader), h11.EndOfMessage):
-            if not isinstance(event, h11.Data):
-                return
+        async with asyncio.timeout(self._limits.body_seconds):
+            while not isinstance(event := await _next(http, reader), h11.EndOfMessage):
+                if not isinstance(event, h11.Data):
+                    return
         path, _, query = request.target.decode("ascii").partition("?")
         status = 404
         document: dict[str, object] = {"error": f"no page {path!r} here; the proxy answers CONNECT, /healthz, /audit and /audit/head"}
@@ -147,7 +203,7 @@ class Proxy:
         await send(b"HTTP/1.1 200 Connection established\r\n\r\n")
         context = self._authority.context(host)
         named = _require_name(context, host)
-        await asyncio.wait_for(writer.start_tls(named), 15.0)
+        await asyncio.wait_for(writer.start_tls(named), self._limits.head_seconds)
         connection = UpstreamConnection(self._upstreams, host)
         try:
             await self._serve(known, host, principal, connection, reader, writer)
@@ -162,10 +218,10 @@ class Proxy:
         send = _sender(writer)
         while True:
             try:
-                head = await _next(http, reader)
-            except h11.RemoteProtocolError as error:
-                refused = Refused("request", f"not an HTTP/1.1 request: {error}", 400)
-                status = self._record(unreadable(known, principal, None, refused), 400)
+                head = await self._head(http, reader)
+            except (h11.RemoteProtocolError, Refused) as error:
+                refused = error if isinstance(error, Refused) else Refused("request", f"not an HTTP/1.1 request: {error}", 400)
+                status = self._record(unreadable(known, principal, None, refused), refused.status)
                 if http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
                     await _answer(http, send, *refusal(known, status, refused.rule, refused.message))
                 return
@@ -195,14 +251,24 @@ class Proxy:
         request: ApiRequest | None = None
         try:
             _check_head(head, host)
-            body = await _body(http, reader, send, UPLOAD_LIMIT if known.kind == "cloudflare" else BODY_LIMIT)
+            try:
+                async with asyncio.timeout(self._limits.body_seconds):
+                    body = await _body(http, reader, send, UPLOAD_LIMIT if known.kind == "cloudflare" else BODY_LIMIT)
+            except TimeoutError as error:
+                raise Refused("request", f"the body took longer than {self._limits.body_seconds:g} s", 408) from error
             path, _, query = head.target.decode("ascii").partition("?")
             headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
             request = ApiRequest(head.method.decode("ascii"), host, path, query, headers, body)
-            verdict, status = judge(request, known, principal, self._books, self._clock()), 403
+            now = self._clock()
+            verdict, status = judge(request, known, principal, self._books, now), 403
+            if verdict.allowed and verdict.call.access not in {"read", "metadata"}:
+                self._replays.check(request, now)
         except Refused as refused:
             verdict, status = unreadable(known, principal, request, refused), refused.status
-        except (h11.RemoteProtocolError, OSError):
+        except h11.RemoteProtocolError as error:
+            fault = Refused("request", f"not an HTTP/1.1 request: {error}", 400)
+            verdict, status = unreadable(known, principal, request, fault), 400
+        except OSError:
             raise
         except Exception as error:
             log.exception("%s %s can't be judged", head.method, host)
@@ -218,7 +284,11 @@ class Proxy:
     def _record(self, verdict: Verdict, status: int) -> int:
         """Records the verdict; 503 where it can't be."""
         try:
-            self._audit.record(verdict, self._clock())
+            for news in self._books.news():
+                change = Call("api", "spotlane", news.tenant, "", "boundary", "Change", "write", "global", resource=news.tenant)
+                self._audit.record(change, "allow", "boundary", news.what, news.digest, self._clock())
+            outcome: Outcome = verdict.outcome or ("allow" if verdict.allowed else "deny")
+            self._audit.record(verdict.call, outcome, verdict.rule, verdict.message, verdict.digest, self._clock())
         except AuditUnavailable as error:
             log.error("%s", error)
             return 503
@@ -238,20 +308,22 @@ class Proxy:
         if learns:
             headers = [(name, value) for name, value in headers if name != b"accept-encoding"]
         started = False
-        kept = b""
+        kept = head = b""
         try:
             async with contextlib.aclosing(connection.exchange(request, headers)) as answer:
                 async for event in answer:
                     if isinstance(event, h11.Response):
                         started = True
                         passed = [(name, value) for name, value in event.headers if name not in HOP_BY_HOP]
+                        if verdict.outcome == "advise":
+                            passed.append((b"spotlane-advice", f"[{verdict.rule}] {verdict.message}"[:500].encode("ascii", "replace")))
                         head = http.send(h11.Response(status_code=event.status_code, headers=passed, reason=event.reason)) or b""
-                        if not learns:
-                            await send(head)
                     elif learns:
                         kept += bytes(event.data)
                     else:
-                        await send(http.send(h11.Data(data=event.data)) or b"")
+                        # The head goes with the first of the body: most answers are one packet and one TLS record.
+                        await send(head + (http.send(h11.Data(data=event.data)) or b""))
+                        head = b""
         except (OSError, TimeoutError, h11.RemoteProtocolError, Refused) as error:
             if started:
                 raise
@@ -262,8 +334,8 @@ class Proxy:
         if learns:
             if session := assumed_role(request, verdict.call.action, kept):
                 self._books.learn_session(*session)
-            await send(head + (http.send(h11.Data(data=kept)) or b"" if kept else b""))
-        await send(http.send(h11.EndOfMessage()) or b"")
+            head += http.send(h11.Data(data=kept)) or b"" if kept else b""
+        await send(head + (http.send(h11.EndOfMessage()) or b""))
 
     def _principal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """The authenticated principal of a ``Proxy-Authorization`` (own pages: ``Authorization`` too), or None."""
@@ -289,6 +361,12 @@ def _require_name(context: ssl.SSLContext, host: str) -> ssl.SSLContext:
 
 def _check_head(head: h11.Request, host: str) -> None:
     names = [name for name, _ in head.headers]
+    if twice := sorted({name.decode("latin-1") for name in names if names.count(name) > 1 and name not in _REPEATABLE}):
+        raise Refused("request", f"the header {', '.join(twice)} stands twice", 400)
+    if hiding := sorted(name.decode("latin-1") for name in names if name in _OVERRIDES):
+        raise Refused("request", f"the header {', '.join(hiding)} makes it another request", 400)
+    if head.method not in _METHODS:
+        raise Refused("request", f"method {head.method.decode('latin-1')} isn't passed on", 400)
     if names.count(b"host") != 1 or dict(head.headers)[b"host"].decode("latin-1").lower() not in {host, f"{host}:443"}:
         raise Refused("request", f"the Host header differs from the tunnel's host {host}", 400)
     if not head.target.startswith(b"/"):
@@ -297,6 +375,8 @@ def _check_head(head: h11.Request, host: str) -> None:
         raise Refused("request", "upgrades aren't passed on", 400)
     if b"content-length" in names and b"transfer-encoding" in names:
         raise Refused("request", "Content-Length and Transfer-Encoding contradict each other", 400)
+    if not head.target.isascii() or b"#" in head.target:
+        raise Refused("request", "the request's target can be read in more than one way", 400)
     encoding = dict(head.headers).get(b"content-encoding", b"identity").lower()
     if encoding not in {b"identity", b"aws-chunked"}:
         raise Refused("request", "compressed bodies can't be judged", 400)
@@ -321,7 +401,7 @@ async def _body(http: h11.Connection, reader: asyncio.StreamReader, send: Send, 
 
 async def _next(http: h11.Connection, reader: asyncio.StreamReader) -> object:
     while (event := http.next_event()) is h11.NEED_DATA:
-        http.receive_data(await asyncio.wait_for(reader.read(_CHUNK), IDLE_SECONDS))
+        http.receive_data(await reader.read(_CHUNK))
     return event
 
 

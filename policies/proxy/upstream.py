@@ -111,7 +111,8 @@ class UpstreamConnection:
             while True:
                 event = self._http.next_event()
                 if event is h11.NEED_DATA:
-                    self._http.receive_data(await asyncio.wait_for(reader.read(_CHUNK), ANSWER_SECONDS))
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        self._http.receive_data(await reader.read(_CHUNK))
                 elif isinstance(event, h11.Response | h11.Data):
                     yield event
                 elif isinstance(event, h11.EndOfMessage):

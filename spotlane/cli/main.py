@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from spotlane.cli import keys, moves, runs, tenants, workloads
+from spotlane.cli import audit, keys, moves, runs, tenants, workloads
 from spotlane.cli.session import project_root
 
 _HELP = "Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes."
@@ -39,6 +39,18 @@ def local(context: typer.Context) -> None:
 def demo(context: typer.Context) -> None:
     """Shows the whole on this machine: two tenants, three clouds, moves under live traffic, a report."""
     _become("demo", context.args)
+
+
+@cli.command("policies", context_settings=_PASSED, add_help_option=False)
+def policies(context: typer.Context) -> None:
+    """Policy as code: review, explain, test, replay, price."""
+    _become("policies.review", context.args or ["--help"])
+
+
+@cli.command("audit", context_settings=_PASSED, add_help_option=False)
+def audited(context: typer.Context) -> None:
+    """The audit trail: verify, query."""
+    _become("policies.audit", audit.with_anchors(context.args) or ["--help"])
 
 
 @cli.command("version")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import datetime
 from typing import Any
 
 from pulumi_policy import PolicyCustomTimeouts, PolicyProviderResource, PolicyResourceOptions, ResourceValidationArgs
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
-from policies.packs.policies import boundary
+from policies.packs.policies import judge_resource
 
 UNKNOWN = UNKNOWN_STRING_VALUE
 
@@ -68,6 +69,8 @@ def judged(
     stack: str = "placement.acme.web.1",
     document: dict[str, Any] | None = None,
     provider: dict[str, Any] | None = None,
+    now: datetime | None = None,
+    pack: str = "boundary",
     **config: Any,
 ) -> list[str]:
     """What the boundary policy reports of the resource."""
@@ -86,5 +89,5 @@ def judged(
         provider=PolicyProviderResource(f"pulumi:providers:{kind.split(':')[0]}", unknown_checking_proxy(provider), "urn", "p") if provider else None,
         config=json.loads(json.dumps({"boundary": document or STRICT, "tenant": "acme", **config})),
     )
-    boundary.validate(args, report)
+    judge_resource(args, report, now, pack)
     return messages

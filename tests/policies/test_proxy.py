@@ -2,107 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.server
 import json
-import os
 import signal
-import socket
 import ssl
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 
-from policies.proxy.audit import GENESIS, entry_hash
-
-EU = {"name": "eu", "residency": {"regimes": ["gdpr"]}, "spotOnly": True}
-SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-111122223333"
-AWS_ACCOUNT = "123456789012"
-
-
-@dataclass
-class Stage:
-    """A running proxy and the upstream behind it."""
-
-    home: Path
-    port: int
-    process: subprocess.Popen[str]
-    seen: list[tuple[str, str, bytes]] = field(default_factory=list)
-
-    def client(self, principal: str = "platform", key: str = "k-platform") -> httpx.Client:
-        """An HTTP client through the proxy, trusting its CA."""
-        context = ssl.create_default_context(cafile=str(self.home / "proxy" / "bundle.pem"))
-        return httpx.Client(proxy=f"http://{principal}:{key}@127.0.0.1:{self.port}", verify=context, timeout=10, trust_env=False)
-
-    def entries(self) -> list[dict[str, Any]]:
-        """The audit log."""
-        return [json.loads(line) for line in (self.home / "proxy" / "audit.jsonl").read_text().splitlines()]
-
-
-def _start(home: Path, upstreams: Path) -> tuple[subprocess.Popen[str], int]:
-    environment = {**os.environ, "SPOTLANE_PROXY_UPSTREAMS": str(upstreams)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "policies.proxy", "--home", str(home), "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-        cwd=Path(__file__).parents[2],
-    )
-    assert process.stdout is not None
-    return process, int(process.stdout.readline().strip().rpartition(":")[2])
+from domain.boundary.record import GENESIS, record_hash
+from tests.policies.stage import AWS_ACCOUNT, SUBSCRIPTION, Stage, raw, signed, staged, start
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    seen: list[tuple[str, str, bytes]] = []
-
-    class Upstream(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length") or 0))
-            seen.append((self.command, self.headers["host"] + self.path, body))
-            text = b"{}"
-            if b"AssumeRole" in body:
-                text = b"<AssumeRoleResponse><AccessKeyId>ASIATENANT</AccessKeyId></AssumeRoleResponse>"
-            self.send_response(200)
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        do_GET = do_PUT = do_POST = do_DELETE = _answer
-
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    upstreams = tmp_path / "upstreams.json"
-    upstreams.write_text(json.dumps(dict.fromkeys(("*.amazonaws.com", "management.azure.com", "*.googleapis.com", "api.cloudflare.com"), url)))
-    tenants = tmp_path / "proxy" / "tenants"
-    tenants.mkdir(parents=True)
-    accounts = {"aws": [AWS_ACCOUNT], "azure": [SUBSCRIPTION], "gcp": ["acme-1"]}
-    (tenants / "acme.json").write_text(
-        json.dumps({"tenant": "acme", "boundary": EU, "accounts": accounts, "key_sha256": hashlib.sha256(b"k-acme").hexdigest()})
-    )
-    other = {"aws": ["210987654321"], "azure": [], "gcp": ["globex-1"]}
-    (tenants / "globex.json").write_text(json.dumps({"tenant": "globex", "boundary": {"name": "any"}, "accounts": other}))
-    (tmp_path / "proxy" / "principals.json").write_text(json.dumps({"platform": hashlib.sha256(b"k-platform").hexdigest()}))
-    process, port = _start(tmp_path, upstreams)
-    found = Stage(tmp_path, port, process, seen)
-    yield found
-    found.process.send_signal(signal.SIGTERM)
-    assert found.process.wait(15) == 0
-    server.shutdown()
+    with staged(tmp_path) as found:
+        yield found
 
 
 def _group(client: httpx.Client, location: str, subscription: str = SUBSCRIPTION) -> httpx.Response:
@@ -110,10 +27,7 @@ def _group(client: httpx.Client, location: str, subscription: str = SUBSCRIPTION
 
 
 def _ec2(client: httpx.Client, region: str, key: str, **form: str) -> httpx.Response:
-    headers = {
-        "authorization": f"AWS4-HMAC-SHA256 Credential={key}/20261124/{region}/ec2/aws4_request, SignedHeaders=host, Signature=0",
-        "content-type": "application/x-www-form-urlencoded; charset=utf-8",
-    }
+    headers = signed(region, key) | {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
     return client.post(f"https://ec2.{region}.amazonaws.com/", content=urlencode({"Version": "2016-11-15", **form}), headers=headers)
 
 
@@ -145,7 +59,7 @@ def test_an_aws_session_is_its_accounts_and_a_restart_keeps_it(stage: Stage) -> 
         assert _ec2(client, "eu-west-1", "ASIATENANT", **spot).status_code == 200
     stage.process.send_signal(signal.SIGTERM)
     assert stage.process.wait(15) == 0
-    stage.process, stage.port = _start(stage.home, stage.home / "upstreams.json")
+    stage.process, stage.port = start(stage.home, stage.home / "upstreams.json")
     with stage.client() as client:
         assert _ec2(client, "eu-west-1", "ASIATENANT", **spot).status_code == 200
         on_demand = _ec2(client, "eu-west-1", "ASIATENANT", **(spot | {"InstanceMarketOptions.MarketType": "capacity-block"}))
@@ -200,16 +114,6 @@ def test_plain_http_is_not_passed_on(stage: Stage) -> None:
         assert client.get("http://management.azure.com/subscriptions").status_code == 403
 
 
-def _raw(stage: Stage, host: str, request: bytes, sni: str | None = None) -> bytes:
-    with socket.create_connection(("127.0.0.1", stage.port), timeout=10) as plain:
-        plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\nProxy-Authorization: Basic cGxhdGZvcm06ay1wbGF0Zm9ybQ==\r\n\r\n".encode())
-        assert plain.recv(4096).startswith(b"HTTP/1.1 200")
-        context = ssl.create_default_context(cafile=str(stage.home / "proxy" / "ca.pem"))
-        with context.wrap_socket(plain, server_hostname=sni or host) as tls:
-            tls.sendall(request)
-            return tls.recv(65536)
-
-
 @pytest.mark.parametrize(
     "request_bytes",
     [
@@ -224,7 +128,7 @@ def _raw(stage: Stage, host: str, request: bytes, sni: str | None = None) -> byt
     ],
 )
 def test_what_can_be_read_in_two_ways_is_refused(stage: Stage, request_bytes: bytes) -> None:
-    answer = _raw(stage, "management.azure.com", request_bytes)
+    answer = raw(stage, "management.azure.com", request_bytes)
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 403"))
     assert stage.seen == []
     assert stage.entries()[-1]["verdict"] == "deny"
@@ -232,7 +136,7 @@ def test_what_can_be_read_in_two_ways_is_refused(stage: Stage, request_bytes: by
 
 def test_a_name_that_differs_from_the_tunnels_ends_the_handshake(stage: Stage) -> None:
     with pytest.raises(ssl.SSLError):
-        _raw(stage, "management.azure.com", b"", sni="api.cloudflare.com")
+        raw(stage, "management.azure.com", b"", sni="api.cloudflare.com")
 
 
 def test_the_audit_log_is_a_chain_and_shows_to_the_platform_only(stage: Stage) -> None:
@@ -241,7 +145,7 @@ def test_the_audit_log_is_a_chain_and_shows_to_the_platform_only(stage: Stage) -
             _group(client, location)
     entries = stage.entries()
     assert [entry["prev"] for entry in entries] == [GENESIS, *(entry["hash"] for entry in entries[:-1])]
-    assert all(entry["hash"] == entry_hash(entry) for entry in entries)
+    assert all(entry["hash"] == record_hash(entry) for entry in entries)
     view = f"http://127.0.0.1:{stage.port}"
     assert httpx.get(f"{view}/audit", trust_env=False).status_code == 401
     answer = httpx.get(f"{view}/audit?after=2&limit=5", auth=("platform", "k-platform"), trust_env=False)
@@ -258,3 +162,37 @@ def test_a_boundary_that_changes_counts_from_the_next_call(stage: Stage) -> None
         assert _group(client, "eastus").status_code == 200
         path.write_text(json.dumps(record | {"boundary": {"nam": "broken"}}))
         assert _group(client, "eastus").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "verdict", "told"), [("learning", 200, "learn", False), ("advisory", 200, "advise", True), ("block", 403, "deny", False)]
+)
+def test_a_modes_reach_ends_at_the_boundarys_findings(stage: Stage, mode: str, status: int, verdict: str, told: bool) -> None:
+    path = stage.home / "proxy" / "tenants" / "acme.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mode": mode}))
+    with stage.client() as client:
+        answer = _group(client, "eastus")
+        assert answer.status_code == status
+        assert ("[residency]" in answer.headers.get("spotlane-advice", "")) is told
+        assert _group(client, "eastus", "ffffffff-0000-0000-0000-000000000000").status_code == 403
+    with stage.client("acme", "k-acme") as client:
+        assert client.get("https://compute.googleapis.com/compute/v1/projects/globex-1/zones/europe-west1-b/instances/web").status_code == 403
+    assert [entry["verdict"] for entry in stage.entries() if entry["rule"] == "residency"] == [verdict]
+
+
+def test_a_mode_that_isnt_known_refuses_everything_of_the_tenant(stage: Stage) -> None:
+    path = stage.home / "proxy" / "tenants" / "acme.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"mode": "off"}))
+    with stage.client() as client:
+        assert _group(client, "westeurope").status_code == 403
+
+
+def test_a_change_of_boundary_or_mode_is_recorded(stage: Stage) -> None:
+    path = stage.home / "proxy" / "tenants" / "acme.json"
+    with stage.client() as client:
+        _group(client, "westeurope")
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"mode": "learning"}))
+        _group(client, "westeurope")
+    first, change, last = stage.entries()
+    assert (change["service"], change["tenant"], change["principal"]) == ("boundary", "acme", "spotlane")
+    assert change["why"] == f"boundary and mode: {first['digest']} (block) → {last['digest']} (learning)"

@@ -11,9 +11,14 @@ from domain.boundary.finding import Finding
 RULE = "account"
 
 
-def judge_account(_: CompiledBoundary, call: Call, accounts: Accounts) -> Iterator[Finding]:
+def judge_account(boundary: CompiledBoundary, call: Call, accounts: Accounts) -> Iterator[Finding]:
     """Refuses accounts that aren't the tenant's. A cloud without a list of accounts is judged at the API only, where every account is listed."""
     own = accounts.get(call.cloud)
+    for cloud, named_by_boundary in boundary.boundary.accounts.items():
+        if cloud == call.cloud:
+            # What stack and proxy know is narrowed, never widened.
+            listed = frozenset(name.lower() if cloud == "azure" else name for name in named_by_boundary)
+            own = listed if own is None else own & listed
     if own is None:
         if call.point == "api" and call.account is not None:
             yield _finding(call, call.account, "")

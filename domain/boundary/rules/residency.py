@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 from domain.boundary.finding import Finding
-from domain.boundary.model import Residency
+from domain.boundary.model import Residency, place_matches
 from domain.boundary.regions import Region
 
 RULE = "residency"
@@ -45,10 +44,4 @@ def _finding(name: str, region: Region, why: str) -> Finding:
 
 
 def _matches(region: Region, patterns: Iterable[str]) -> bool:
-    for pattern in patterns:
-        if pattern.isupper():
-            if pattern == region.country:
-                return True
-        elif fnmatchcase(region.key if "/" in pattern else region.name, pattern):
-            return True
-    return False
+    return any(place_matches(region, pattern) for pattern in patterns)
