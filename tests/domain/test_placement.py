@@ -89,6 +89,8 @@ def test_the_choice_is_the_least_total_of_what_may_be_used(quotes: list[Quote], 
         or not demand.needs.fits(CATALOG.machine(demand.current.offer.cloud, demand.current.offer.instance_type))
     ):
         return  # a forced move, tested on its own
+    if demand.trigger is Trigger.REDEPLOY:
+        return  # its own offer first, whatever others cost: tested on its own
     found = verdict(demand, *quotes)
     _, best = brute(demand, quotes)
     if isinstance(found, Deploy | Move):
