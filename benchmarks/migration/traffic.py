@@ -136,7 +136,7 @@ class Traffic:
             fault = await kind(http, url, host, number)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             fault = f"{type(error).__name__}: {error}"
-        if kind is not self._stream:
+        if kind != self._stream:
             self.counts.latencies.append((begun, (time.monotonic() - begun) * 1000))
         if fault is not None:
             self.counts.http_failed += 1
