@@ -129,8 +129,8 @@ def _campaign(ground: Ground, rounds: int) -> Counts:
             with ThreadPoolExecutor(_AT_ONCE) as pool:
                 list(pool.map(lambda one: _move(ground, one), movers))
             took = time.monotonic() - begun
-            failed = sum(traffic.counts.faults.values())
-            _say(f"round {number + 1} of {rounds}: {_AT_ONCE} moves in {took:.1f} s; {traffic.counts.http_requests} requests, {failed} faults so far")
+            sent = traffic.counts.http_requests
+            _say(f"round {number + 1} of {rounds}: {_AT_ONCE} moves in {took:.1f} s; {sent} requests, faults: {_told(traffic.counts.faults)}")
             time.sleep(max(_QUIET_SECONDS, _ROUND_SECONDS - took))
     finally:
         loop.call_soon_threadsafe(traffic.stop)
@@ -153,8 +153,8 @@ def _result(ground: Ground, counts: Counts) -> Result:
     during = [took for at, took in counts.latencies if any(begun <= at <= ended for begun, ended in ground.moves)]
     outside = [took for at, took in counts.latencies if not any(begun <= at <= ended for begun, ended in ground.moves)]
     twice: Counter[str] = Counter({number: count for number, count in counts.witnessed.items() if count > 1})
-    for cause, count in (counts.faults + Counter(ground.failed_moves)).most_common(10):
-        _say(f"{count} x {cause}")
+    if faults := counts.faults + Counter(ground.failed_moves):
+        _say(_told(faults))
     claims = {
         "moves": float(len(ground.moves)),
         "http_requests": float(counts.http_requests),
@@ -211,6 +211,11 @@ class Witness:
         while line := await reader.readline():
             self.counts[line.split()[0].decode()] += 1
         writer.close()
+
+
+def _told(faults: Counter[str]) -> str:
+    """The commonest faults, each with how often it came."""
+    return "; ".join(f"{count} x {cause}" for cause, count in faults.most_common(10)) or "none"
 
 
 def percentile(values: list[float], share: float) -> float:
