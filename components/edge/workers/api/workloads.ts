@@ -116,7 +116,7 @@ function withDefaults(given: WorkloadSpec): WorkloadSpec {
     health: { ...{ path: "/healthz", intervalSeconds: 1, timeoutSeconds: 2, healthyCount: 2, unhealthyCount: 3 }, ...given.health },
     resources: { ...{ vcpu: 2, memoryGib: 4, arch: "x86_64" as const, gpu: 0, gpuType: null }, ...given.resources },
     placement: {
-      ...{ clouds: null, regions: null, maxUsdPerHour: null, threshold: 0.1, dwellHours: 24, movesPer30Days: 12, egressGibPerHour: 0, stateGib: 0, dataClass: null },
+      ...{ clouds: null, regions: null, maxUsdPerHour: null, threshold: null, dwellHours: null, movesPer30Days: 12, egressGibPerHour: 0, stateGib: 0, dataClass: null },
       ...given.placement,
     },
     drainSeconds: given.drainSeconds ?? 5,
