@@ -99,6 +99,17 @@ class Columns:
         return self._place_positions.get((cloud, region))
 
     @cached_property
+    def zones(self) -> tuple[tuple[str, str, str], ...]:
+        """The distinct (cloud, region, zone), sorted."""
+        return tuple(sorted({offer.ref[:3] for offer in self.offers}))
+
+    @cached_property
+    def zone(self) -> Index:
+        """For each offer the position of its zone in :attr:`zones`."""
+        at = {zone: position for position, zone in enumerate(self.zones)}
+        return np.array([at[offer.ref[:3]] for offer in self.offers], dtype=np.intp)
+
+    @cached_property
     def machines(self) -> tuple[Machine, ...]:
         """The distinct machine types, in order of appearance."""
         return tuple(dict.fromkeys(offer.machine for offer in self.offers))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from domain.offers import Columns, Floats, Index, Mask
 from domain.placement.plan import Demand, Parts, Problem, Reason, ZoneRef
-from domain.workload import PlacementRules
+from domain.workload import PlacementRules, Requirements
 
 Codes = NDArray[np.int8]
 
@@ -31,6 +31,7 @@ USABLE = np.int8(len(REFUSALS))
 STALE = np.int8(REFUSALS.index(Reason.STALE_PRICE))
 """The code of an offer that passes all tests but its age: good enough where a move can't wait."""
 TOO_SMALL = np.int8(REFUSALS.index(Reason.TOO_SMALL))
+_SHAPES_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,18 @@ class Market:
             self._transfers[origin] = found
         return found
 
+    def transfer_to_zone(self, origin: ZoneRef) -> Floats:
+        """USD per GiB from ``origin`` to each zone of its own region (:attr:`Columns.zones`); not a number elsewhere."""
+        found = self._zone_transfers.get(origin)
+        if found is None:
+            near = [self.problem.tariffs.transfer(origin, zone) if zone[:2] == origin[:2] else np.nan for zone in self.columns.zones]
+            found = self._zone_transfers[origin] = np.array(near, dtype=np.float64)
+        return found
+
+    @cached_property
+    def _zone_transfers(self) -> dict[ZoneRef, Floats]:
+        return {}
+
     @cached_property
     def _transfers(self) -> dict[ZoneRef, Floats]:
         return {}
@@ -123,7 +136,7 @@ class Market:
             Reason.NO_CAPACITY: columns.available,
             Reason.OUTSIDE_RULES: columns.mask_of_places(rules.asks_for),
             Reason.OUTSIDE_BOUNDARY: columns.mask_of_places(lambda cloud, region: boundary(cloud, region) is None),
-            Reason.TOO_SMALL: columns.mask_of_machines(demand.needs.fits),
+            Reason.TOO_SMALL: self._fitting(demand.needs),
         }
         if rules.max_usd_per_hour is not None:
             passed[Reason.OVER_CAP] = ~(columns.spot > rules.max_usd_per_hour)
@@ -141,6 +154,19 @@ class Market:
             outside[self.selected] = False
             codes[outside] = TOO_SMALL
         return codes
+
+    def _fitting(self, needs: Requirements) -> Mask:
+        """Asked once for each shape of machine: workloads differ more in boundary and cap than in shape."""
+        found = self._fits.get(needs)
+        if found is None:
+            if len(self._fits) >= _SHAPES_KEPT:
+                self._fits.clear()
+            found = self._fits[needs] = self.columns.mask_of_machines(needs.fits)
+        return found
+
+    @cached_property
+    def _fits(self) -> dict[Requirements, Mask]:
+        return {}
 
     def _without(self, rows: list[int]) -> Mask:
         mask = np.ones(self.size, dtype=np.bool_)

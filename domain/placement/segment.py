@@ -64,6 +64,9 @@ class Segment:
             "usable": int(numbers[USABLE]),
             **{reason.value: int(number) for reason, number in zip(REFUSALS, numbers, strict=False) if number},
         }
+        self._machine: Floats = market.machine[self.rows]
+        self._internet: Floats = market.internet[market.columns.place[self.rows]] if len(self.rows) else np.zeros(0)
+        self._evacuation: Floats = market.evacuation[self.rows]
         self._kept: dict[tuple[float, float], Costs] = {}
 
     def costs(self, rules: PlacementRules) -> Costs:
@@ -71,7 +74,11 @@ class Segment:
         key = (rules.egress_gib_per_hour, rules.state_gib)
         found = self._kept.get(key)
         if found is None:
-            rows = self.market.expected(rules, self.rows)
+            rows = self._machine  # gathered once for the segment; the same sum in the same order as Market.expected
+            if rules.egress_gib_per_hour:
+                rows = rows + rules.egress_gib_per_hour * self._internet
+            if rules.state_gib:
+                rows = rows + rules.state_gib * self._evacuation
             found = Costs(rows, np.minimum.reduceat(rows, self.starts) if len(rows) else np.zeros(0))
             if len(self._kept) >= _RATES_KEPT:
                 self._kept.clear()
@@ -118,7 +125,7 @@ def rank(segment: Segment, demand: Demand, horizon: float, overlap_usd: float, b
     totals = horizon * costs.groups + overlap_usd
     if demand.current is None:
         return Ranking(segment, costs, totals, {})
-    origin, tariffs, columns = demand.current.offer[:3], market.problem.tariffs, market.columns
+    origin, columns = demand.current.offer[:3], market.columns
     if rules.state_gib:
         totals = totals + rules.state_gib * market.transfer(origin)[segment.place]
     best: dict[int, int] = {}
@@ -130,7 +137,7 @@ def rank(segment: Segment, demand: Demand, horizon: float, overlap_usd: float, b
         rows = segment.rows[span]
         each = horizon * costs.rows[span] + overlap_usd
         if rules.state_gib:
-            each = each + rules.state_gib * np.array([tariffs.transfer(origin, columns.offers[row].ref[:3]) for row in rows])
+            each = each + rules.state_gib * market.transfer_to_zone(origin)[columns.zone[rows]]
         if barred is not None:
             each = np.where(rows == barred, np.inf, each)
         at = int(np.argmin(each))
