@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import migration, placement, runs
+from benchmarks import migration, placement, runs, savings
 from benchmarks.report import show
 
-BENCHMARKS = {"migration": migration, "placement": placement, "runs": runs}
+BENCHMARKS = {"migration": migration, "placement": placement, "runs": runs, "savings": savings}
 
 
 def main(argv: list[str] | None = None) -> int:
