@@ -1,11 +1,15 @@
-"""``python -m benchmarks NAME [options] [--json]``: runs one benchmark, or all."""
+"""``python -m benchmarks NAME [options] [--json]``: runs one benchmark, or all.
+
+A benchmark is a module with ``SAMPLES`` and ``run(samples) -> Result``; one that has ``options(parser)`` declares options of its own there and is called as
+``run(samples, arguments)``. ``all`` takes no such options.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from benchmarks import migration, placement, policy, propagation, proxy, router, runs
+from benchmarks import migration, placement, policy, propagation, proxy, router, runs, savings
 from benchmarks.report import show
 
 BENCHMARKS = {
@@ -16,6 +20,7 @@ BENCHMARKS = {
     "proxy": proxy,
     "router": router,
     "runs": runs,
+    "savings": savings,
 }
 
 
@@ -25,10 +30,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("name", choices=[*BENCHMARKS, "all"])
     parser.add_argument("--samples", type=int, help="counted samples of each side")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line instead of a table")
-    arguments = parser.parse_args(argv)
+    arguments, rest = parser.parse_known_args(argv)
     for name in BENCHMARKS if arguments.name == "all" else [arguments.name]:
         module = BENCHMARKS[name]
-        show(module.run(arguments.samples or module.SAMPLES), as_json=arguments.json)
+        own = argparse.ArgumentParser(prog=f"python -m benchmarks {name}")
+        if hasattr(module, "options"):
+            module.options(own)
+        chosen = own.parse_args(rest)
+        extra = (chosen,) if hasattr(module, "options") else ()
+        show(module.run(arguments.samples or module.SAMPLES, *extra), as_json=arguments.json)
     return 0
 
 

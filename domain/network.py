@@ -7,6 +7,7 @@ smallest volume's tier is taken, so that a move is never thought cheaper than it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from domain.catalog import CATALOG, Area, Catalog, CloudName
 
@@ -71,3 +72,32 @@ def transfer(origin: tuple[str, str, str], target: tuple[str, str, str], catalog
     known = catalog.has_region(origin[0], origin[1]) and catalog.has_region(target[0], target[1])
     same_area = known and catalog.region(origin[0], origin[1]).area == catalog.region(target[0], target[1]).area
     return leaving.area if same_area else leaving.world
+
+
+class Tariffs(Protocol):
+    """What data costs on its way, in USD per GiB; pure, so that a plan depends on nothing else."""
+
+    def internet(self, cloud: str, region: str) -> float:
+        """From a region to users."""
+        ...
+
+    def transfer(self, origin: tuple[str, str, str], target: tuple[str, str, str]) -> float:
+        """From ``origin`` to ``target``, each ``(cloud, region, zone)``; 0 where both are the same."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListTariffs:
+    """The providers' list prices, times ``factor`` (a negotiated discount is below 1)."""
+
+    catalog: Catalog = CATALOG
+    factor: float = 1.0
+
+    def internet(self, cloud: str, region: str) -> float:
+        return self.factor * tariff(cloud, region, self.catalog).internet
+
+    def transfer(self, origin: tuple[str, str, str], target: tuple[str, str, str]) -> float:
+        return self.factor * transfer(origin, target, self.catalog)
+
+
+LIST_PRICES = ListTariffs()

@@ -87,8 +87,27 @@ class Columns:
     @cached_property
     def place(self) -> Index:
         """For each offer the position of its region in :attr:`places`."""
-        at = {place: position for position, place in enumerate(self.places)}
+        at = self._place_positions
         return np.array([at[offer.ref.cloud, offer.ref.region] for offer in self.offers], dtype=np.intp)
+
+    @cached_property
+    def _place_positions(self) -> dict[tuple[str, str], int]:
+        return {place: position for position, place in enumerate(self.places)}
+
+    def place_of(self, cloud: str, region: str) -> int | None:
+        """Where a region stands in :attr:`places`; None where nothing is offered in it."""
+        return self._place_positions.get((cloud, region))
+
+    @cached_property
+    def zones(self) -> tuple[tuple[str, str, str], ...]:
+        """The distinct (cloud, region, zone), sorted."""
+        return tuple(sorted({offer.ref[:3] for offer in self.offers}))
+
+    @cached_property
+    def zone(self) -> Index:
+        """For each offer the position of its zone in :attr:`zones`."""
+        at = {zone: position for position, zone in enumerate(self.zones)}
+        return np.array([at[offer.ref[:3]] for offer in self.offers], dtype=np.intp)
 
     @cached_property
     def machines(self) -> tuple[Machine, ...]:

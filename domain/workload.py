@@ -35,15 +35,16 @@ class Requirements:
 class PlacementRules:
     """The owner's wishes. ``None`` asks for nothing.
 
-    ``threshold`` is the least net saving as a share of what staying costs over the horizon; ``dwell_hours`` run on the market's clock;
+    ``threshold`` is the least net saving as a share of what staying costs over the horizon, ``dwell_hours`` the least stay on the market's clock; None
+    leaves each to the derived rule (:mod:`domain.placement.switching`);
     ``max_usd_per_hour`` caps the spot price; egress is what the service sends to its users, ``state_gib`` what a move must carry along.
     """
 
     clouds: frozenset[str] | None = None
     regions: frozenset[str] | None = None
     max_usd_per_hour: float | None = None
-    threshold: float = 0.10
-    dwell_hours: float = 24.0
+    threshold: float | None = None
+    dwell_hours: float | None = None
     moves_per_30_days: int = 12
     egress_gib_per_hour: float = 0.0
     state_gib: float = 0.0

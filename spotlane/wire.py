@@ -260,13 +260,16 @@ class Resources(Wire):
 
 
 class PlacementRules(Wire):
-    """What the owner asks of placement. ``threshold`` is the least net saving as a share of the present cost; dwell is in market hours."""
+    """What the owner asks of placement. ``threshold`` is the least net saving as a share of the present cost, dwell is in market hours.
+
+    Where one of the two is null, Spotlane's own rule stands in for it: a gap must be as wide as prices are restless, and staying must have cost several moves.
+    """
 
     clouds: list[Cloud] | None = None
     regions: list[str] | None = None
     max_usd_per_hour: float | None = Field(default=None, gt=0)
-    threshold: float = Field(default=0.10, ge=0, lt=1)
-    dwell_hours: float = Field(default=24.0, ge=0)
+    threshold: float | None = Field(default=None, ge=0, lt=1)
+    dwell_hours: float | None = Field(default=None, ge=0)
     moves_per_30_days: int = Field(default=12, ge=0)
     egress_gib_per_hour: float = Field(default=0.0, ge=0)
     state_gib: float = Field(default=0.0, ge=0)
@@ -323,6 +326,27 @@ class Alternative(Wire):
     detail: str
 
 
+class CostParts(Wire):
+    """What an expected cost and a move's cost are made of. USD/h: the machine, the service's egress, the risk of an interruption times what one costs. USD:
+    the state's way to the new machine, the old one for as long as both run."""
+
+    spot_usd_per_hour: float
+    egress_usd_per_hour: float
+    risk_usd_per_hour: float
+    carry_usd: float
+    overlap_usd: float
+
+
+class Hurdle(Wire):
+    """What a move by price must clear: the least gap, and what staying must have cost too much, beside what they are; hours until it would, at this gap."""
+
+    gap_usd_per_hour: float
+    least_gap_usd_per_hour: float
+    regret_usd: float
+    least_regret_usd: float
+    dwell_left_hours: float
+
+
 class Evidence(Wire):
     """Why a decision was taken; USD and USD/h. ``net_saving_usd`` is over ``horizon_hours``, after egress and overlap."""
 
@@ -338,6 +362,8 @@ class Evidence(Wire):
     net_saving_share: float | None
     offers_considered: int
     alternatives: list[Alternative]
+    parts: CostParts | None = None
+    hurdle: Hurdle | None = None
 
 
 class Decision(Wire):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from domain.placement.switching import Regret
 from spotlane.wire import OfferRef, Quote
 
 _TABLES = """
@@ -19,6 +20,7 @@ create table if not exists quotes (
   primary key (offer, observed_at)
 ) without rowid;
 create table if not exists marks (name text primary key, at real not null) without rowid;
+create table if not exists regrets (placement text primary key, usd real not null, usd_per_hour real not null, at real not null) without rowid;
 """
 
 
@@ -83,6 +85,21 @@ class QuoteHistory:
         """Keeps a time under a name."""
         with self._lock:
             self._db.execute("insert or replace into marks values (?, ?)", (name, at.timestamp()))
+
+    def regrets(self) -> dict[str, Regret]:
+        """What staying has cost too much so far, by placement. Lost with the file: then moves by price wait anew, nothing else."""
+        with self._lock:
+            rows = self._db.execute("select placement, usd, usd_per_hour, at from regrets").fetchall()
+        return {placement: Regret(usd, usd_per_hour, datetime.fromtimestamp(at, UTC)) for placement, usd, usd_per_hour, at in rows}
+
+    def keep_regrets(self, regrets: Mapping[str, Regret]) -> None:
+        """Replaces all by ``regrets``: placements that are gone are forgotten."""
+        rows = [(placement, one.usd, one.usd_per_hour, one.at.timestamp()) for placement, one in regrets.items()]
+        with self._lock:
+            self._db.execute("begin")
+            self._db.execute("delete from regrets")
+            self._db.executemany("insert into regrets values (?, ?, ?, ?)", rows)
+            self._db.execute("commit")
 
     def close(self) -> None:
         """Closes the database."""

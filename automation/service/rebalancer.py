@@ -21,6 +21,7 @@ from domain.catalog import OfferRef
 from domain.offers import Offers, RegionPredicate
 from domain.placement.engine import plan
 from domain.placement.plan import Demand, Deploy, Move, NoOffer, Problem, Reason, Settings, Stay, Trigger, Verdict
+from domain.placement.switching import Regret
 from spotlane import wire
 from spotlane.client import Client
 from spotlane.errors import ApiProblem
@@ -87,7 +88,9 @@ class Rebalancer:
                 self._history.record(quotes)
             self._exclusions.learn(estate.migrations, market_now)
             self._close_ledger(estate, market_now)
-            verdicts = self._cycle(estate, market_now, [one for one in estate.workloads if _placeable(one)])
+            placeable = [one for one in estate.workloads if _placeable(one)]
+            verdicts = self._cycle(estate, market_now, placeable)
+            self._keep_regrets(estate, placeable, verdicts)
             started, errors = self._propose(verdicts, estate)
             plan_shown = self._shown(verdicts, estate, market_now)
         return wire.TickReport(
@@ -186,6 +189,7 @@ class Rebalancer:
         self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload], trigger: Trigger = Trigger.PRICE, requested: OfferRef | None = None
     ) -> tuple[Verdict, ...]:
         excluded = self._exclusions.at(market_now)
+        regrets = self._history.regrets()
         demands: list[Demand] = [
             demand(
                 one,
@@ -194,11 +198,24 @@ class Rebalancer:
                 excluded=excluded if requested is None else {},
                 trigger=trigger,
                 requested=requested,
+                regret=None if one.placement is None else regrets.get(one.placement.id),
             )
             for one in workloads
         ]
         offers = Offers.quoted(self._collection.book.quotes())
         return plan(Problem(market_now, offers, tuple(demands), self._settings)).verdicts
+
+    def _keep_regrets(self, estate: Estate, judged: Sequence[wire.Workload], verdicts: Sequence[Verdict]) -> None:
+        """What each placement costs too much from now on. One that couldn't be judged (a move under way, a stale price) keeps what it had, standing still."""
+        market_now = self._market_now()
+        known = self._history.regrets()
+        held = {one.placement.id for one in estate.workloads if one.placement is not None}
+        kept = {placement: Regret(one.until(market_now), 0.0, market_now) for placement, one in known.items() if placement in held}
+        for workload, verdict in zip(judged, verdicts, strict=True):
+            hurdle = verdict.evidence.hurdle if isinstance(verdict, Stay) and verdict.evidence is not None else None
+            if hurdle is not None and workload.placement is not None:
+                kept[workload.placement.id] = hurdle.regret
+        self._history.keep_regrets(kept)
 
     def _propose(self, verdicts: Sequence[Verdict], estate: Estate) -> tuple[list[wire.Migration], list[str]]:
         started, errors = [], []

@@ -9,7 +9,8 @@ from datetime import datetime
 from domain import prices
 from domain.catalog import OfferRef
 from domain.offers import RegionPredicate
-from domain.placement.plan import Alternative, Current, Demand, Deploy, Evidence, Move, NoOffer, Trigger, Verdict
+from domain.placement.plan import Alternative, Current, Demand, Deploy, Evidence, Hurdle, Move, NoOffer, Trigger, Verdict
+from domain.placement.switching import Regret
 from domain.workload import PlacementRules, Requirements
 from spotlane import wire
 
@@ -58,12 +59,13 @@ def demand(
     excluded: Mapping[OfferRef, str],
     trigger: Trigger = Trigger.PRICE,
     requested: OfferRef | None = None,
+    regret: Regret | None = None,
 ) -> Demand:
-    """A workload as placement sees it."""
+    """A workload as placement sees it; ``regret`` is what its present placement has cost too much so far."""
     spec, placed = workload.spec, workload.placement
     current = None
     if placed is not None and placed.state in (wire.PlacementState.SERVING, wire.PlacementState.DRAINING):
-        current = Current(placed.id, offer_from_wire(placed.offer), placed.market_served_from or placed.market_created_at)
+        current = Current(placed.id, offer_from_wire(placed.offer), placed.market_served_from or placed.market_created_at, regret)
     rules = spec.placement
     return Demand(
         workload=workload.id,
@@ -102,6 +104,14 @@ def evidence_to_wire(evidence: Evidence) -> wire.Evidence:
         net_saving_share=evidence.net_saving_share,
         offers_considered=evidence.considered,
         alternatives=[_alternative(one) for one in evidence.alternatives],
+        parts=wire.CostParts(
+            spot_usd_per_hour=evidence.parts.spot,
+            egress_usd_per_hour=evidence.parts.egress,
+            risk_usd_per_hour=evidence.parts.risk,
+            carry_usd=evidence.move_cost.carry,
+            overlap_usd=evidence.move_cost.overlap,
+        ),
+        hurdle=None if evidence.hurdle is None else _hurdle(evidence.hurdle),
     )
 
 
@@ -137,6 +147,16 @@ def item_of(verdict: Verdict, digest: str, deadline: datetime | None = None) -> 
         return wire.PlanItem(workload=verdict.workload, verdict="no_offer", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=None)
     held = None if verdict.evidence is None else evidence_to_wire(verdict.evidence)
     return wire.PlanItem(workload=verdict.workload, verdict="stay", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=held)
+
+
+def _hurdle(hurdle: Hurdle) -> wire.Hurdle:
+    return wire.Hurdle(
+        gap_usd_per_hour=hurdle.gap,
+        least_gap_usd_per_hour=hurdle.gap_usd_per_hour,
+        regret_usd=hurdle.regret.usd,
+        least_regret_usd=hurdle.regret_usd,
+        dwell_left_hours=hurdle.dwell_left_hours,
+    )
 
 
 def _alternative(one: Alternative) -> wire.Alternative:

@@ -7,7 +7,9 @@ from domain.placement.plan import (
     Demand,
     Deploy,
     Evidence,
+    Hurdle,
     Move,
+    MoveCost,
     NoOffer,
     PlacementPlan,
     Problem,
@@ -17,6 +19,8 @@ from domain.placement.plan import (
     Trigger,
     Verdict,
 )
+from domain.placement.switching import Regret
+from domain.placement.volatility import Volatility
 
 __all__ = [
     "Alternative",
@@ -24,14 +28,18 @@ __all__ = [
     "Demand",
     "Deploy",
     "Evidence",
+    "Hurdle",
     "Move",
+    "MoveCost",
     "NoOffer",
     "PlacementPlan",
     "Problem",
     "Reason",
+    "Regret",
     "Settings",
     "Stay",
     "Trigger",
     "Verdict",
+    "Volatility",
     "plan",
 ]

@@ -5,21 +5,24 @@ Ties break by offer id. Only :class:`Problem` decides: the same problem gives th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
 from domain.catalog import OfferRef
-from domain.offers import Floats, Mask, age_seconds
-from domain.placement import moves
+from domain.offers import age_seconds
+from domain.placement import alternatives, moves
+from domain.placement.alternatives import Outcome
+from domain.placement.moves import Gap
 from domain.placement.plan import (
     Alternative,
     Current,
     Demand,
     Deploy,
     Evidence,
+    Hurdle,
     Move,
+    MoveCost,
     NoOffer,
     PlacementPlan,
     Problem,
@@ -28,50 +31,55 @@ from domain.placement.plan import (
     Trigger,
     Verdict,
 )
-from domain.placement.score import REFUSALS, STALE, USABLE, Codes, Market
-from domain.prices import Unknown
-
-_DETAILS: dict[Reason, str] = {
-    Reason.TOO_SMALL: "the machine is smaller than asked for, or of another kind",
-    Reason.OUTSIDE_BOUNDARY: "the region is outside the tenant's boundary",
-    Reason.OUTSIDE_RULES: "the owner asked for other clouds or regions",
-    Reason.EXCLUDED: "not tried again now",
-    Reason.NO_CAPACITY: "the cloud has refused it recently for lack of capacity",
-    Reason.UNKNOWN_PRICE: "its spot price isn't known",
-    Reason.OVER_CAP: "its spot price is above the cap",
-    Reason.STALE_PRICE: "its quote is past its limit, or held in doubt",
-}
+from domain.placement.score import REFUSALS, STALE, USABLE, Market
+from domain.placement.segment import Ranking, Segment, kind_of, rank
 
 
 def plan(problem: Problem) -> PlacementPlan:
     """One verdict for each demand."""
     market = Market(problem)
-    return PlacementPlan(problem.market_now, tuple(_Case(market, demand).verdict() for demand in problem.demands))
+    verdicts: list[Verdict | None] = [None] * len(problem.demands)
+    kinds: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for number, demand in enumerate(problem.demands):
+        kinds[kind_of(demand)].append(number)
+    for numbers in kinds.values():  # one kind after the other: only one segment's arrays are held
+        segment = Segment(market, problem.demands[numbers[0]])
+        # Demands of one egress and state follow each other, so that their costs are worked out once.
+        for number in sorted(numbers, key=lambda one: (problem.demands[one].rules.egress_gib_per_hour, problem.demands[one].rules.state_gib)):
+            verdicts[number] = _Case(segment, problem.demands[number]).verdict()
+    return PlacementPlan(problem.market_now, within_budget(tuple(one for one in verdicts if one is not None), problem.settings.price_moves))
+
+
+def within_budget(verdicts: tuple[Verdict, ...], price_moves: int | None) -> tuple[Verdict, ...]:
+    """At most ``price_moves`` moves by price: the most saving ones, of equals the first workload; the others stay."""
+    by_price = [number for number, one in enumerate(verdicts) if isinstance(one, Move) and one.trigger is Trigger.PRICE and one.reason is Reason.CHEAPEST]
+    if price_moves is None or len(by_price) <= price_moves:
+        return verdicts
+
+    def order(number: int) -> tuple[float, str]:
+        move = verdicts[number]
+        assert isinstance(move, Move), "only moves are ordered"
+        return (-(move.evidence.net_saving_usd or 0.0), move.workload)
+
+    late = set(sorted(by_price, key=order)[price_moves:])
+    why = f"the platform makes {price_moves} price moves at a time, and others save more"
+    return tuple(
+        Stay(one.workload, Reason.MOVE_BUDGET, why, one.evidence) if number in late and isinstance(one, Move) else one for number, one in enumerate(verdicts)
+    )
 
 
 @dataclass
 class _Case:
     """One workload before the market."""
 
-    market: Market
+    segment: Segment
     demand: Demand
 
     def __post_init__(self) -> None:
-        market, demand = self.market, self.demand
-        self.now: datetime = market.problem.market_now
-        self.settings = market.problem.settings
-        self.expected: Floats = market.expected(demand.rules)
-        self.codes: Codes = market.codes(demand)
-        lost = demand.current is not None and demand.trigger is Trigger.INTERRUPTION
-        if lost and demand.current is not None and demand.current.offer in market.columns.positions:
-            at = market.columns.positions[demand.current.offer]
-            self.codes = self.codes.copy()
-            self.codes[at] = min(self.codes[at], np.int8(REFUSALS.index(Reason.EXCLUDED)))
-        if len(market.selected) != market.size:
-            outside = np.ones(market.size, dtype=np.bool_)
-            outside[market.selected] = False
-            self.codes = np.where(outside, np.int8(REFUSALS.index(Reason.TOO_SMALL)), self.codes)
-            self.expected = np.where(outside, np.nan, self.expected)
+        self.market: Market = self.segment.market
+        self.now: datetime = self.market.problem.market_now
+        self.settings = self.market.problem.settings
+        self.at: int | None = None if self.demand.current is None else self.market.columns.positions.get(self.demand.current.offer)
 
     def verdict(self) -> Verdict:
         demand, current = self.demand, self.demand.current
@@ -82,9 +90,9 @@ class _Case:
         if demand.trigger is Trigger.UNHEALTHY:
             return self._forced(current, Reason.UNHEALTHY, "its machine fails its probes")
         if fault := self._fault_of(current):
-            return self._forced(current, fault, f"it runs where it may not: {_DETAILS[fault]}")
+            return self._forced(current, fault, f"it runs where it may not: {alternatives.DETAILS[fault]}")
         if demand.trigger is Trigger.REQUESTED:
-            return self._requested(current)
+            return self._leave(current, Reason.REQUESTED, "asked for", self.at, (int(USABLE),))
         if demand.trigger is Trigger.REDEPLOY:
             return self._redeployed(current)
         return self._by_price(current)
@@ -92,188 +100,163 @@ class _Case:
     # The ways to a verdict
 
     def _deploy(self) -> Verdict:
-        wanted = self._wanted()
-        usable = (self.codes == USABLE) & wanted
-        best = _least(self.expected, usable)
-        if best is None:
-            return self._no_offer(wanted)
-        asked = self.demand.requested is not None
         horizon = moves.horizon_hours(self.now, self.demand.ends_at, None, self.settings)
+        ranking = rank(self.segment, self.demand, horizon, 0.0, None)
+        found = self._chosen(ranking, horizon, 0.0, (int(USABLE),), None)
+        if found is None:
+            return self._no_offer(ranking, horizon)
+        asked = self.demand.requested is not None
         reason, detail = (Reason.REQUESTED, "asked for") if asked else (Reason.FIRST_PLACEMENT, "the cheapest that it may use")
-        evidence = self._evidence(best, None, None, 0.0, horizon, horizon * self.expected)
-        return Deploy(self.demand.workload, self._ref(best), reason, detail, evidence)
+        row, total = found
+        return Deploy(self.demand.workload, self._ref(row), reason, detail, self._evidence(Outcome(row, total, horizon), ranking, None))
 
     def _by_price(self, current: Current) -> Verdict:
-        present = self._present(current)
-        if present is None:
+        at = self.at
+        rate = None if at is None else self._expected(at)
+        if at is None or rate is None:
             return Stay(self.demand.workload, Reason.UNKNOWN_PRICE, f"the price of {current.offer.id} isn't known, so no saving can be", None)
-        at, rate = present
         if not self.market.fresh[at]:
             quote = self.market.columns.offers[at].quote
             return Stay(self.demand.workload, Reason.STALE_PRICE, quote.doubtful or f"the quote of {current.offer.id} is past its limit", None)
         horizon = moves.horizon_hours(self.now, self.demand.ends_at, float(self.market.rates[at]), self.settings)
-        costs = moves.move_costs(self.market, self.demand, current, rate)
-        totals = horizon * self.expected + costs
-        usable = self.codes == USABLE
-        usable[at] = False
-        best = _least(totals, usable)
-        if self._code(at) is Reason.OVER_CAP and best is not None:
-            return self._move(current, best, Reason.OVER_CAP, "its spot price rose above the cap", rate, costs, horizon, totals)
-        if best is None or totals[best] >= horizon * rate:
-            detail = "nothing that it may use costs less, the move counted in"
-            return Stay(self.demand.workload, Reason.CHEAPEST, detail, self._evidence(at, at, rate, 0.0, horizon, totals))
-        saving = float(horizon * rate - totals[best])
-        held = moves.gate(self.demand, current, self.now, saving, saving / (horizon * rate))
+        stays = horizon * rate
+        ranking = rank(self.segment, self.demand, horizon, self.settings.overlap_hours * rate, at)
+        found = ranking.least(int(USABLE))
+        if found is None:
+            return self._stay(Reason.CHEAPEST, "nothing else may be used", at, stays, horizon, ranking, rate, None)
+        best, total = found
+        gap = self._gap(current, best, rate, (stays - total) / stays)
+        cleared = moves.hurdle(self.demand, current, self.now, gap, self.settings)
+        if self.segment.codes[at] == REFUSALS.index(Reason.OVER_CAP):
+            return self._move(current, Outcome(best, total, horizon), Reason.OVER_CAP, "its spot price rose above the cap", ranking, rate)
+        if total >= stays:
+            return self._stay(Reason.CHEAPEST, "nothing that it may use costs less, the move counted in", at, stays, horizon, ranking, rate, cleared)
+        held = moves.gate(self.demand, current, self.now, gap, cleared)
         if held.reason is not None:
-            evidence = self._evidence(at, at, rate, 0.0, horizon, totals, (best, held.reason, held.detail))
-            return Stay(self.demand.workload, held.reason, held.detail, evidence)
-        detail = f"saves {saving:.2f} USD net in {horizon:.0f} h ({saving / (horizon * rate):.0%})"
-        return self._move(current, best, Reason.CHEAPEST, detail, rate, costs, horizon, totals)
-
-    def _requested(self, current: Current) -> Verdict:
-        """A person's move: no threshold, dwell or budget; boundary, cap and freshness hold."""
-        wanted = self._wanted()
-        if current.offer in self.market.columns.positions:
-            wanted[self.market.columns.positions[current.offer]] = False
-        usable = (self.codes == USABLE) & wanted
-        return self._leave(current, Reason.REQUESTED, "asked for", usable, wanted)
+            return self._stay(held.reason, held.detail, at, stays, horizon, ranking, rate, cleared, best)
+        detail = f"saves {stays - total:.2f} USD net in {horizon:.0f} h ({gap.share:.0%})"
+        return self._move(current, Outcome(best, total, horizon), Reason.CHEAPEST, detail, ranking, rate, cleared)
 
     def _redeployed(self, current: Current) -> Verdict:
         """A new machine for a changed declaration: on the offer that it has where that may still be used, since what has changed isn't the market."""
-        usable = self.codes == USABLE
-        at = self.market.columns.positions.get(current.offer)
-        if at is not None and usable[at]:
-            usable = np.zeros(self.market.size, dtype=np.bool_)
-            usable[at] = True
-        return self._leave(current, Reason.REDEPLOY, "its declaration has changed", usable, np.ones(self.market.size, dtype=np.bool_))
+        own = self.at if self.at is not None and self.segment.codes[self.at] == int(USABLE) else None
+        return self._leave(current, Reason.REDEPLOY, "its declaration has changed", None, (int(USABLE),), own)
 
     def _forced(self, current: Current, reason: Reason, detail: str) -> Verdict:
-        """A move that can't wait for a price: fresh quotes if there are any, else the last known."""
-        usable = self.codes == USABLE
-        if not usable.any():
-            usable = self.codes == STALE
-        return self._leave(current, reason, detail, usable, np.ones(self.market.size, dtype=np.bool_))
+        """A move that can't wait for a price: fresh quotes if there are any, else the last known. What fails its probes may start anew where it is."""
+        barred = self.at if self.demand.trigger is Trigger.INTERRUPTION else None
+        return self._leave(current, reason, detail, barred, (int(USABLE), int(STALE)))
 
-    def _leave(self, current: Current, reason: Reason, detail: str, usable: Mask, wanted: Mask) -> Verdict:
-        present = self._present(current)
-        at, rate = present if present is not None else (None, None)
+    def _leave(self, current: Current, reason: Reason, detail: str, barred: int | None, codes: tuple[int, ...], only: int | None = None) -> Verdict:
+        """A move without threshold, dwell or budget; boundary and cap hold. ``codes`` are tried in their order; ``only`` leaves no choice."""
+        rate = None if self.at is None else self._expected(self.at)
         lost = self.demand.trigger in (Trigger.INTERRUPTION, Trigger.UNHEALTHY)
-        stays = None if lost or at is None else float(self.market.rates[at])
-        horizon = moves.horizon_hours(self.now, self.demand.ends_at, stays, self.settings)
-        costs = moves.move_costs(self.market, self.demand, current, rate or 0.0)
-        totals = horizon * self.expected + costs
-        best = _least(totals, usable)
-        if best is None:
-            return self._no_offer(wanted)
-        return self._move(current, best, reason, detail, rate, costs, horizon, totals)
+        rates = None if lost or rate is None or self.at is None else float(self.market.rates[self.at])
+        horizon = moves.horizon_hours(self.now, self.demand.ends_at, rates, self.settings)
+        overlap = self.settings.overlap_hours * (rate or 0.0)
+        ranking = rank(self.segment, self.demand, horizon, overlap, barred)
+        found = self._chosen(ranking, horizon, overlap, codes, barred, only)
+        if found is None:
+            return self._no_offer(ranking, horizon)
+        row, total = found
+        return self._move(current, Outcome(row, total, horizon), reason, detail, ranking, rate)
+
+    def _chosen(
+        self, ranking: Ranking, horizon: float, overlap: float, codes: tuple[int, ...], barred: int | None, only: int | None = None
+    ) -> tuple[int, float] | None:
+        """The least of what may be used, or the one that a person named, if it may be."""
+        if self.demand.requested is None and only is None:
+            return next((found for code in codes if (found := ranking.least(code)) is not None), None)
+        asked = only if self.demand.requested is None else self.market.columns.positions.get(self.demand.requested)
+        rate = None if asked is None else self._expected(asked)
+        if asked is None or rate is None or asked == barred or self.segment.codes[asked] not in codes:
+            return None
+        return asked, horizon * rate + overlap + self._carry(asked)
 
     # What a verdict is made of
 
-    def _move(self, current: Current, best: int, reason: Reason, detail: str, rate: float | None, costs: Floats, horizon: float, totals: Floats) -> Move:
-        at = self.market.columns.positions.get(current.offer)
-        evidence = self._evidence(best, at, rate, float(costs[best]), horizon, totals)
-        return Move(self.demand.workload, self._ref(best), current.placement, self.demand.trigger, reason, detail, evidence)
+    def _stay(
+        self, reason: Reason, detail: str, at: int, total: float, horizon: float, ranking: Ranking, rate: float, cleared: Hurdle | None, best: int | None = None
+    ) -> Stay:
+        held = None if best is None else (best, reason, detail)
+        return Stay(self.demand.workload, reason, detail, self._evidence(Outcome(at, total, horizon, stays=True), ranking, rate, cleared, held))
+
+    def _move(
+        self, current: Current, outcome: Outcome, reason: Reason, detail: str, ranking: Ranking, rate: float | None, cleared: Hurdle | None = None
+    ) -> Move:
+        evidence = self._evidence(outcome, ranking, rate, cleared)
+        return Move(self.demand.workload, self._ref(outcome.row), current.placement, self.demand.trigger, reason, detail, evidence)
 
     def _evidence(
-        self,
-        chosen: int,
-        at: int | None,
-        rate: float | None,
-        move_cost: float,
-        horizon: float,
-        totals: Floats,
-        held: tuple[int, Reason, str] | None = None,
+        self, outcome: Outcome, ranking: Ranking, rate: float | None, cleared: Hurdle | None = None, held: tuple[int, Reason, str] | None = None
     ) -> Evidence:
-        columns = self.market.columns
-        total = horizon * float(self.expected[chosen]) + move_cost
-        saving = None if rate is None else horizon * rate - total
+        columns, row = self.market.columns, outcome.row
+        expected = self._expected(row)
+        assert expected is not None, "an offer without a price is never chosen"
+        overlap = 0.0 if outcome.stays or rate is None else self.settings.overlap_hours * rate
+        cost = MoveCost(0.0, 0.0) if outcome.stays or self.demand.current is None else MoveCost(self._carry(row), overlap)
+        saving = None if rate is None else outcome.horizon * rate - outcome.total
         return Evidence(
             market_now=self.now,
-            quote=columns.offers[chosen].quote,
-            quote_age_seconds=age_seconds(float(columns.observed[chosen]), self.now),
-            current_quote=columns.offers[at].quote if at is not None else None,
-            expected_usd_per_hour=float(self.expected[chosen]),
-            parts=self.market.parts(self.demand.rules, chosen),
+            quote=columns.offers[row].quote,
+            quote_age_seconds=age_seconds(float(columns.observed[row]), self.now),
+            current_quote=columns.offers[self.at].quote if self.at is not None else None,
+            expected_usd_per_hour=expected,
+            parts=self.market.parts(self.demand.rules, row),
             current_usd_per_hour=rate,
-            move_cost_usd=move_cost,
-            horizon_hours=horizon,
+            move_cost=cost,
+            horizon_hours=outcome.horizon,
             net_saving_usd=saving,
-            net_saving_share=None if saving is None or not rate else saving / (horizon * rate),
+            net_saving_share=None if saving is None or not rate else saving / (outcome.horizon * rate),
             considered=len(self.market.selected),
-            counts=self._counts(),
-            alternatives=self._alternatives(chosen, total, totals, horizon, held),
-            stale=not bool(self.market.fresh[chosen]),
+            counts=self.segment.counts,
+            alternatives=alternatives.told(ranking, self.demand, outcome, held, self.settings.alternatives),
+            stale=not bool(self.market.fresh[row]),
+            hurdle=cleared,
         )
 
-    def _no_offer(self, wanted: Mask) -> NoOffer:
-        alternatives = self._alternatives(None, 0.0, self.expected, 1.0, None, wanted)
+    def _no_offer(self, ranking: Ranking, horizon: float) -> NoOffer:
         asked = self.demand.requested
-        if alternatives:
-            reason, detail = alternatives[0].reason, f"the cheapest, {alternatives[0].offer.id}: {alternatives[0].detail}"
-        elif asked is None:
-            reason, detail = Reason.TOO_SMALL, "no machine of the size asked for is quoted in any region"
-        elif asked not in self.market.columns.positions:
-            reason, detail = Reason.UNKNOWN_PRICE, f"nobody quotes {asked.id}"
+        told: tuple[Alternative, ...] = ()
+        if asked is not None:
+            at = self.market.columns.positions.get(asked)
+            if at is None:
+                reason, detail = Reason.UNKNOWN_PRICE, f"nobody quotes {asked.id}"
+            else:
+                refused = self._code(at) or Reason.CHEAPEST
+                told = (alternatives.of_row(self.segment, self.demand, at, 0.0, horizon),) if refused is not Reason.CHEAPEST else ()
+                reason, detail = refused, f"{asked.id}: {told[0].detail if told else 'it runs there already'}"
         else:
-            refused = self._code(self.market.columns.positions[asked]) or Reason.CHEAPEST
-            reason, detail = refused, f"{asked.id}: {_DETAILS.get(refused, 'it runs there already')}"
-        return NoOffer(self.demand.workload, reason, detail, len(self.market.selected), self._counts(), alternatives)
+            told = alternatives.told(ranking, self.demand, None, None, self.settings.alternatives)
+            if told:
+                reason, detail = told[0].reason, f"the cheapest, {told[0].offer.id}: {told[0].detail}"
+            else:
+                reason, detail = Reason.TOO_SMALL, "no machine of the size asked for is quoted in any region"
+        return NoOffer(self.demand.workload, reason, detail, len(self.market.selected), self.segment.counts, told)
 
-    def _alternatives(
-        self, chosen: int | None, total: float, totals: Floats, horizon: float, held: tuple[int, Reason, str] | None, wanted: Mask | None = None
-    ) -> tuple[Alternative, ...]:
-        """The best that lost, one per region: the cheapest few of the right size, then the cheapest of each reason that isn't among them."""
-        ranked = np.where(self.codes == 0, np.nan, totals)
-        if wanted is not None:
-            ranked = np.where(wanted, ranked, np.nan)
-        if chosen is not None:
-            ranked[chosen] = np.nan
-        rows = [held[0]] if held is not None else []
-        seen = {self.market.columns.place[row] for row in rows} | ({self.market.columns.place[chosen]} if chosen is not None else set())
-        for row in _lowest(ranked, 8 * self.settings.alternatives):
-            if len(rows) >= self.settings.alternatives:
-                break
-            if (place := self.market.columns.place[row]) not in seen:
-                seen.add(place)
-                rows.append(row)
-        told = {self.codes[row] for row in rows}
-        for code in range(1, int(USABLE) + 1):
-            sample = _least(ranked, self.codes == code) if code not in told else None
-            if sample is not None:
-                rows.append(sample)
-        return tuple(self._alternative(row, float(totals[row] - total) / horizon, horizon, held) for row in rows)
+    def _gap(self, current: Current, best: int, rate: float, share: float) -> Gap:
+        other = self._expected(best)
+        assert other is not None, "the best has a price"
+        cost = MoveCost(self._carry(best), self.settings.overlap_hours * rate)
+        volatility = self.market.problem.volatility
+        variance = volatility.of(current.offer.cloud) * rate**2 + volatility.of(self._ref(best).cloud) * other**2
+        return Gap(cost, rate, other, share, variance)
 
-    def _alternative(self, row: int, more: float, horizon: float, held: tuple[int, Reason, str] | None) -> Alternative:
-        """Offer ``row``, which would cost ``more`` USD/h, its move spread over the horizon."""
-        offer = self.market.columns.offers[row]
-        rate = float(self.expected[row])
-        price = Unknown("no spot price") if np.isnan(rate) else rate
-        if held is not None and row == held[0]:
-            return Alternative(offer.ref, price, held[1], held[2])
-        if self.codes[row] == USABLE:
-            return Alternative(offer.ref, price, Reason.DEARER, f"costs {more:.4f} USD/h more, its move spread over {horizon:.0f} h")
-        reason = REFUSALS[self.codes[row]]
-        why = _DETAILS[reason]
-        if reason is Reason.OUTSIDE_BOUNDARY:
-            why = self.demand.boundary(offer.ref.cloud, offer.ref.region) or why
-        elif reason is Reason.EXCLUDED:
-            why = self.demand.excluded.get(offer.ref, why)
-        elif reason is Reason.STALE_PRICE:
-            why = offer.quote.doubtful or why
-        return Alternative(offer.ref, price, reason, why)
+    def _carry(self, row: int) -> float:
+        """USD for the state's way to an offer."""
+        current, gib = self.demand.current, self.demand.rules.state_gib
+        if current is None or not gib:
+            return 0.0
+        target = self._ref(row)
+        if current.offer[:2] != target[:2]:
+            place = int(self.market.columns.place[row])
+            return gib * float(self.market.transfer(current.offer[:3])[place])
+        return gib * self.market.problem.tariffs.transfer(current.offer[:3], target[:3])
 
-    def _counts(self) -> dict[str, int]:
-        numbers = np.bincount(self.codes[self.market.selected], minlength=len(REFUSALS) + 1)
-        counts = {reason.value: int(number) for reason, number in zip(REFUSALS, numbers, strict=False) if number}
-        return {"usable": int(numbers[USABLE]), **counts}
-
-    def _present(self, current: Current) -> tuple[int, float] | None:
-        """Where the present offer stands and what it is expected to cost; None where that isn't known."""
-        at = self.market.columns.positions.get(current.offer)
-        if at is None:
-            return None
-        rate = float(self.market.expected(self.demand.rules)[at])
-        return None if np.isnan(rate) else (at, rate)
+    def _expected(self, row: int) -> float | None:
+        """USD/h all in; None where the spot price isn't known."""
+        figure = float(self.market.expected(self.demand.rules, slice(row, row + 1))[0])
+        return figure if figure != float("inf") else None
 
     def _fault_of(self, current: Current) -> Reason | None:
         """What forbids the present offer for good; a cap or a lack of capacity doesn't end what runs."""
@@ -281,41 +264,12 @@ class _Case:
             return Reason.OUTSIDE_BOUNDARY
         if not self.demand.rules.asks_for(current.offer.cloud, current.offer.region):
             return Reason.OUTSIDE_RULES
-        at = self.market.columns.positions.get(current.offer)
-        if at is not None and not self.demand.needs.fits(self.market.columns.offers[at].machine):
+        if self.at is not None and not self.demand.needs.fits(self.market.columns.offers[self.at].machine):
             return Reason.TOO_SMALL
         return None
 
-    def _wanted(self) -> Mask:
-        """The offers that are asked for: all, or the one that a person named."""
-        asked = self.demand.requested
-        if asked is None:
-            return np.ones(self.market.size, dtype=np.bool_)
-        wanted = np.zeros(self.market.size, dtype=np.bool_)
-        if asked in self.market.columns.positions:
-            wanted[self.market.columns.positions[asked]] = True
-        return wanted
-
     def _code(self, at: int) -> Reason | None:
-        return None if self.codes[at] == USABLE else REFUSALS[self.codes[at]]
+        return None if self.segment.codes[at] == USABLE else REFUSALS[self.segment.codes[at]]
 
     def _ref(self, at: int) -> OfferRef:
         return self.market.columns.offers[at].ref
-
-
-def _least(figures: Floats, allowed: Mask) -> int | None:
-    """Position of the least known figure that is allowed; the first of equals."""
-    candidates = np.where(allowed, figures, np.nan)
-    if candidates.size == 0 or np.isnan(candidates).all():
-        return None
-    return int(np.nanargmin(candidates))
-
-
-def _lowest(figures: Floats, count: int) -> list[int]:
-    """Positions of the ``count`` lowest known figures, in order, the first of equals first."""
-    known = np.flatnonzero(~np.isnan(figures))
-    if len(known) > count:
-        bound = np.partition(figures[known], count - 1)[count - 1]
-        known = known[figures[known] <= bound]
-    order = np.lexsort((known, figures[known]))[:count]
-    return [int(row) for row in known[order]]

@@ -9,9 +9,15 @@ from enum import StrEnum
 
 from domain.catalog import OfferRef
 from domain.money import HOURS_PER_30_DAYS
+from domain.network import LIST_PRICES, Tariffs
 from domain.offers import Offers, RegionPredicate
+from domain.placement.switching import Regret
+from domain.placement.volatility import MEASURED, Volatility
 from domain.prices import Price, Quote
 from domain.workload import PlacementRules, Requirements
+
+ZoneRef = tuple[str, str, str]
+"""(cloud, region, zone): what fails together."""
 
 
 class Trigger(StrEnum):
@@ -33,6 +39,7 @@ class Reason(StrEnum):
     TOO_SMALL = "too-small"
     OUTSIDE_BOUNDARY = "outside-boundary"
     OUTSIDE_RULES = "outside-rules"
+    PEER = "peer"
     EXCLUDED = "excluded"
     NO_CAPACITY = "no-capacity"
     UNKNOWN_PRICE = "unknown-price"
@@ -50,11 +57,12 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """Where a workload runs: placement id, offer, and since when it serves (the market's clock)."""
+    """Where a workload runs: placement id, offer, since when it serves (the market's clock), and what staying there has cost too much since."""
 
     placement: str
     offer: OfferRef
     since: datetime
+    regret: Regret | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,8 @@ class Demand:
     """One workload to be placed.
 
     ``boundary`` is asked once per region; workloads that share the object share the answer. ``excluded`` names offers not to be tried now, with the
-    reason (interrupted or refused recently). ``ends_at`` bounds a temporary workload. ``requested`` is the offer that a person asked for.
+    reason (interrupted or refused recently). ``apart`` names the zones of its replicas, where it may not be. ``ends_at`` bounds a temporary workload.
+    ``requested`` is the offer that a person asked for.
     """
 
     workload: str
@@ -75,6 +84,7 @@ class Demand:
     trigger: Trigger = Trigger.PRICE
     requested: OfferRef | None = None
     ends_at: datetime | None = None
+    apart: frozenset[ZoneRef] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +93,16 @@ class Settings:
 
     ``reign_hours``: how long a cheapest region stays the cheapest. AWS in 2023, 64 types in 22 regions: 0.033 changes a day, so 30 days.
     ``overlap_hours``: how long both machines run in a move. ``interruptions_when_unknown``: per hour, of a pool for which nobody publishes a rate;
-    12.5 % a month, the middle bucket of AWS's Spot Advisor.
+    12.5 % a month, the middle bucket of AWS's Spot Advisor. ``patience``: see :mod:`domain.placement.switching`. ``price_moves``: how many moves by
+    price one plan may hold, None for any number; the most saving ones come first.
     """
 
     price_limit: timedelta = timedelta(hours=6)
     reign_hours: float = HOURS_PER_30_DAYS
     overlap_hours: float = 0.25
     interruptions_when_unknown: float = 0.000185
+    patience: float = 5.0
+    price_moves: int | None = None
     alternatives: int = 6
 
 
@@ -101,6 +114,8 @@ class Problem:
     offers: Offers
     demands: tuple[Demand, ...]
     settings: Settings = Settings()
+    tariffs: Tariffs = LIST_PRICES
+    volatility: Volatility = MEASURED
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +138,35 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class MoveCost:
+    """What a move costs once, in USD: the state's way to the new machine, and the old one for as long as both run."""
+
+    carry: float
+    overlap: float
+
+    @property
+    def usd(self) -> float:
+        """Both."""
+        return self.carry + self.overlap
+
+
+@dataclass(frozen=True, slots=True)
+class Hurdle:
+    """What a price move had to clear: the least gap in USD/h, what staying must have cost too much in USD, and the hours still to be stayed."""
+
+    gap_usd_per_hour: float
+    gap: float
+    regret_usd: float
+    regret: Regret
+    dwell_left_hours: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a verdict was reached. USD and USD/h; savings are over ``horizon_hours``, after egress and overlap.
 
     ``stale`` marks a forced move that had to be decided on quotes past their limit. ``considered`` counts all offers, ``counts`` those that
-    fell to each reason.
+    fell to each reason. ``hurdle`` is told where the price alone was in question.
     """
 
     market_now: datetime
@@ -137,7 +176,7 @@ class Evidence:
     expected_usd_per_hour: float
     parts: Parts
     current_usd_per_hour: float | None
-    move_cost_usd: float
+    move_cost: MoveCost
     horizon_hours: float
     net_saving_usd: float | None
     net_saving_share: float | None
@@ -145,6 +184,12 @@ class Evidence:
     counts: Mapping[str, int]
     alternatives: tuple[Alternative, ...]
     stale: bool = False
+    hurdle: Hurdle | None = None
+
+    @property
+    def move_cost_usd(self) -> float:
+        """What the move costs once."""
+        return self.move_cost.usd
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain import network
 from domain.offers import Columns, Floats, Index, Mask
-from domain.placement.plan import Demand, Parts, Problem, Reason
-from domain.workload import PlacementRules
+from domain.placement.plan import Demand, Parts, Problem, Reason, ZoneRef
+from domain.workload import PlacementRules, Requirements
 
 Codes = NDArray[np.int8]
-T = TypeVar("T")
 
 REFUSALS: tuple[Reason, ...] = (
     # The order in which an offer that fails several tests is told why. What can never serve comes first, what may change by the next tick last.
     Reason.TOO_SMALL,
     Reason.OUTSIDE_BOUNDARY,
     Reason.OUTSIDE_RULES,
+    Reason.PEER,
     Reason.EXCLUDED,
     Reason.NO_CAPACITY,
     Reason.UNKNOWN_PRICE,
@@ -33,11 +30,13 @@ USABLE = np.int8(len(REFUSALS))
 """The code of an offer that passes every test."""
 STALE = np.int8(REFUSALS.index(Reason.STALE_PRICE))
 """The code of an offer that passes all tests but its age: good enough where a move can't wait."""
+TOO_SMALL = np.int8(REFUSALS.index(Reason.TOO_SMALL))
+_SHAPES_KEPT = 256
 
 
 @dataclass(frozen=True)
 class Market:
-    """A problem's offers with what all demands share. Answers are kept per distinct question, for the life of one plan."""
+    """A problem's offers with what all demands share."""
 
     problem: Problem
 
@@ -68,9 +67,8 @@ class Market:
 
     @cached_property
     def internet(self) -> Floats:
-        """USD per GiB sent to users from each offer's region."""
-        rates = np.array([network.tariff(cloud, region).internet for cloud, region in self.columns.places], dtype=np.float64)
-        return rates[self.columns.place] if self.size else np.zeros(0)
+        """USD per GiB sent to users, by region (:attr:`Columns.places`)."""
+        return np.array([self.problem.tariffs.internet(cloud, region) for cloud, region in self.columns.places], dtype=np.float64)
 
     @cached_property
     def rates(self) -> Floats:
@@ -79,63 +77,57 @@ class Market:
         return np.where(np.isnan(rates), self.problem.settings.interruptions_when_unknown, rates)
 
     @cached_property
-    def _kept(self) -> dict[tuple[object, ...], object]:
-        return {}
+    def machine(self) -> Floats:
+        """USD/h of the machine and of the overlap at its interruptions; infinite where the spot price isn't known."""
+        spot = self.columns.spot
+        return np.where(self.priced, spot + self.rates * self.problem.settings.overlap_hours * spot, np.inf)
 
-    def _once(self, key: tuple[object, ...], answer: Callable[[], T]) -> T:
-        if key not in self._kept:
-            self._kept[key] = answer()
-        return self._kept[key]  # type: ignore[return-value]  # the key names the question, and one question has one type of answer
+    @cached_property
+    def evacuation(self) -> Floats:
+        """USD/h for each GiB of state: an interruption carries it to another cloud."""
+        return np.asarray(self.rates * self.internet[self.columns.place], dtype=np.float64) if self.size else np.zeros(0)
 
-    def egress(self, rules: PlacementRules) -> Floats:
-        """USD/h for what the service sends to its users."""
-        return self._once(("egress", rules.egress_gib_per_hour), lambda: rules.egress_gib_per_hour * self.internet)
-
-    def risk(self, rules: PlacementRules) -> Floats:
-        """USD/h: the rate of interruptions times the cost of one, which carries the state to another cloud and pays the overlap."""
-        overlap = self.problem.settings.overlap_hours
-        return self._once(("risk", rules.state_gib), lambda: self.rates * (rules.state_gib * self.internet + overlap * self.columns.spot))
-
-    def expected(self, rules: PlacementRules) -> Floats:
-        """USD/h all in; NaN where the spot price isn't known."""
-        key = ("expected", rules.egress_gib_per_hour, rules.state_gib)
-        return self._once(key, lambda: self.columns.spot + self.egress(rules) + self.risk(rules))
+    def expected(self, rules: PlacementRules, rows: Index | slice) -> Floats:
+        """USD/h all in, of the offers at ``rows``; infinite where the spot price isn't known."""
+        figures = self.machine[rows]
+        if rules.egress_gib_per_hour:
+            figures = figures + rules.egress_gib_per_hour * self.internet[self.columns.place[rows]]
+        if rules.state_gib:
+            figures = figures + rules.state_gib * self.evacuation[rows]
+        return figures
 
     def parts(self, rules: PlacementRules, at: int) -> Parts:
         """What the expected cost of offer ``at`` is made of."""
-        return Parts(float(self.columns.spot[at]), float(self.egress(rules)[at]), float(self.risk(rules)[at]))
+        spot, egress = float(self.columns.spot[at]), rules.egress_gib_per_hour * float(self.internet[self.columns.place[at]])
+        risk = float(self.rates[at]) * self.problem.settings.overlap_hours * spot + rules.state_gib * float(self.evacuation[at])
+        return Parts(spot, egress, risk)
 
-    def transfer(self, origin: tuple[str, str, str]) -> Floats:
-        """USD per GiB from ``origin`` to each offer."""
-        return self._once(("transfer", origin), lambda: self._transfer(origin))
+    def transfer(self, origin: ZoneRef) -> Floats:
+        """USD per GiB from ``origin`` to each region (:attr:`Columns.places`); its own region's zones differ and are asked for one by one."""
+        found = self._transfers.get(origin)
+        if found is None:
+            found = np.array([self.problem.tariffs.transfer(origin, (cloud, region, "")) for cloud, region in self.columns.places], dtype=np.float64)
+            self._transfers[origin] = found
+        return found
 
-    def _transfer(self, origin: tuple[str, str, str]) -> Floats:
-        by_place = np.array([network.transfer(origin, (cloud, region, "")) for cloud, region in self.columns.places], dtype=np.float64)
-        rates = by_place[self.columns.place]
-        for at in np.flatnonzero(self.columns.place == self._place_of(origin)):
-            rates[at] = network.transfer(origin, self.columns.offers[at].ref[:3])
-        return rates
+    def transfer_to_zone(self, origin: ZoneRef) -> Floats:
+        """USD per GiB from ``origin`` to each zone of its own region (:attr:`Columns.zones`); not a number elsewhere."""
+        found = self._zone_transfers.get(origin)
+        if found is None:
+            near = [self.problem.tariffs.transfer(origin, zone) if zone[:2] == origin[:2] else np.nan for zone in self.columns.zones]
+            found = self._zone_transfers[origin] = np.array(near, dtype=np.float64)
+        return found
 
-    def _place_of(self, origin: tuple[str, str, str]) -> int:
-        return self.columns.places.index(origin[:2]) if origin[:2] in self.columns.places else -1
+    @cached_property
+    def _zone_transfers(self) -> dict[ZoneRef, Floats]:
+        return {}
+
+    @cached_property
+    def _transfers(self) -> dict[ZoneRef, Floats]:
+        return {}
 
     def codes(self, demand: Demand) -> Codes:
         """For each offer the position in :data:`REFUSALS` of the first test that it fails, or :data:`USABLE`."""
-        columns, rules = self.columns, demand.rules
-        codes = self._once(("shape", demand.needs, id(demand.boundary), rules.clouds, rules.regions), lambda: self._lasting(demand))
-        if demand.excluded or rules.max_usd_per_hour is not None:
-            codes = codes.copy()
-        if demand.excluded:
-            rows = [columns.positions[ref] for ref in demand.excluded if ref in columns.positions]
-            excluded = np.int8(REFUSALS.index(Reason.EXCLUDED))
-            codes[rows] = np.minimum(codes[rows], excluded)
-        if rules.max_usd_per_hour is not None:
-            over = columns.spot > rules.max_usd_per_hour
-            codes[over] = np.minimum(codes[over], np.int8(REFUSALS.index(Reason.OVER_CAP)))
-        return codes
-
-    def _lasting(self, demand: Demand) -> Codes:
-        """The tests whose outcome workloads of one shape, boundary and wish share."""
         columns, rules, boundary = self.columns, demand.rules, demand.boundary
         codes = np.full(self.size, USABLE, dtype=np.int8)
         passed: dict[Reason, Mask] = {
@@ -143,13 +135,40 @@ class Market:
             Reason.UNKNOWN_PRICE: self.priced,
             Reason.NO_CAPACITY: columns.available,
             Reason.OUTSIDE_RULES: columns.mask_of_places(rules.asks_for),
-            Reason.OUTSIDE_BOUNDARY: self._once(
-                ("boundary", id(boundary)), lambda: columns.mask_of_places(lambda cloud, region: boundary(cloud, region) is None)
-            ),
-            Reason.TOO_SMALL: columns.mask_of_machines(demand.needs.fits),
+            Reason.OUTSIDE_BOUNDARY: columns.mask_of_places(lambda cloud, region: boundary(cloud, region) is None),
+            Reason.TOO_SMALL: self._fitting(demand.needs),
         }
+        if rules.max_usd_per_hour is not None:
+            passed[Reason.OVER_CAP] = ~(columns.spot > rules.max_usd_per_hour)
+        if demand.excluded:
+            passed[Reason.EXCLUDED] = self._without([columns.positions[ref] for ref in demand.excluded if ref in columns.positions])
+        if demand.apart:
+            taken = [at for at, offer in enumerate(columns.offers) if offer.ref[:3] in demand.apart]
+            passed[Reason.PEER] = self._without(taken)
         for code in reversed(range(len(REFUSALS))):
             mask = passed.get(REFUSALS[code])
             if mask is not None:
                 codes[~mask] = code
+        if len(self.selected) != self.size:
+            outside = np.ones(self.size, dtype=np.bool_)
+            outside[self.selected] = False
+            codes[outside] = TOO_SMALL
         return codes
+
+    def _fitting(self, needs: Requirements) -> Mask:
+        """Asked once for each shape of machine: workloads differ more in boundary and cap than in shape."""
+        found = self._fits.get(needs)
+        if found is None:
+            if len(self._fits) >= _SHAPES_KEPT:
+                self._fits.clear()
+            found = self._fits[needs] = self.columns.mask_of_machines(needs.fits)
+        return found
+
+    @cached_property
+    def _fits(self) -> dict[Requirements, Mask]:
+        return {}
+
+    def _without(self, rows: list[int]) -> Mask:
+        mask = np.ones(self.size, dtype=np.bool_)
+        mask[rows] = False
+        return mask

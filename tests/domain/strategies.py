@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from domain.catalog import CATALOG, OfferRef
 from domain.placement import Current, Demand, Trigger
+from domain.placement.switching import Regret
 from domain.prices import Quote, Unknown
 from domain.workload import PlacementRules, Requirements
 
@@ -24,6 +25,7 @@ REFS = [
     for name in names
     for zone in CATALOG.region(cloud, region).zones[:2]
 ]
+REGRETS = [None, Regret(0.05, 0.01, NOW - timedelta(hours=3)), Regret(50.0, 0.0, NOW)]
 
 
 def european(cloud: str, region: str) -> str | None:
@@ -55,15 +57,15 @@ def demands(draw: st.DrawFn) -> Demand:
     rules = PlacementRules(
         clouds=draw(st.sampled_from([None, None, frozenset({"aws", "gcp"})])),
         max_usd_per_hour=draw(st.sampled_from([None, 0.04])),
-        threshold=draw(st.sampled_from([0.0, 0.1, 0.5])),
-        dwell_hours=draw(st.sampled_from([0.0, 24.0])),
+        threshold=draw(st.sampled_from([None, 0.0, 0.1, 0.5])),
+        dwell_hours=draw(st.sampled_from([None, 0.0, 24.0])),
         moves_per_30_days=draw(st.sampled_from([0, 12])),
         egress_gib_per_hour=draw(st.sampled_from([0.0, 0.1])),
         state_gib=draw(st.sampled_from([0.0, 20.0])),
     )
     current = None
     if draw(st.booleans()):
-        current = Current("t_w_1", draw(st.sampled_from(REFS)), NOW - timedelta(hours=draw(st.sampled_from([1, 30]))))
+        current = Current("t_w_1", draw(st.sampled_from(REFS)), NOW - timedelta(hours=draw(st.sampled_from([1, 30]))), draw(st.sampled_from(REGRETS)))
     return Demand(
         workload="w-t",
         needs=Requirements(draw(st.sampled_from([2, 4])), 4.0),

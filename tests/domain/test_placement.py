@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from domain import network
 from domain.catalog import CATALOG, OfferRef
 from domain.offers import Offers
 from domain.placement import Current, Demand, Deploy, Move, NoOffer, Problem, Reason, Settings, Stay, Trigger, plan
+from domain.placement.switching import Regret
+from domain.placement.volatility import MEASURED
 from domain.prices import Quote, Unknown
 from domain.workload import PlacementRules, Requirements
 from tests.domain import strategies
@@ -22,6 +25,7 @@ SETTINGS = Settings()
 LIMIT = SETTINGS.price_limit
 DEAR = OfferRef("aws", "eu-west-1", "eu-west-1a", "m5.large")
 CHEAP = OfferRef("gcp", "europe-west4", "europe-west4-a", "e2-standard-2")
+ASKED = PlacementRules(threshold=0.10, dwell_hours=24)
 AMERICAN = OfferRef("gcp", "us-west4", "us-west4-a", "e2-standard-2")
 
 
@@ -34,7 +38,8 @@ def verdict(demand: Demand, *quotes: Quote) -> object:
 
 
 def running(**fields: object) -> Demand:
-    demand = Demand("w-t", Requirements(2, 4), PlacementRules(), european, Current("t_w_1", DEAR, NOW - timedelta(days=3)))
+    """A workload that has served at DEAR for three days; its owner asks for 10 % and a day's stay."""
+    demand = Demand("w-t", Requirements(2, 4), ASKED, european, Current("t_w_1", DEAR, NOW - timedelta(days=3)))
     return replace(demand, **fields)  # type: ignore[arg-type]  # the fields of Demand, by name
 
 
@@ -121,7 +126,7 @@ def test_nothing_is_ever_placed_outside_its_boundary_or_moved_by_price_on_a_stal
 
 
 def test_a_move_states_its_net_saving_after_egress_and_overlap() -> None:
-    found = verdict(running(rules=PlacementRules(state_gib=10)), quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    found = verdict(running(rules=replace(ASKED, state_gib=10)), quote(DEAR, 0.05), quote(CHEAP, 0.02))
     assert isinstance(found, Move)
     evidence = found.evidence
     present, target = 0.05, 0.02  # no interruptions, no egress of the service
@@ -132,7 +137,7 @@ def test_a_move_states_its_net_saving_after_egress_and_overlap() -> None:
 
 
 def test_data_gravity_keeps_a_heavy_workload_where_it_is() -> None:
-    found = verdict(running(rules=PlacementRules(state_gib=1000)), quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    found = verdict(running(rules=replace(ASKED, state_gib=1000)), quote(DEAR, 0.05), quote(CHEAP, 0.02))
     assert isinstance(found, Stay) and found.reason is Reason.CHEAPEST
 
 
@@ -174,6 +179,46 @@ def test_a_boundary_that_changed_moves_what_runs_outside_at_once() -> None:
 def test_a_requested_offer_outside_the_boundary_is_refused_by_name() -> None:
     found = verdict(running(trigger=Trigger.REQUESTED, requested=AMERICAN), quote(DEAR, 0.05), quote(AMERICAN, 0.001))
     assert isinstance(found, NoOffer) and found.reason is Reason.OUTSIDE_BOUNDARY
+
+
+def left_to_the_rule(regret: Regret | None, **fields: object) -> Demand:
+    """A workload of whose moves its owner asks nothing."""
+    return running(rules=PlacementRules(state_gib=10), current=Current("t_w_1", DEAR, NOW - timedelta(hours=1), regret), **fields)
+
+
+def test_without_a_wish_of_the_owner_a_gap_must_be_as_wide_as_prices_are_restless() -> None:
+    found = verdict(left_to_the_rule(Regret(1e6, 0, NOW)), quote(DEAR, 0.0214), quote(CHEAP, 0.020))
+    assert isinstance(found, Stay) and found.reason is Reason.BELOW_THRESHOLD and found.evidence is not None and found.evidence.hurdle is not None
+    move = 10 * 0.09 + 0.25 * 0.0214
+    least = (1.5 * move * (MEASURED.of("aws") * 0.0214**2 + MEASURED.of("gcp") * 0.020**2)) ** (1 / 3)
+    assert found.evidence.hurdle.gap_usd_per_hour == pytest.approx(least) and least > 0.0014
+
+
+def test_a_gap_is_followed_once_staying_has_cost_five_times_the_move() -> None:
+    prices = (quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    hurdle = 5 * (10 * 0.09 + 0.25 * 0.05)
+    early = verdict(left_to_the_rule(Regret(hurdle - 0.03 * 11, 0.03, NOW - timedelta(hours=10))), *prices)
+    assert isinstance(early, Stay) and early.reason is Reason.DWELL and early.evidence is not None and early.evidence.hurdle is not None
+    assert early.evidence.hurdle.dwell_left_hours == pytest.approx(1.0)
+    assert early.evidence.hurdle.regret == Regret(pytest.approx(hurdle - 0.03), pytest.approx(0.03), NOW)  # type: ignore[arg-type]  # approximate figures
+    late = verdict(left_to_the_rule(Regret(hurdle - 0.03 * 9.9, 0.03, NOW - timedelta(hours=10))), *prices)
+    assert isinstance(late, Move) and late.reason is Reason.CHEAPEST
+
+
+def test_a_platform_that_makes_one_price_move_at_a_time_makes_the_most_saving_one() -> None:
+    prices = (quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    light, heavy = running(workload="a-t", rules=replace(ASKED, state_gib=5)), running(workload="b-t")
+    found = plan(Problem(NOW, Offers.quoted(prices), (light, heavy), Settings(price_moves=1))).verdicts
+    assert [type(one) for one in found] == [Stay, Move]
+    assert found[0].reason is Reason.MOVE_BUDGET  # type: ignore[union-attr]  # a Stay
+
+
+def test_a_replica_stays_out_of_the_zones_of_its_peers() -> None:
+    prices = (quote(DEAR, 0.05), quote(CHEAP, 0.02))
+    demand = Demand("w-t", Requirements(2, 4), PlacementRules(), european, apart=frozenset({CHEAP[:3]}))
+    found = verdict(demand, *prices)
+    assert isinstance(found, Deploy) and found.offer == DEAR
+    assert [(one.offer, one.reason) for one in found.evidence.alternatives] == [(CHEAP, Reason.PEER)]
 
 
 def test_equal_offers_break_ties_by_id() -> None:

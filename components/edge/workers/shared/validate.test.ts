@@ -9,7 +9,7 @@ test("what was left out is filled in as the Python models have it, also in part"
   const whole = completed("WorkloadSpec", { ...least, health: { path: "/up" } }) as WorkloadSpec;
   expect(whole.health).toMatchObject({ path: "/up", intervalSeconds: 1, timeoutSeconds: 2, healthyCount: 2, unhealthyCount: 3 });
   expect(whole.ports).toMatchObject({ http: null, tcp: null });
-  expect([whole.env, whole.drainSeconds, whole.access, whole.resources.arch, whole.placement.threshold]).toEqual([{}, 5, "anonymous", "x86_64", 0.1]);
+  expect([whole.env, whole.drainSeconds, whole.access, whole.resources.arch, whole.placement.threshold]).toEqual([{}, 5, "anonymous", "x86_64", null]);
   expect(faultsOf("WorkloadSpec", whole)).toEqual([]);
 });
 

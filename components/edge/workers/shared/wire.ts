@@ -37,6 +37,14 @@ export interface BoundaryDocument {
   boundary: Record<string, unknown>;
 }
 
+export interface CostParts {
+  spotUsdPerHour: number;
+  egressUsdPerHour: number;
+  riskUsdPerHour: number;
+  carryUsd: number;
+  overlapUsd: number;
+}
+
 export interface Decision {
   id: string;
   workload: string;
@@ -70,6 +78,8 @@ export interface Evidence {
   netSavingShare: number | null;
   offersConsidered: number;
   alternatives: Alternative[];
+  parts: CostParts | null;
+  hurdle: Hurdle | null;
 }
 
 export interface Health {
@@ -79,6 +89,14 @@ export interface Health {
   timeoutSeconds: number;
   healthyCount: number;
   unhealthyCount: number;
+}
+
+export interface Hurdle {
+  gapUsdPerHour: number;
+  leastGapUsdPerHour: number;
+  regretUsd: number;
+  leastRegretUsd: number;
+  dwellLeftHours: number;
 }
 
 export interface Incident {
@@ -206,8 +224,8 @@ export interface PlacementRules {
   clouds: ("aws" | "azure" | "gcp")[] | null;
   regions: string[] | null;
   maxUsdPerHour: number | null;
-  threshold: number;
-  dwellHours: number;
+  threshold: number | null;
+  dwellHours: number | null;
   movesPer30Days: number;
   egressGibPerHour: number;
   stateGib: number;
