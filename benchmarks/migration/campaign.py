@@ -34,9 +34,9 @@ _AT_ONCE = 2
 """Workloads that move together in a round; they take turns."""
 _DRAIN_SECONDS = 8.0
 """Longer than the longest stream."""
-_ROUND_SECONDS = 40.0
-_RATES = Rates(http=98.0, sockets=52, messages=10.0, connections=0.5)
-"""For 52 moves, 26 rounds, at least: 101,920 requests, 10,400 messages, 520 connections."""
+_ROUND_SECONDS = 30.0
+_RATES = Rates(http=132.0, sockets=52, messages=14.0, connections=0.7)
+"""For 52 moves, 26 rounds, at least: 102,960 requests, 10,920 messages, 546 connections."""
 _MOVE_SECONDS = 240.0
 _QUIET_SECONDS = 10.0
 

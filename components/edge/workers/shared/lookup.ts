@@ -17,9 +17,9 @@ export interface LookupEnv {
 /** A source that is silent for this long has the other one asked beside it, ms. */
 const PATIENCE_MS = 350;
 /** How long a source, the fallback store and a question as a whole are waited for, ms. */
-const SOURCE_MS = 1_200;
+const SOURCE_MS = 2_000;
 const STORE_MS = 500;
-const QUESTION_MS = 2_500;
+const QUESTION_MS = 6_000;
 /** A replica that failed or was silent is asked after the authority for this long, ms. */
 const AVOIDED_MS = 1_000;
 type Later = (work: Promise<unknown>) => void;
@@ -55,16 +55,22 @@ export class Lookup {
   async find(label: string, env: LookupEnv, request: Request, later: Later, fresh = false): Promise<Known> {
     const present = fresh ? null : this.held(label, env, request, later);
     if (present) return present;
-    const limit = this.now() + QUESTION_MS;
+    const begun = this.now();
+    const limit = begun + QUESTION_MS;
     while (this.now() < limit) {
       const question = this.#question(label, env, request, later, fresh);
-      const belief = await within(question, limit - this.now(), () => {
-        // Whoever began it may be gone with its answer; the next asks anew.
-        this.#forget(label, fresh, question);
-        return new RoutesUnavailable(label);
-      });
-      // An answer that was too long on its way is asked for again.
-      if (holds(belief, this.now())) return belief.known;
+      try {
+        const belief = await within(question, limit - this.now(), () => {
+          // Whoever began it may be gone with its answer; the next asks anew.
+          this.#forget(label, fresh, question);
+          return new RoutesUnavailable(label);
+        });
+        // An answer that was too long on its way is asked for again.
+        if (holds(belief, this.now())) return belief.known;
+      } catch (error) {
+        // Sources that refuse are away; those that were silent may be busy, and nothing has been sent yet.
+        if (!(error instanceof RoutesUnavailable) || this.now() - begun < PATIENCE_MS) throw error;
+      }
     }
     throw new RoutesUnavailable(label);
   }
