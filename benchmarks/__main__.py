@@ -9,10 +9,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import migration, placement, policy, propagation, proxy, router, runs, savings
+from benchmarks import availability, migration, placement, policy, propagation, proxy, router, runs, savings
 from benchmarks.report import show
 
 BENCHMARKS = {
+    "availability": availability,
     "migration": migration,
     "placement": placement,
     "policy": policy,

@@ -25,6 +25,7 @@ from domain.placement.volatility import MEASURED, measure
 from domain.prices import Quote, Unknown
 from domain.workload import PlacementRules, Requirements
 
+NEEDS_DATA = True
 SAMPLES = 1
 HOME = "us-east-1"
 TYPES = "m5.xlarge,m6i.2xlarge,c5.2xlarge,c6i.4xlarge,r5.xlarge,g4dn.xlarge,p3.2xlarge"

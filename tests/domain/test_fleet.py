@@ -1,0 +1,110 @@
+"""Replicas under changing capacity: what is asked for, what stands in, and what is learnt."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.placement.fleet import Belief, FleetPlan, Goal, Outcome, Replica, Seen, decide, observe
+
+GOAL = Goal(3)
+PRICES = {"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0}
+NOON = 12.0
+
+
+def three(*zones: str, since: float = 0.0) -> tuple[Replica, ...]:
+    return tuple(Replica(zone, since) for zone in zones)
+
+
+def decided(replicas: tuple[Replica, ...], seen: Seen | None = None, prices: dict[str, float] | None = None, on_demand_ready: int = 0) -> FleetPlan:
+    return decide(GOAL, replicas, on_demand_ready, PRICES if prices is None else prices, 3.0, seen or Seen(hours=NOON), NOON)
+
+
+def seen_of(**zones: Belief) -> Seen:
+    return Seen(zones, NOON)
+
+
+QUIET = Belief((1.0, 30.0), (0.0, 0.0))
+RESTLESS = Belief((1.0, 30.0), (0.0, 6.0))
+BURST = Belief((1.0, 30.0), (2.0, 2.0))
+
+
+def test_who_has_enough_in_quiet_zones_buys_neither_spare_nor_on_demand() -> None:
+    plan = decided(three("a", "b", "c"), seen_of(a=QUIET, b=QUIET, c=QUIET, d=QUIET))
+    assert (len(plan.keep), dict(plan.launch), plan.on_demand) == (3, {}, 0)
+
+
+def test_who_is_short_asks_everywhere_and_lets_on_demand_stand_in() -> None:
+    plan = decided(three("a", "b"))
+    assert set(plan.launch) == set(PRICES) and plan.on_demand == 1
+
+
+def test_on_demand_stays_until_the_spot_machine_is_ready() -> None:
+    young = (*three("a", "b"), Replica("c", NOON - GOAL.cold_start_hours / 2))
+    assert decided(young, seen_of(a=QUIET, b=QUIET, c=QUIET)).on_demand == 1
+    assert decided(three("a", "b", "c"), seen_of(a=QUIET, b=QUIET, c=QUIET), on_demand_ready=1).on_demand == 0
+
+
+def test_restless_zones_are_given_a_spare_elsewhere() -> None:
+    plan = decided(three("a", "b", "c"), seen_of(a=RESTLESS, b=RESTLESS, c=RESTLESS, d=QUIET))
+    assert dict(plan.launch) == {"d": 1} and len(plan.keep) == 3
+
+
+def test_where_all_is_lost_again_and_again_on_demand_takes_over_before_spot_is_given_up() -> None:
+    doomed = Seen({"a": BURST}, NOON, further_staked=10, further_lost=10)
+    cold = decided(three("a", "a", "a"), doomed, {"a": 1.0})
+    assert (len(cold.keep), cold.on_demand) == (3, 3)
+    warm = decided(three("a", "a", "a"), doomed, {"a": 1.0}, on_demand_ready=3)
+    assert (len(warm.keep), warm.on_demand) == (0, 3)
+
+
+def test_a_refusal_sets_a_ceiling_that_is_believed_for_a_while() -> None:
+    seen = observe(Seen(hours=NOON), [Outcome("a", 2, 3, 2)], NOON + GOAL.step_hours, GOAL)
+    assert (seen.zones["a"].ceiling, seen.zones["a"].refused_at) == (2, NOON + GOAL.step_hours)
+    again = observe(seen, [Outcome("a", 2, 3, 3)], NOON + 2 * GOAL.step_hours, GOAL)
+    assert again.zones["a"].ceiling is None
+
+
+def test_what_another_zone_lost_just_now_is_a_reason_to_buy_a_spare() -> None:
+    alone = decided(three("a", "b", "c"), seen_of(a=QUIET, b=QUIET, c=QUIET))
+    together = decided(three("a", "b", "c"), seen_of(a=QUIET, b=QUIET, c=QUIET, d=Belief((1.0, 30.0), (3.0, 3.0))))
+    assert dict(alone.launch) == {} and sum(together.launch.values()) == 1
+    assert together.usd_per_hour + together.risk_usd_per_hour > alone.usd_per_hour + alone.risk_usd_per_hour
+
+
+def test_a_machine_moves_to_a_safer_zone_and_the_old_one_stays_until_the_new_one_is_ready() -> None:
+    seen = seen_of(a=QUIET, b=QUIET, c=Belief((1.0, 30.0), (0.0, 2.5)))
+    held = three("a", "b", "c")
+    prices = {zone: PRICES[zone] for zone in "abc"}
+    first = decided(held, seen, prices)
+    assert list(first.launch.values()) == [1] and "c" not in first.launch
+    successor = Replica(next(iter(first.launch)), NOON)
+    second = decide(GOAL, (*held, successor), 0, prices, 3.0, seen, NOON + GOAL.step_hours)
+    assert set(second.keep) == {*held, successor}
+    last = decide(GOAL, (*held, successor), 0, prices, 3.0, seen, NOON + 2 * GOAL.cold_start_hours)
+    assert "c" not in {one.zone for one in last.keep} and len(last.keep) == 3
+
+
+def test_a_zone_that_may_not_be_used_any_more_is_left() -> None:
+    plan = decided(three("a", "b", "e"))
+    assert {one.zone for one in plan.keep} == {"a", "b"} and "e" not in plan.launch
+
+
+def test_the_dearer_of_two_equal_zones_is_not_asked() -> None:
+    quiet = seen_of(a=QUIET, b=QUIET, c=QUIET, d=QUIET)
+    plan = decide(Goal(1), (), 0, {"a": 2.0, "b": 1.0}, 3.0, quiet, NOON)
+    assert plan.launch["b"] == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from("abcd"), max_size=6), st.integers(0, 3), st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 4)), max_size=4))
+def test_a_plan_never_falls_short_by_its_own_doing(zones: list[str], standing: int, losses: list[tuple[str, int]]) -> None:
+    replicas = three(*zones)
+    seen = seen_of(**{zone: Belief((1.0, 20.0), (float(count), float(count))) for zone, count in losses})
+    plan = decided(replicas, seen, on_demand_ready=standing)
+    ready_before = min(len(replicas) + standing, GOAL.replicas)
+    assert len(plan.keep) + min(plan.on_demand, standing) >= ready_before
+    assert set(plan.launch) <= set(PRICES)
+    assert decided(replicas, seen, on_demand_ready=standing) == plan
+    assert plan.risk_usd_per_hour >= 0 and plan.usd_per_hour == pytest.approx(plan.usd_per_hour)
