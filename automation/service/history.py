@@ -75,6 +75,26 @@ class QuoteHistory:
             )
         return None if row is None else _quote(row)
 
+    def changes(self, cloud: str, since: datetime, until: datetime, pools: int) -> list[tuple[list[float], list[float]]]:
+        """Of the first ``pools`` offers of a cloud: when each spot price was seen to change (seconds since the epoch, ascending), and to what.
+
+        The price in force at ``since`` is among them with the moment of its own change; moments at which the price wasn't known are left out.
+        """
+        with self._lock:
+            named = self._db.execute(
+                "select distinct offer from quotes where offer >= ? and offer < ? order by offer limit ?", (f"{cloud}/", f"{cloud}0", pools)
+            )
+            found = []
+            for (offer,) in named.fetchall():
+                rows = self._db.execute(
+                    """select observed_at, spot from quotes where offer = ? and observed_at <= ? and spot is not null and observed_at >= coalesce(
+                    (select max(observed_at) from quotes where offer = ? and observed_at <= ?), 0) order by observed_at""",
+                    (offer, until.timestamp(), offer, since.timestamp()),
+                ).fetchall()
+                if rows:
+                    found.append(([row[0] for row in rows], [row[1] for row in rows]))
+        return found
+
     def mark(self, name: str) -> datetime | None:
         """A time kept under a name (how far the ledger is closed)."""
         with self._lock:

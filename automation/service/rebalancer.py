@@ -15,6 +15,7 @@ from automation.service import ledger, redeploys
 from automation.service.boundaries import Boundaries
 from automation.service.exclusions import Exclusions
 from automation.service.history import QuoteHistory
+from automation.service.restlessness import Restlessness
 from automation.service.translation import decision_of, demand, item_of, offer_from_wire, quote_to_wire, requirements
 from domain.boundary.compiled import CompiledBoundary
 from domain.catalog import OfferRef
@@ -66,6 +67,7 @@ class Rebalancer:
         self._collection = collection
         self._history = history
         self._settings = Settings(price_limit=timedelta(hours=price_limit_hours))
+        self._restlessness = Restlessness(history)
         self._boundaries = Boundaries()
         self._exclusions = Exclusions()
         self._predicates: dict[tuple[str, str | None], RegionPredicate] = {}
@@ -199,11 +201,12 @@ class Rebalancer:
                 trigger=trigger,
                 requested=requested,
                 regret=None if one.placement is None else regrets.get(one.placement.id),
+                cap_usd_per_hour=self._boundary(one, estate).boundary.spend.usd_per_hour,
             )
             for one in workloads
         ]
         offers = Offers.quoted(self._collection.book.quotes())
-        return plan(Problem(market_now, offers, tuple(demands), self._settings)).verdicts
+        return plan(Problem(market_now, offers, tuple(demands), self._settings, volatility=self._restlessness.at(market_now))).verdicts
 
     def _keep_regrets(self, estate: Estate, judged: Sequence[wire.Workload], verdicts: Sequence[Verdict]) -> None:
         """What each placement costs too much from now on. One that couldn't be judged (a move under way, a stale price) keeps what it had, standing still."""

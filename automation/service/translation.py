@@ -60,8 +60,9 @@ def demand(
     trigger: Trigger = Trigger.PRICE,
     requested: OfferRef | None = None,
     regret: Regret | None = None,
+    cap_usd_per_hour: float | None = None,
 ) -> Demand:
-    """A workload as placement sees it; ``regret`` is what its present placement has cost too much so far."""
+    """A workload as placement sees it; ``regret`` is what its present placement has cost too much so far, the cap the boundary's for one machine."""
     spec, placed = workload.spec, workload.placement
     current = None
     if placed is not None and placed.state in (wire.PlacementState.SERVING, wire.PlacementState.DRAINING):
@@ -73,7 +74,7 @@ def demand(
         rules=PlacementRules(
             clouds=None if rules.clouds is None else frozenset(rules.clouds),
             regions=None if rules.regions is None else frozenset(rules.regions),
-            max_usd_per_hour=rules.max_usd_per_hour,
+            max_usd_per_hour=min((cap for cap in (rules.max_usd_per_hour, cap_usd_per_hour) if cap is not None), default=None),
             threshold=rules.threshold,
             dwell_hours=rules.dwell_hours,
             moves_per_30_days=rules.moves_per_30_days,

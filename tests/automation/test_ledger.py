@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from automation.service.history import QuoteHistory
 from automation.service.ledger import close
+from automation.service.restlessness import Restlessness
+from domain.placement.volatility import MEASURED
 from spotlane import wire
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -80,3 +85,18 @@ def test_the_history_answers_with_the_last_quote_before_the_time_asked_for(tmp_p
     book = history(tmp_path, quote(HOME, 0.06, 0.1, NOON), quote(HOME, 0.07, 0.1, NOON + timedelta(hours=2)))
     assert [getattr(book.in_force(HOME, NOON + timedelta(hours=h)), "spot_usd_per_hour", None) for h in (-1, 0, 1, 2, 9)] == [0.06, 0.06, 0.06, 0.07, 0.07]
     assert book.in_force(AWAY, NOON) is None
+
+
+def test_the_history_tells_the_changes_of_a_clouds_pools_from_the_price_in_force_on(tmp_path) -> None:
+    prices = [quote(HOME, 0.05 + 0.01 * number, 0.1, NOON + timedelta(days=number)) for number in range(4)]
+    book = history(tmp_path, *prices, quote(AWAY, 0.03, 0.1))
+    [(moments, found)] = book.changes("aws", NOON + timedelta(days=1, hours=1), NOON + timedelta(days=2, hours=1), 10)
+    assert (moments, found) == ([(NOON + timedelta(days=days)).timestamp() for days in (1, 2)], [0.060000000000000005, 0.07])
+
+
+def test_restless_prices_are_measured_from_what_was_recorded(tmp_path) -> None:
+    # Two per cent up each day, for thirty days: in a week 14 %, whose square over a week's hours is the variance.
+    book = history(tmp_path, *[quote(HOME, 0.05 * 1.02**day, 0.1, NOON + timedelta(days=day)) for day in range(30)])
+    measured = Restlessness(book).at(NOON + timedelta(days=29, hours=23))
+    assert measured.of("aws") == pytest.approx((7 * math.log(1.02)) ** 2 / 168, rel=1e-6)
+    assert measured.of("gcp") == MEASURED.of("gcp")

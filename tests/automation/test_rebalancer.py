@@ -30,9 +30,11 @@ class Edge:
         self.held = held
         self.decisions: list[wire.Decision] = []
         self.refusal: str | None = None
+        self.cap: float | None = None
 
     def tenants(self) -> list[wire.Tenant]:
-        return [wire.Tenant(id="acme", boundary={"name": "acme", "residency": {"regimes": ["gdpr"]}}, boundary_digest=DIGEST)]
+        boundary = {"name": "acme", "residency": {"regimes": ["gdpr"]}} | ({} if self.cap is None else {"spend": {"usdPerHour": self.cap}})
+        return [wire.Tenant(id="acme", boundary=boundary, boundary_digest=DIGEST)]
 
     def workloads(self) -> list[wire.Workload]:
         return [self.held]
@@ -60,19 +62,19 @@ class Edge:
 class Prices:
     """A collection that always finds the same."""
 
-    def __init__(self) -> None:
-        self.quotes = tuple(Quote(ref, spot, 0.1, "test", NOW, 0.0) for ref, spot in ((HERE, 0.05), (CHEAPER, 0.02)))
-        self.book = SimpleNamespace(market_now=NOW, quotes=lambda: self.quotes)
+    def __init__(self, now: datetime = NOW) -> None:
+        self.quotes = tuple(Quote(ref, spot, 0.1, "test", now, 0.0) for ref, spot in ((HERE, 0.05), (CHEAPER, 0.02)))
+        self.book = SimpleNamespace(market_now=now, quotes=lambda: self.quotes)
 
     def collect(self, *_: Any) -> Any:
         return SimpleNamespace(quotes=self.quotes, confirmed=2, quarantined=0, errors=[])
 
 
-def cycle(edge: Edge, directory: Path) -> wire.TickReport:
-    """One cycle."""
+def cycle(edge: Edge, directory: Path, now: datetime = NOW) -> wire.TickReport:
+    """One cycle of a service that has just started."""
     history = QuoteHistory(directory / "quotes.sqlite")
     try:
-        return Rebalancer(edge, Prices(), history, 6.0, lambda: NOW).tick()  # type: ignore[arg-type]  # fakes with the calls in use
+        return Rebalancer(edge, Prices(now), history, 6.0, lambda: NOW).tick()  # type: ignore[arg-type]  # fakes with the calls in use
     finally:
         history.close()
 
@@ -110,3 +112,23 @@ def test_another_refusal_of_the_ledger_does(tmp_path: Path) -> None:
     with pytest.raises(ApiProblem):
         cycle(edge, tmp_path)
     assert edge.decisions == []
+
+
+def test_what_staying_costs_adds_up_over_cycles_and_restarts_until_it_is_worth_a_move(tmp_path: Path) -> None:
+    edge = Edge(serving("a", "a"))
+    dear, cheap = 0.05, 0.02
+    needed = 5 * 0.25 * dear / (dear - cheap)  # hours; nothing to carry, so that a move costs a quarter of an hour of the old machine
+    cycle(edge, tmp_path)
+    report = cycle(edge, tmp_path, NOW + timedelta(hours=needed * 0.9))
+    assert edge.decisions == [] and report.plan.items[0].evidence is not None and report.plan.items[0].evidence.hurdle is not None
+    assert report.plan.items[0].evidence.hurdle.regret_usd == pytest.approx(needed * 0.9 * (dear - cheap))
+    cycle(edge, tmp_path, NOW + timedelta(hours=needed * 1.1))
+    assert [(one.kind, one.offer.zone) for one in edge.decisions if one.offer is not None] == [("move", CHEAPER.zone)]
+
+
+def test_the_boundarys_cap_on_a_machine_holds_in_placement(tmp_path: Path) -> None:
+    edge = Edge(serving("a", "a"))
+    edge.cap = 0.03
+    report = cycle(edge, tmp_path)
+    assert [one.offer.zone for one in edge.decisions if one.offer is not None] == [CHEAPER.zone]
+    assert "cap" in report.plan.items[0].reason
