@@ -1,7 +1,7 @@
 """``python -m benchmarks NAME [options] [--json]``: runs one benchmark, or all.
 
 A benchmark is a module with ``SAMPLES`` and ``run(samples) -> Result``; one that has ``options(parser)`` declares options of its own there and is called as
-``run(samples, arguments)``. ``all`` takes no such options.
+``run(samples, arguments)``. ``all`` takes no such options, and leaves out those that need recorded data (``NEEDS_DATA``).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BENCHMARKS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 2 for an unknown benchmark."""
+    """Exit code 2 for an unknown benchmark or option."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measures what is claimed, as ratios within one run.")
     parser.add_argument("name", choices=[*BENCHMARKS, "all"])
     parser.add_argument("--samples", type=int, help="counted samples of each side")
@@ -34,12 +34,16 @@ def main(argv: list[str] | None = None) -> int:
     arguments, rest = parser.parse_known_args(argv)
     for name in BENCHMARKS if arguments.name == "all" else [arguments.name]:
         module = BENCHMARKS[name]
+        if arguments.name == "all" and getattr(module, "NEEDS_DATA", False):
+            sys.stderr.write(f"{name}: left out, it needs recorded data; run it with --data DIR\n")
+            continue
         own = argparse.ArgumentParser(prog=f"python -m benchmarks {name}")
-        if hasattr(module, "options"):
-            module.options(own)
+        declared = getattr(module, "options", None)
+        if declared is not None:
+            declared(own)
         chosen = own.parse_args(rest)
-        extra = (chosen,) if hasattr(module, "options") else ()
-        show(module.run(arguments.samples or module.SAMPLES, *extra), as_json=arguments.json)
+        samples = arguments.samples or module.SAMPLES
+        show(module.run(samples) if declared is None else module.run(samples, chosen), as_json=arguments.json)
     return 0
 
 

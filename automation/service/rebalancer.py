@@ -92,7 +92,7 @@ class Rebalancer:
             self._close_ledger(estate, market_now)
             placeable = [one for one in estate.workloads if _placeable(one)]
             verdicts = self._cycle(estate, market_now, placeable)
-            self._keep_regrets(estate, placeable, verdicts)
+            self._keep_regrets(estate, verdicts)
             started, errors = self._propose(verdicts, estate)
             plan_shown = self._shown(verdicts, estate, market_now)
         return wire.TickReport(
@@ -208,16 +208,17 @@ class Rebalancer:
         offers = Offers.quoted(self._collection.book.quotes())
         return plan(Problem(market_now, offers, tuple(demands), self._settings, volatility=self._restlessness.at(market_now))).verdicts
 
-    def _keep_regrets(self, estate: Estate, judged: Sequence[wire.Workload], verdicts: Sequence[Verdict]) -> None:
+    def _keep_regrets(self, estate: Estate, verdicts: Sequence[Verdict]) -> None:
         """What each placement costs too much from now on. One that couldn't be judged (a move under way, a stale price) keeps what it had, standing still."""
         market_now = self._market_now()
         known = self._history.regrets()
-        held = {one.placement.id for one in estate.workloads if one.placement is not None}
+        placements = {one.id: one.placement.id for one in estate.workloads if one.placement is not None}
+        held = set(placements.values())
         kept = {placement: Regret(one.until(market_now), 0.0, market_now) for placement, one in known.items() if placement in held}
-        for workload, verdict in zip(judged, verdicts, strict=True):
+        for verdict in verdicts:
             hurdle = verdict.evidence.hurdle if isinstance(verdict, Stay) and verdict.evidence is not None else None
-            if hurdle is not None and workload.placement is not None:
-                kept[workload.placement.id] = hurdle.regret
+            if hurdle is not None and verdict.workload in placements:
+                kept[placements[verdict.workload]] = hurdle.regret
         self._history.keep_regrets(kept)
 
     def _propose(self, verdicts: Sequence[Verdict], estate: Estate) -> tuple[list[wire.Migration], list[str]]:
