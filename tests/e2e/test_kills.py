@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from demo.cast import CAST
@@ -27,12 +29,11 @@ def test_a_kill_leaves_one_serving_placement_and_no_machine_more(platform: Platf
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 def test_kills_at_every_step_end_every_migration_and_leak_nothing(platform: Platform) -> None:
-    for round_ in range(2):
-        for victim in ("workerd", "host"):
-            for step in STEPS:
-                part = CAST[round_ % len(CAST)]
-                kill = kill_during(platform, part, step, victim)  # type: ignore[arg-type]  # a Victim
-                print(f"{victim} at {kill.at.value}: {kill.migration.id} {kill.migration.step.value}")
-                assert kill.migration.step in (wire.MigrationStep.DONE, wire.MigrationStep.COMPENSATED)
-                whole(platform, part)
+    victims: tuple[Victim, ...] = ("workerd", "host")
+    for number, (victim, step) in enumerate(itertools.product(victims, STEPS)):
+        part = CAST[number % len(CAST)]
+        kill = kill_during(platform, part, step, victim)
+        print(f"{victim} at {kill.at.value}: {kill.migration.id} {kill.migration.step.value}", flush=True)
+        assert kill.migration.step in (wire.MigrationStep.DONE, wire.MigrationStep.COMPENSATED)
+        whole(platform, part)
     assert strike(platform.stage, platform.edge, platform.automation, platform.director).faults == []
