@@ -74,7 +74,7 @@ test("whatever a URL is made of, its label is what the URL standard says that it
   const random = seeded(20_260_301);
   let taken = 0;
   for (let round = 0; round < 20_000; round += 1) {
-    const start = random() < 0.7 ? "https://" + (random() < 0.6 ? "web-acme.workloads.edge.test" : "") : "";
+    const start = random() < 0.7 ? `https://${random() < 0.6 ? "web-acme.workloads.edge.test" : ""}` : "";
     const url = start + Array.from({ length: Math.floor(random() * 6) }, () => parts[Math.floor(random() * parts.length)]).join("");
     const address = addressOf(url, ZONE);
     if (!address) continue;
