@@ -31,7 +31,9 @@ def _aws(name: StackName, settings: RegionSettings, tenant: Foundation, tags: di
     account_id = tenant.output("aws_account_id", _advice(name))
     role_arn = tenant.output("aws_role_arn", _advice(name))
     inside = pulumi.ResourceOptions(provider=accounts.aws_provider(f"region-{name.tenant}", name.region, account_id, role_arn))
-    ebs.EncryptionByDefault("encryption", enabled=True, opts=inside)
+    # A guard rail of the account: a destroy takes the network away, it doesn't switch encryption off for whatever else is there. The inline proxy refuses that.
+    kept = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(retain_on_delete=True))
+    ebs.EncryptionByDefault("encryption", enabled=True, opts=kept)
     network = network_of.Network("network", network_of.NetworkArgs(cidr=settings.cidr, zones=settings.zones, tags=tags), inside)
     identity = identity_of.WorkloadIdentity("identity", identity_of.WorkloadIdentityArgs(region=name.region, tags=tags), inside)
     pulumi.export("account_id", account_id)
