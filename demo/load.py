@@ -86,7 +86,7 @@ class Load:
             await asyncio.wait(running, timeout=_ECHO_TIMEOUT_SECONDS)
 
     async def _request(self, http: aiohttp.ClientSession, target: Target, number: int) -> None:
-        url, host = _loopback(target.http)
+        url, host = loopback(target.http)
         body = f"{target.workload} {number}".encode()
         begun = time.perf_counter()
         self.tally.http_requests += 1
@@ -157,7 +157,7 @@ class Load:
             self.tally.tcp_failed += 1
 
 
-def _loopback(url: str) -> tuple[str, str]:
+def loopback(url: str) -> tuple[str, str]:
     """The URL with its name under ``.localhost`` replaced by 127.0.0.1, and the Host header."""
     split = urlsplit(url)
     host = split.netloc

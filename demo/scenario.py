@@ -53,7 +53,11 @@ class Director:
 
     def running(self, part: Part) -> bool:
         """Whether the part's workload serves and nothing of it moves."""
-        one = self.edge.workload(part.id)
+        return self.serves(part.id)
+
+    def serves(self, workload: str) -> bool:
+        """Whether a workload serves and nothing of it moves."""
+        one = self.edge.workload(workload)
         return one.state is wire.WorkloadState.RUNNING and one.active_migration is None
 
     def quiet(self, part: Part, limit: float) -> None:

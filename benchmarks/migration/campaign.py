@@ -21,7 +21,9 @@ from benchmarks.migration.traffic import Counts, Rates, Target, Traffic
 from benchmarks.platform import free_base
 from benchmarks.report import Result
 from demo.cast import CAST, HTTP_PORT, TCP_PORT, onboard
+from demo.scenario import Director
 from demo.stage import Stage
+from demo.tally import percentile
 from spotlane import artifact, wire
 from spotlane.client import AutomationClient, Client
 
@@ -48,6 +50,7 @@ class Ground:
     stage: Stage
     edge: Client
     automation: AutomationClient
+    director: Director
     workloads: list[str]
     moves: list[tuple[float, float]] = field(default_factory=list)
     """When each move began and ended (s, monotonic)."""
@@ -88,9 +91,10 @@ def _ground(stage: Stage, witness: Witness, scratch: Path) -> Ground:
     _say(f"first placements of {', '.join(ids)}")
     automation.daemon(paused=False)
     automation.tick()
-    _until("the first placements", lambda: all(_serves(edge, one) for one in ids), _MOVE_SECONDS)
+    director = Director(stage, edge, automation, _say)
+    director.wait("the first placements", _MOVE_SECONDS, lambda: all(director.serves(one) for one in ids))
     automation.daemon(paused=True)
-    return Ground(stage, edge, automation, ids)
+    return Ground(stage, edge, automation, director, ids)
 
 
 def _service(scratch: Path) -> Path:
@@ -141,7 +145,7 @@ def _campaign(ground: Ground, rounds: int) -> Counts:
 def _move(ground: Ground, workload: str) -> None:
     begun = time.monotonic()
     migration = ground.automation.move(wire.MoveRequest(workload=workload))
-    _until(f"the move {migration.id}", lambda: ground.edge.migration(migration.id).status != "running", _MOVE_SECONDS)
+    ground.director.wait(f"the move {migration.id}", _MOVE_SECONDS, lambda: ground.edge.migration(migration.id).status != "running")
     ended = ground.edge.migration(migration.id)
     if ended.status == "succeeded":
         ground.moves.append((begun, time.monotonic()))
@@ -164,7 +168,7 @@ def _result(ground: Ground, counts: Counts) -> Result:
         "ws_duplicated": float(counts.ws_duplicated),
         "tcp_connections": float(counts.tcp_connections),
         "tcp_failed": float(counts.tcp_failed),
-        "p99_ratio_during_moves": percentile(during, 0.99) / percentile(outside, 0.99),
+        "p99_ratio_during_moves": _share(during, 0.99) / _share(outside, 0.99),
     }
     others = {
         "moves_failed": float(len(ground.failed_moves)),
@@ -174,12 +178,12 @@ def _result(ground: Ground, counts: Counts) -> Result:
         "streams": float(counts.streams),
         "gib_sent": counts.bytes_sent / 2**30,
         "move_seconds_median": statistics.median(ended - begun for begun, ended in ground.moves),
-        "p50_ms_during_moves": percentile(during, 0.5),
-        "p50_ms_outside_moves": percentile(outside, 0.5),
-        "p99_ms_during_moves": percentile(during, 0.99),
-        "p99_ms_outside_moves": percentile(outside, 0.99),
-        "ws_echo_p50_ms": percentile(counts.ws_latencies_ms, 0.5),
-        "ws_echo_p99_ms": percentile(counts.ws_latencies_ms, 0.99),
+        "p50_ms_during_moves": _share(during, 0.5),
+        "p50_ms_outside_moves": _share(outside, 0.5),
+        "p99_ms_during_moves": _share(during, 0.99),
+        "p99_ms_outside_moves": _share(outside, 0.99),
+        "ws_echo_p50_ms": _share(counts.ws_latencies_ms, 0.5),
+        "ws_echo_p99_ms": _share(counts.ws_latencies_ms, 0.99),
     }
     setting = {
         "cpus": os.cpu_count(),
@@ -218,29 +222,16 @@ def _told(faults: Counter[str]) -> str:
     return "; ".join(f"{count} x {cause}" for cause, count in faults.most_common(10)) or "none"
 
 
-def percentile(values: list[float], share: float) -> float:
-    """The value below which ``share`` of ``values`` lie; NaN of none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else math.nan
+def _share(values: list[float], share: float) -> float:
+    """The percentile; NaN of nothing."""
+    found = percentile(values, share)
+    return math.nan if found is None else found
 
 
 def _target(edge: Client, workload: str) -> Target:
     endpoint = edge.endpoint(workload)
     assert endpoint.http and endpoint.websocket and endpoint.tcp_host and endpoint.tcp_port, f"{workload} has all three addresses"
     return Target(workload, endpoint.http, endpoint.websocket.rstrip("/") + "/ws", (endpoint.tcp_host, endpoint.tcp_port))
-
-
-def _serves(edge: Client, workload: str) -> bool:
-    one = edge.workload(workload)
-    return one.state is wire.WorkloadState.RUNNING and one.active_migration is None
-
-
-def _until(what: str, seen, seconds: float) -> None:  # type: ignore[no-untyped-def]  # a predicate without arguments
-    limit = time.monotonic() + seconds
-    while not seen():
-        if time.monotonic() > limit:
-            raise TimeoutError(f"{what} did not come within {seconds:.0f} s")
-        time.sleep(0.3)
 
 
 def _say(text: str) -> None:

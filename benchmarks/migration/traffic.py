@@ -12,11 +12,11 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from benchmarks.migration.talk import Talk
+from demo.load import loopback
 from spotlane.resolve import Resolver
 
 TIMEOUT_SECONDS = 60.0
@@ -187,12 +187,3 @@ class Traffic:
         except (OSError, TimeoutError) as error:
             self.counts.tcp_failed += 1
             self.counts.faults[f"tcp {type(error).__name__}: {error}"] += 1
-
-
-def loopback(url: str) -> tuple[str, str]:
-    """The URL with its name under ``.localhost`` replaced by 127.0.0.1, and the Host header."""
-    split = urlsplit(url)
-    host = split.netloc
-    if split.hostname is not None and split.hostname.endswith(".localhost"):
-        url = split._replace(netloc=f"127.0.0.1:{split.port}" if split.port else "127.0.0.1").geturl()
-    return url.rstrip("/"), host

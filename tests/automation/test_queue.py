@@ -19,6 +19,7 @@ from automation.runs.journal import Journals, stop_reason
 from automation.runs.queue import RunExecutor, Runs
 from spotlane import wire
 from spotlane.errors import Unreachable
+from tests.automation.service_process import NoPlans
 
 TENANT = wire.StackRef(kind="tenant", tenant="acme")
 PLACEMENT = wire.StackRef(kind="placement", tenant="acme", workload="web", generation=1)
@@ -52,22 +53,13 @@ class FakeEngine:
         return RunOutcome()
 
 
-class FakePlans:
+class FakePlans(NoPlans):
     """A placement stands on its tenant."""
 
     def foundations(self, request: wire.RunRequest) -> list[list[wire.RunRequest]]:
         if request.stack.kind != "placement" or request.operation != "up":
             return []
         return [[wire.RunRequest(idempotency_key=f"tenant:for:{request.idempotency_key}", stack=TENANT, operation="up")]]
-
-    def settings(self, request: wire.RunRequest) -> wire.Json:
-        return {}
-
-    def packs(self, request: wire.RunRequest) -> list[PolicyPack]:
-        return []
-
-    def finished(self, request: wire.RunRequest, outcome: RunOutcome) -> None:
-        return None
 
 
 class Edge:

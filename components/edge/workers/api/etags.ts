@@ -1,9 +1,9 @@
 /** Strong entity tags: of the very bytes of a document (RFC 9110, section 8.8.3). */
+import { sha256 } from "../shared/digest";
 import { ProblemError } from "../shared/problem";
 
 export async function etagOf(text: string): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
-  return `"${[...digest.subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("")}"`;
+  return `"${(await sha256(text)).slice(0, 32)}"`;
 }
 
 /** Whether a list of tags names this one; a weak tag is as good as a strong one for `If-None-Match` only. */

@@ -3,6 +3,7 @@
  *
  * Whatever is stored streams through, is hashed on the way, and is there only if its digest is the one that names it: R2 refuses it otherwise.
  */
+import { hex } from "../shared/digest";
 import { tenantOf, workloadOf } from "../shared/ids";
 import { ProblemError } from "../shared/problem";
 import { everyTenant } from "../shared/scopes";
@@ -72,8 +73,7 @@ export async function pour<T>(source: ReadableStream<Uint8Array>, size: number, 
   }
   // A store that refuses by its checksum fails the stream's end, too; the caller hears it from `stored`.
   await writer.close().catch(() => undefined);
-  const sha256 = [...new Uint8Array(await hash.digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { sha256, stored };
+  return { sha256: hex(new Uint8Array(await hash.digest)), stored };
 }
 
 /** Stores bytes under their digest. Throws a 422 problem for bytes of another one, which are not kept. */

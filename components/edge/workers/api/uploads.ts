@@ -1,5 +1,5 @@
 /** /artifacts/{digest}/uploads: an artifact that comes in parts, of which each can be sent again. It is there once its digest is proven. */
-import { identifier } from "../auth/digest";
+import { identifier } from "../shared/digest";
 import { ProblemError } from "../shared/problem";
 import type { Upload, UploadPart, UploadRequest } from "../shared/wire";
 import { missing } from "./access";

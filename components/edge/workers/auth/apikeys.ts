@@ -1,7 +1,7 @@
 /** API keys: by the SHA-256 of 256 random bits, which needs no salt and can't be guessed from; shown once, at their making. */
 import type { Scope } from "../shared/scopes";
 import type { ApiKey, KeyInfo, KeyRequest } from "../shared/wire";
-import { identifier, secret, sha256 } from "./digest";
+import { identifier, secret, sha256 } from "../shared/digest";
 
 /** `last_used_at` is written at most this often. */
 const COARSE_MS = 3_600_000;

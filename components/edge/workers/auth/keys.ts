@@ -6,7 +6,7 @@ import type { Scope } from "../shared/scopes";
 import type { ApiKey, KeyInfo, KeyRequest, SigningKey } from "../shared/wire";
 import { ApiKeys } from "./apikeys";
 import { Buckets } from "./buckets";
-import { hex, sameHash, sha256 } from "./digest";
+import { hex, sameHash, sha256 } from "../shared/digest";
 import { type Family, RefreshFamilies } from "./refresh";
 import { type Revoked, Revocations } from "./revocations";
 import { type Signed, SigningKeys } from "./signing";

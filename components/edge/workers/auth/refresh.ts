@@ -4,7 +4,7 @@
  * A family ends with its key, at the latest 30 days after the sign-in.
  */
 import type { Scope } from "../shared/scopes";
-import { identifier, secret, sha256 } from "./digest";
+import { identifier, secret, sha256 } from "../shared/digest";
 
 const FAMILY_MS = 30 * 86_400_000;
 

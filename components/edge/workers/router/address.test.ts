@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { tenantOf } from "../shared/ids";
+import { seeded } from "../tests/seeded";
 import { addressOf } from "./address";
 
 const ZONE = "edge.test";
@@ -87,14 +88,3 @@ test("whatever a URL is made of, its label is what the URL standard says that it
   }
   expect(taken).toBeGreaterThan(1_000);
 });
-
-/** Numbers in [0, 1) that are the same in each run (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}

@@ -1,5 +1,6 @@
 /** API keys at a workload's address: Auth is asked once a key, isolate and minute, by the key's hash. */
 import type { Grant } from "../auth/keys";
+import { sha256 } from "../shared/digest";
 import { RecentMap } from "../shared/recent";
 
 /** ms for which an answer is believed. A revoked key doesn't wait for it: its subject travels with the route. */
@@ -30,9 +31,4 @@ export class ApiKeys {
     else this.#refused.set(hash, now + UNKNOWN_MS);
     return grant;
   }
-}
-
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

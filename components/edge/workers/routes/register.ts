@@ -3,6 +3,7 @@
  *
  * No I/O but the object's own database, no clock: `now` is passed in, ms.
  */
+import { tenantOf } from "../shared/ids";
 import { type Change, type Committed, type Delta, type Grant, LEASE_SECONDS, type Revocation, type Route, type Target } from "../shared/route";
 
 export interface Lease {
@@ -72,7 +73,7 @@ export class Register {
     if (change.ifVersion !== null && change.ifVersion !== version) return { ok: false, reason: "version", version };
     const route: Route = {
       label: change.label,
-      tenant: change.label.slice(change.label.lastIndexOf("-") + 1),
+      tenant: tenantOf(change.label),
       version: version + 1,
       targets: change.targets.map((target) => ({ ...target, healthy: true })),
       access: change.access,

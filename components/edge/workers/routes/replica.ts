@@ -8,6 +8,7 @@
  * waited for a grant holds for the moment at which the grant was asked for, whatever lease came with it.
  */
 import { DurableObject } from "cloudflare:workers";
+import { tenantOf } from "../shared/ids";
 import type { Answer, AuthorityStub, Delta, ReplicaStub } from "../shared/route";
 import type { RoutesEnv } from "./authority";
 import { TenantCopy } from "./copy";
@@ -36,7 +37,7 @@ export class RouteReplica extends DurableObject<RoutesEnv> implements ReplicaStu
 
   async lookup(label: string, fresh: boolean): Promise<Answer> {
     const arrived = Date.now();
-    const tenant = label.slice(label.lastIndexOf("-") + 1);
+    const tenant = tenantOf(label);
     const held = this.#held(tenant);
     held.wantedAt = arrived;
     const left = held.copy.left(arrived);

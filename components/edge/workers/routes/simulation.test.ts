@@ -6,23 +6,13 @@ import { env, runInDurableObject } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { Beliefs, holds } from "../shared/belief";
 import { type Delta, type Grant, HARD_MS, type Route } from "../shared/route";
+import { seeded } from "../tests/seeded";
 import { TenantCopy } from "./copy";
 import { Register } from "./register";
 
 const LABELS = ["web-acme", "api-acme", "data-acme"];
 const RUN_MS = 60_000;
 const RENEW_MS = 4_000;
-
-/** Mulberry32. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 /** A clock that is set otherwise than the true one and runs up to 2 % faster or slower. */
 class Clock {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { seeded } from "../tests/seeded";
 import { JsonFault, parse } from "./json";
 
 const fault = (text: string): string => {
@@ -9,17 +10,6 @@ const fault = (text: string): string => {
     throw error;
   }
 };
-
-/** A generator of numbers in [0, 1) that is the same for the same seed (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 const TEXTS = ["", "a", 'quo"te', "back\\slash", "\\\\", '\\"', "{[:,]}", "ünï", "\u0000", "\u2028", "__proto__", "constructor", "12"];
 
@@ -36,15 +26,15 @@ function anything(next: () => number, depth: number): unknown {
 
 test("whatever JSON writes is read as JSON reads it, however it is spaced", () => {
   for (let seed = 1; seed <= 500; seed += 1) {
-    const document = anything(random(seed), 0);
+    const document = anything(seeded(seed), 0);
     for (const text of [JSON.stringify(document), JSON.stringify(document, null, 2)]) expect(parse(text)).toEqual(JSON.parse(text));
   }
 });
 
 test("a document that was cut off or has one character too many is refused, whatever it was", () => {
   for (let seed = 1; seed <= 200; seed += 1) {
-    const text = JSON.stringify({ document: anything(random(seed), 0) });
-    const at = 1 + Math.floor(random(seed + 1000)() * (text.length - 1));
+    const text = JSON.stringify({ document: anything(seeded(seed), 0) });
+    const at = 1 + Math.floor(seeded(seed + 1000)() * (text.length - 1));
     expect(() => parse(text.slice(0, at))).toThrow(JsonFault);
     expect(() => parse(`${text}}`)).toThrow(JsonFault);
   }

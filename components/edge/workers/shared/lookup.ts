@@ -6,6 +6,7 @@
  * {@link Lookup.held} again right before it sends: the drain gate counts on that.
  */
 import { type Belief, Beliefs, holds } from "./belief";
+import { tenantOf } from "./ids";
 import { type Answer, type AuthorityStub, hintOf, type Known, type ReplicaStub, replicaOf, type Route, SOFT_MS } from "./route";
 
 export interface LookupEnv {
@@ -98,7 +99,7 @@ export class Lookup {
   }
 
   async #ask(label: string, env: LookupEnv, request: Request, fresh: boolean): Promise<Belief> {
-    const tenant = label.slice(label.lastIndexOf("-") + 1);
+    const tenant = tenantOf(label);
     const hint = hintOf((request as { cf?: Parameters<typeof hintOf>[0] }).cf);
     const name = replicaOf(hint, tenant);
     const replica = async (): Promise<Belief> => {

@@ -4,6 +4,7 @@
  * `x-spotlane-signature: t=<unix seconds>,v1=<hex>`, where v1 is HMAC-SHA-256 of `<t>.<placement>` under the placement's own key (the machine has it as
  * `SPOTLANE_ORIGIN_KEY`). A signature is used again for {@link RENEW_SECONDS}, so that a request costs no cryptography; an origin accepts it for a minute.
  */
+import { hex } from "./digest";
 import { generationOf, originOf, placementId } from "./ids";
 import { RecentMap } from "./recent";
 import type { Target } from "./route";
@@ -35,7 +36,7 @@ export class OriginSigner {
     const key = known ?? (await this.#key(placement));
     const seconds = Math.floor(now / 1000);
     const mac = new Uint8Array(await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(`${seconds}.${placement}`)));
-    const value = `t=${seconds},v1=${[...mac].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
+    const value = `t=${seconds},v1=${hex(mac)}`;
     this.#signed.set(placement, { key, value, until: now + RENEW_SECONDS * 1000 });
     return value;
   }

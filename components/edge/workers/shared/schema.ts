@@ -1,4 +1,5 @@
 /** D1's schema, step by step. A step is never changed once it has landed; a new one is added. */
+import { sha256 } from "./digest";
 
 export const STEPS: string[][] = [
   [
@@ -72,8 +73,7 @@ export class StepChanged extends Error {
 
 /** What a step is known by: SHA-256, hex. */
 export async function checksum(statements: string[]): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify(statements))));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return sha256(JSON.stringify(statements));
 }
 
 /** Applies `steps` in their order. Throws {@link StepChanged}. */

@@ -3,6 +3,7 @@
  * it has one (adr/0017). What must outlive it all the same stands in its SQLite.
  */
 import { DurableObject } from "cloudflare:workers";
+import { hex, sha256 } from "../shared/digest";
 import { problem } from "../shared/problem";
 import { offerOf, PING, PONG, RESUME, type Resumption } from "./frames";
 import { NOT_RESUMABLE, REPLACED, SERVICE_RESTART } from "./limits";
@@ -90,7 +91,7 @@ export class WsSession extends DurableObject<GatewayEnv> {
     const secret = hex(crypto.getRandomValues(new Uint8Array(32)));
     const row = {
       label,
-      secretHash: await digest(secret),
+      secretHash: await sha256(secret),
       subject: subjectOf(request),
       protocol: upstream.protocol,
       handshake,
@@ -109,7 +110,7 @@ export class WsSession extends DurableObject<GatewayEnv> {
   }
 
   async #resume(label: string, request: Request, handshake: Handshake, { secret, received }: Resumption): Promise<Response> {
-    const given = await digest(secret);
+    const given = await sha256(secret);
     const session = this.#resumable;
     const row = session && this.#store.load();
     if (!session?.canResume(received) || row?.label !== label || row.secretHash !== given || row.subject !== subjectOf(request)) return refused();
@@ -144,14 +145,6 @@ export class WsSession extends DurableObject<GatewayEnv> {
   }
 
   readonly #later = (work: Promise<unknown>): void => this.ctx.waitUntil(work);
-}
-
-async function digest(secret: string): Promise<string> {
-  return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret))));
-}
-
-function hex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function switching(client: WebSocket, protocol: string | null): Response {

@@ -1,9 +1,11 @@
-/** Hashes and random secrets of keys and tokens. */
+/** Hashes in hex, and random secrets of keys and tokens. */
 
+/** SHA-256 of a text in UTF-8, hex. */
 export async function sha256(text: string): Promise<string> {
   return hex(new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))));
 }
 
+/** Two digits a byte, lower case. */
 export function hex(bytes: Uint8Array): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
