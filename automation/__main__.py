@@ -13,12 +13,13 @@ import structlog
 from pydantic import ValidationError
 
 from automation.edge_stack import operate
+from automation.errors import AutomationError
 from automation.settings import AutomationSettings
 from spotlane.errors import SpotlaneError
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code 2 for a wrong environment, 0 after a stop."""
+    """Exit code 2 for a wrong environment or a setting that can't hold now, 0 after a stop."""
     parser = argparse.ArgumentParser(prog="python -m automation", description="Spotlane's automation service: runs, feeds, the rebalancing daemon.")
     parser.add_argument("--home", type=Path, help="state directory (SPOTLANE_HOME)")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
             name = "SPOTLANE_" + ".".join(str(part) for part in fault["loc"]).upper()
             sys.stderr.write(f'error: {name}: {fault["msg"]}; on the local cloud run `eval "$(spotlane local env)"`\n')
         return 2
-    except SpotlaneError as error:
+    except (AutomationError, SpotlaneError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
 

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from automation.feeds.collection import Collection
 from automation.http.app import app
 from automation.http.tokens import TokenVerifier
+from automation.runs.admission import Limits
 from automation.runs.engine import Engine
 from automation.runs.journal import Journals
 from automation.runs.members import Members
@@ -26,6 +27,7 @@ from automation.runs.queue import RunExecutor, Runs
 from automation.scheduler.daemon import Daemon
 from automation.service import drift
 from automation.service.audit import AuditAnchor
+from automation.service.door import Door
 from automation.service.drift import DriftWatch
 from automation.service.history import QuoteHistory
 from automation.service.programs import digest_of
@@ -90,7 +92,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
     plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest(), digest_of(PROJECT_ROOT))
     engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ)
     executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report)
-    runs = Runs(executor, journals, settings.concurrent_runs)
+    limits = Limits(settings.unfinished_runs, settings.unfinished_runs_of_tenant, settings.tenant_runs)
+    runs = Runs(executor, journals, settings.concurrent_runs, limits)
     members = Members(settings.runs_database, settings.member, runs.take_over)
 
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
@@ -109,7 +112,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
         paused=settings.paused,
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
-    return Service(app(runs, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, members, daemon, history, anchor)
+    door = Door(tenants, lambda: edge, engine.exists)
+    return Service(app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, members, daemon, history, anchor)
 
 
 def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:

@@ -6,7 +6,13 @@ AutomationError
 │   └── PreviewRefused   the preview showed what the run may not do; nothing was updated
 ├── EngineStopped        an operation was stopped by hand or by its deadline
 ├── UnknownRun           no run of that id
+├── UnknownTenant        no tenant of that id
+├── UnknownStack         the state backend has no such stack
+├── ForeignMigration     a run names the migration of another workload than its stack's
+├── InvalidSettings      a stack's settings are wrong; every fault
 ├── KeyReused            an idempotency key came with another request than before
+├── TooManyRuns          a limit of unfinished runs is reached; nothing was taken in
+├── LanesChanged         the tenants' limit can't change while runs wait by the old one
 ├── RunEnded             a run that has ended can't be stopped; one that succeeded isn't tried again
 ├── MoveRefused          a move asked for leaves the boundary, or no offer serves; its findings
 ├── InvalidBoundary      a boundary document is wrong; every fault
@@ -61,12 +67,65 @@ class KeyReused(AutomationError):
         super().__init__(f"the idempotency key {key!r} belongs to {run}, which was asked for something else; give this request a key of its own")
 
 
+class TooManyRuns(AutomationError):
+    """``whose`` unfinished runs have reached their ``limit``; nothing was taken in. Asking again makes sense after ``retry_after`` seconds."""
+
+    def __init__(self, whose: str, limit: int, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"{whose} has {limit} unfinished runs, its limit; try again when some have ended (`spotlane runs ls --status queued`)")
+
+
+class LanesChanged(AutomationError):
+    """``SPOTLANE_TENANT_RUNS`` was changed while ``waiting`` runs stand in the lanes of the old value."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(
+            f"{waiting} unfinished runs wait by another SPOTLANE_TENANT_RUNS; a stack could be worked on twice at once. "
+            "Start with the value of before until they have ended, then change it"
+        )
+
+
 class RunEnded(AutomationError):
     """The run has ended; what was asked for can't be done with it any more."""
 
 
 class UnknownRun(AutomationError):
     """No run has this id."""
+
+
+class UnknownTenant(AutomationError):
+    """The edge knows no ``tenant``."""
+
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        super().__init__(f"there is no tenant {tenant!r}; make it first (`spotlane tenant apply`)")
+
+
+class UnknownStack(AutomationError):
+    """The state backend has no ``stack``."""
+
+    def __init__(self, stack: str) -> None:
+        self.stack = stack
+        super().__init__(f"there is no stack {stack!r}; `pulumi stack ls` shows those that are")
+
+
+class ForeignMigration(AutomationError):
+    """``migration`` isn't one of the workload whose ``stack`` the run is for."""
+
+    def __init__(self, stack: str, migration: str) -> None:
+        self.stack = stack
+        self.migration = migration
+        super().__init__(f"migration {migration} is not of {stack}'s workload; a run works for its own workload's migrations only")
+
+
+class InvalidSettings(AutomationError):
+    """A run brings settings that ``stack`` can't have; ``faults`` lists every one."""
+
+    def __init__(self, stack: str, faults: list[str]) -> None:
+        self.stack = stack
+        self.faults = faults
+        super().__init__(f"stack {stack!r}: " + "; ".join(faults))
 
 
 class MoveRefused(AutomationError):

@@ -28,6 +28,11 @@ class AutomationSettings(BaseSettings):
     engine: str = "pulumi"
     """The Pulumi engine's program."""
     concurrent_runs: int = Field(default=4, ge=1, le=64)
+    tenant_runs: int | None = Field(default=None, ge=1, le=64)
+    """Placement stacks of one tenant worked on at once; unset, ``concurrent_runs`` alone bounds them. The same for all members; changed while nothing waits."""
+    unfinished_runs: int = Field(default=10_000, ge=1)
+    unfinished_runs_of_tenant: int = Field(default=2_000, ge=1)
+    """Runs that wait or work; beyond it new ones are refused, but for those that save a workload or take something down."""
     tick_seconds: float = Field(default=60.0, gt=0)
     price_limit_hours: float = Field(default=6.0, gt=0)
     """A quote older than this, on the market's clock, starts no move."""

@@ -11,7 +11,22 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from automation.errors import AutomationError, EngineMissing, InvalidBoundary, KeyReused, MoveRefused, NothingToMove, RunEnded, UnknownRun
+from automation.errors import (
+    AutomationError,
+    EngineMissing,
+    ForeignMigration,
+    InvalidBoundary,
+    InvalidSettings,
+    KeyReused,
+    MoveRefused,
+    NothingToMove,
+    RunEnded,
+    TooManyRuns,
+    UnknownRun,
+    UnknownStack,
+    UnknownTenant,
+)
+from automation.http.bodies import BodyLimit
 from automation.http.tokens import InvalidToken, Principal, TokenVerifier
 from automation.runs.queue import Runs
 from automation.scheduler.daemon import Daemon
@@ -48,15 +63,25 @@ class DaemonRequest(BaseModel):
     paused: bool
 
 
-def app(runs: Runs, rebalancer: Rebalancer, daemon: Daemon, plans: StackPlans, tokens: TokenVerifier, ready: Callable[[], dict[str, str]]) -> FastAPI:
-    """The ASGI application. ``ready`` gives the faults that keep the service from working, by part."""
+def app(
+    runs: Runs,
+    door: Callable[[wire.RunRequest], None],
+    rebalancer: Rebalancer,
+    daemon: Daemon,
+    plans: StackPlans,
+    tokens: TokenVerifier,
+    ready: Callable[[], dict[str, str]],
+) -> FastAPI:
+    """The ASGI application. ``door`` raises for a run that isn't taken in; ``ready`` gives the faults that keep the service from working, by part."""
     api = FastAPI(title="Spotlane automation", version="1", docs_url=None, redoc_url=None)
 
     api.state.tokens = tokens
+    api.add_middleware(BodyLimit)
 
     @api.post("/v1/runs", response_model=wire.Run)
     def submit(request: wire.RunRequest, caller: Caller, response: Response) -> wire.Run:
         need(caller, "service:edge", "platform:admin")
+        door(request)
         run, new = runs.submit(request)
         response.status_code = 202 if new else 200
         return run
@@ -183,8 +208,18 @@ def _problems(api: FastAPI) -> None:
                 return _problem("forbidden", "The token's scopes don't allow this", 403, str(error))
             case UnknownRun():
                 return _problem("unknown-run", "No such run", 404, str(error))
+            case UnknownTenant():
+                return _problem("unknown-tenant", "No such tenant", 404, str(error))
+            case UnknownStack():
+                return _problem("unknown-stack", "No such stack", 404, str(error))
+            case ForeignMigration():
+                return _problem("foreign-migration", "The migration is another workload's", 403, str(error))
+            case InvalidSettings():
+                return _problem("invalid-settings", "The stack's settings are not valid", 422, str(error))
             case KeyReused():
                 return _problem("idempotency-key-reused", "The idempotency key belongs to another request", 422, str(error))
+            case TooManyRuns():
+                return _problem("too-many-runs", "A limit of unfinished runs is reached", 429, str(error))
             case RunEnded():
                 return _problem("run-ended", "The run has ended", 409, str(error))
             case MoveRefused():
@@ -203,7 +238,10 @@ def _problems(api: FastAPI) -> None:
 
     async def answer(_: Request, error: Exception) -> Response:
         document = problem(error)
-        return JSONResponse(document.model_dump(mode="json", by_alias=True), status_code=document.status, media_type="application/problem+json")
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooManyRuns) else None
+        return JSONResponse(
+            document.model_dump(mode="json", by_alias=True), status_code=document.status, headers=headers, media_type="application/problem+json"
+        )
 
     handler: Callable[[Request, Exception], Awaitable[Response]] = answer
     for kind in (RequestValidationError, InvalidToken, Forbidden, AutomationError, SpotlaneError):

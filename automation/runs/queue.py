@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -16,7 +17,8 @@ from typing import Any, Protocol
 from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import WorkflowHandle as Handle
 
-from automation.errors import AutomationError, EngineFailed, EngineStopped, KeyReused, RunEnded, UnknownRun
+from automation.errors import AutomationError, EngineFailed, EngineStopped, KeyReused, LanesChanged, RunEnded, UnknownRun
+from automation.runs.admission import Admission, Limits, lane, tenant_of_lane
 from automation.runs.engine import Engine, PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import Journals
@@ -82,6 +84,8 @@ class RunExecutor(DBOSConfiguredInstance):
         self, engine: Engine, plans: Plans, journals: Journals, deliver: Callable[[str, RunEvent], None], drifted: Callable[[str, RunOutcome], None] = _unheard
     ) -> None:
         super().__init__("runs")
+        self.at_once: int | None = None
+        """Placement stacks of one tenant that work side by side (:class:`Limits`)."""
         self._drifted = drifted
         self._engine = engine
         self._plans = plans
@@ -198,14 +202,21 @@ class RunExecutor(DBOSConfiguredInstance):
 class Runs:
     """The run queue as the service and the scheduler see it."""
 
-    def __init__(self, executor: RunExecutor, journals: Journals, concurrent: int) -> None:
+    def __init__(self, executor: RunExecutor, journals: Journals, concurrent: int, limits: Limits | None = None) -> None:
         self._executor = executor
         self.journals = journals
         self._concurrent = concurrent
+        self._limits = limits or Limits()
+        self._admission = Admission(self._limits, lambda: Counter(one.queue_partition_key or "" for one in self._unfinished()))
+        executor.at_once = self._limits.at_once
 
     def open(self) -> None:
-        """Recovers the runs that a dead process left, then works the queues."""
+        """Recovers the runs that a dead process left, then works the queues. Raises :class:`LanesChanged`."""
         DBOS.launch()
+        strangers = sum(one.queue_partition_key != lane(*_whose(one), self._limits.at_once) for one in self._unfinished(PLACEMENTS, load_input=True))
+        if strangers:
+            DBOS.destroy(workflow_completion_timeout_sec=0)
+            raise LanesChanged(strangers)
         for queue in (FOUNDATIONS, PLACEMENTS):
             DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=self._concurrent, polling_interval_sec=_QUEUE_SECONDS)
 
@@ -218,10 +229,11 @@ class Runs:
         DBOS._recover_pending_workflows(list(members))  # DBOS offers it else only over its admin port
 
     def submit(self, request: RunRequest) -> tuple[Run, bool]:
-        """Accepts a run; ``(run, whether it is new)``. It is stored when this returns. Raises :class:`KeyReused`."""
+        """Accepts a run; ``(run, whether it is new)``. It is stored when this returns. Raises :class:`KeyReused` and :class:`TooManyRuns`."""
         run = run_id(request)
         known = DBOS.get_workflow_status(run)
         if known is None:
+            self._admission.admit(request)
             enqueue(self._executor, request)
         elif known.input and RunRequest.model_validate(known.input["args"][0]) != request:
             raise KeyReused(request.idempotency_key, run)
@@ -255,13 +267,27 @@ class Runs:
             page = DBOS.list_workflows(name="execute", sort_desc=True, limit=_PAGE, offset=offset)
             for one in page:
                 run = self._shown(one.workflow_id, one)
-                if (stack is None or run.stack == stack) and (tenant is None or _tenant_of(run.stack) == tenant) and (status is None or run.status == status):
+                if (
+                    (stack is None or run.stack == stack)
+                    and (tenant is None or tenant_of_lane(run.stack) == tenant)
+                    and (status is None or run.status == status)
+                ):
                     found.append(run)
                 if len(found) == limit:
                     return found
             if len(page) < _PAGE:
                 return found
         return found
+
+    def _unfinished(self, *queues: str, load_input: bool = False) -> list[WorkflowStatus]:
+        """The runs that wait or work, of all service processes."""
+        return DBOS.list_workflows(
+            name="execute",
+            status=["ENQUEUED", "DELAYED", "PENDING"],
+            queue_name=list(queues or (FOUNDATIONS, PLACEMENTS)),
+            load_input=load_input,
+            load_output=False,
+        )
 
     def _request(self, run: str) -> RunRequest:
         status = DBOS.get_workflow_status(run)
@@ -305,18 +331,21 @@ class Runs:
 
 def enqueue(executor: RunExecutor, request: RunRequest) -> Handle[Json]:
     """Stores the run in its queue; the same run twice is one."""
-    queue = PLACEMENTS if request.stack.kind == "placement" else FOUNDATIONS
+    placement = request.stack.kind == "placement"
+    queue = PLACEMENTS if placement else FOUNDATIONS
+    key = lane(request.stack.name, request.stack.tenant, executor.at_once if placement else None)
     with (
         SetWorkflowID(run_id(request)),
-        SetEnqueueOptions(queue_partition_key=request.stack.name, priority=_PRIORITY[request.priority]),
+        SetEnqueueOptions(queue_partition_key=key, priority=_PRIORITY[request.priority]),
     ):
         return DBOS.enqueue_workflow(queue, executor.execute, _dump(request))
 
 
-def _tenant_of(stack: str) -> str | None:
-    """The tenant in a stack's name; None for a stack that is nobody's."""
-    kind, _, rest = stack.partition(".")
-    return rest.split(".")[0] if kind in ("tenant", "region", "address", "placement") else None
+def _whose(status: WorkflowStatus) -> tuple[str, str | None]:
+    """The stack of a stored run, and its tenant."""
+    assert status.input is not None, "a run is stored with its request"
+    stack = RunRequest.model_validate(status.input["args"][0]).stack
+    return stack.name, stack.tenant
 
 
 def _dump(model: Any) -> Json:

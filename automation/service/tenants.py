@@ -49,6 +49,10 @@ class TenantFiles:
             (self._proxy / f"{tenant}.json").unlink(missing_ok=True)
             (self._packs / f"{tenant}.json").unlink(missing_ok=True)
 
+    def knows(self, tenant: str) -> bool:
+        """Whether the tenant was met before; false says nothing about the edge."""
+        return (self._proxy / f"{tenant}.json").exists()
+
     def pack_config(self, tenant: str) -> Path | None:
         """The pack's configuration for a tenant's stacks; None before the tenant is known."""
         path = self._packs / f"{tenant}.json"

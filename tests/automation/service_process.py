@@ -1,6 +1,6 @@
 """A service process for tests: the run queue and its members on the database of ``argv``, over an engine that writes down what it does.
 
-``python -m tests.automation.service_process <database url> <member> <directory>``; ends on SIGTERM.
+``python -m tests.automation.service_process <database url> <member> <directory> [<placements of a tenant at once>]``; ends on SIGTERM.
 Lines of ``<directory>/engine.log``: ``begin|end <stack> <pid>``;
 of ``leader.log``: ``<monotonic seconds> <member>`` each time that this member sees itself lead.
 """
@@ -16,6 +16,8 @@ from pathlib import Path
 
 from dbos import DBOS
 
+from automation.errors import LanesChanged
+from automation.runs.admission import Limits
 from automation.runs.engine import PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import Journals
@@ -65,20 +67,24 @@ class NoPlans:
         return None
 
 
-def runs_on(url: str, member: str, directory: Path) -> Runs:
+def runs_on(url: str, member: str, directory: Path, at_once: int | None = None) -> Runs:
     """The run queue of one member."""
     DBOS(config={"name": "spotlane", "system_database_url": url, "executor_id": member, "log_level": "ERROR"})
     journals = Journals(directory / "journals")
     executor = RunExecutor(NotingEngine(directory / "engine.log"), NoPlans(), journals, lambda migration, event: None)  # type: ignore[arg-type]  # fakes
-    return Runs(executor, journals, 4)
+    return Runs(executor, journals, 4, Limits(at_once=at_once))
 
 
-def main(url: str, member: str, directory: Path) -> None:
-    """Works until SIGTERM."""
+def main(url: str, member: str, directory: Path, at_once: int | None = None) -> int:
+    """Works until SIGTERM; 2 where runs wait by another ``at_once``."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    runs = runs_on(url, member, directory)
-    runs.open()
+    runs = runs_on(url, member, directory, at_once)
+    try:
+        runs.open()
+    except LanesChanged as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
     members = Members(url, member, runs.take_over, silent_seconds=4.0)
     members.start()
     while not stop.wait(0.1):
@@ -86,7 +92,8 @@ def main(url: str, member: str, directory: Path) -> None:
             note(directory / "leader.log", f"{time.monotonic():.3f} {member}")
     members.stop()
     runs.close()
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    sys.exit(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) > 4 else None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +11,20 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from automation.errors import MoveRefused, RunEnded, UnknownRun
+from automation.errors import (
+    AutomationError,
+    ForeignMigration,
+    InvalidSettings,
+    KeyReused,
+    MoveRefused,
+    RunEnded,
+    TooManyRuns,
+    UnknownRun,
+    UnknownStack,
+    UnknownTenant,
+)
 from automation.http.app import app
+from automation.http.bodies import MAX_BYTES
 from automation.http.tokens import InvalidToken, Principal
 from spotlane import wire
 
@@ -112,6 +125,22 @@ class FakeDaemon:
         self.nudges += 1
 
 
+REFUSALS: dict[str, AutomationError] = {
+    "unknown-tenant": UnknownTenant("nobody"),
+    "unknown-stack": UnknownStack("region.acme.aws.eu-west-1"),
+    "foreign-migration": ForeignMigration("placement.acme.web.2", "globex_web_2"),
+    "invalid-settings": InvalidSettings("placement.acme.web.1", ["cidr: missing"]),
+    "idempotency-key-reused": KeyReused("k", "run-1"),
+    "too-many-runs": TooManyRuns("tenant acme", 3, 5),
+}
+
+
+def barred(request: wire.RunRequest) -> None:
+    """Refuses a request whose key names a refusal."""
+    if request.idempotency_key in REFUSALS:
+        raise REFUSALS[request.idempotency_key]
+
+
 EDGE = {"authorization": "Bearer edge - service:edge"}
 ACME = {"authorization": "Bearer key acme tenant:deploy tenant:read"}
 RUN = {"idempotencyKey": "k", "stack": {"kind": "edge"}, "operation": "up"}
@@ -120,7 +149,7 @@ RUN = {"idempotencyKey": "k", "stack": {"kind": "edge"}, "operation": "up"}
 @pytest.fixture
 def parts() -> tuple[Caller, FakeRebalancer]:
     rebalancer = FakeRebalancer()
-    api = app(FakeRuns(), rebalancer, None, None, Tokens(), lambda: {"edge": "away"})  # type: ignore[arg-type]  # fakes with the calls in use
+    api = app(FakeRuns(), barred, rebalancer, None, None, Tokens(), lambda: {"edge": "away"})  # type: ignore[arg-type]  # fakes with the calls in use
     return Caller(api), rebalancer
 
 
@@ -134,6 +163,38 @@ def test_a_new_run_is_accepted_and_the_same_again_is_known(parts: tuple[Caller, 
 def test_a_run_needs_the_edges_token(parts: tuple[Caller, FakeRebalancer], headers: dict[str, str], status: int, word: str) -> None:
     answer = parts[0].post("/v1/runs", json=RUN, headers=headers)
     assert (answer.status_code, answer.headers["content-type"], answer.json()["type"].rsplit("/", 1)[1]) == (status, "application/problem+json", word)
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("unknown-tenant", 404),
+        ("unknown-stack", 404),
+        ("foreign-migration", 403),
+        ("invalid-settings", 422),
+        ("idempotency-key-reused", 422),
+        ("too-many-runs", 429),
+    ],
+)
+def test_what_isnt_taken_in_has_its_status_and_its_problem_and_nothing_is_stored(parts: tuple[Caller, FakeRebalancer], word: str, status: int) -> None:
+    client, _ = parts
+    answer = client.post("/v1/runs", json={**RUN, "idempotencyKey": word}, headers=EDGE)
+    assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[1]) == (status, word)
+    assert answer.headers.get("retry-after") == ("5" if status == 429 else None)
+    assert client.get("/v1/runs", headers=EDGE).json() == {"items": []}
+
+
+def test_a_body_beyond_the_limit_is_refused_with_a_declared_length_and_without(parts: tuple[Caller, FakeRebalancer]) -> None:
+    client, _ = parts
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(MAX_BYTES // 65536 + 1):
+            yield b" " * 65536
+
+    for content in (b" " * (MAX_BYTES + 1), chunks()):
+        answer = client.post("/v1/runs", content=content, headers=EDGE)
+        assert (answer.status_code, answer.json()["type"].rsplit("/", 1)[1]) == (413, "too-large")
+    assert client.get("/v1/runs", headers=EDGE).json() == {"items": []}
 
 
 def test_an_unknown_run_is_a_404(parts: tuple[Caller, FakeRebalancer]) -> None:
@@ -182,6 +243,6 @@ def test_readiness_names_what_is_away(parts: tuple[Caller, FakeRebalancer]) -> N
 
 def test_the_edge_may_nudge_the_daemon_and_nobody_else() -> None:
     daemon = FakeDaemon()
-    client = Caller(app(FakeRuns(), FakeRebalancer(), daemon, None, Tokens(), dict))  # type: ignore[arg-type]  # fakes with the calls in use
+    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), daemon, None, Tokens(), dict))  # type: ignore[arg-type]  # fakes with the calls in use
     assert [client.post("/v1/nudges", headers=who).status_code for who in (EDGE, ACME)] == [202, 403]
     assert daemon.nudges == 1

@@ -1,0 +1,52 @@
+"""What a run must satisfy before it is taken in: a tenant and a stack that exist, settings of the right form, a migration of its own workload.
+
+Refused here, nothing is stored and nothing begins; what can only be known while it runs (a cloud that refuses, a boundary that changed) is the run's result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from automation.errors import ForeignMigration, InvalidSettings, UnknownStack, UnknownTenant
+from automation.service.tenants import TenantFiles
+from spotlane.client import Client
+from spotlane.errors import ApiProblem
+from spotlane.wire import RunRequest
+from stacks.settings import SettingsError, load_settings
+
+
+class Door:
+    """Looks at each request. ``exists`` says whether the state backend has a stack."""
+
+    def __init__(self, tenants: TenantFiles, edge: Callable[[], Client], exists: Callable[[str], bool]) -> None:
+        self._tenants = tenants
+        self._edge = edge
+        self._exists = exists
+
+    def check(self, request: RunRequest) -> None:
+        """Raises :class:`UnknownTenant`, :class:`UnknownStack`, :class:`ForeignMigration` or :class:`InvalidSettings`.
+
+        SpotlaneError where the edge must be asked and is away.
+        """
+        stack = request.stack
+        if request.migration is not None and not request.migration.startswith(f"{stack.tenant}_{stack.workload}_"):
+            raise ForeignMigration(stack.name, request.migration)
+        if request.settings is not None:
+            try:
+                load_settings(stack.name, request.settings)
+            except SettingsError as error:
+                raise InvalidSettings(stack.name, error.faults) from error
+        if request.operation in ("up", "preview") and stack.tenant is not None:
+            self._tenant(stack.tenant)
+        if request.operation in ("refresh", "drift") and not self._exists(stack.name):
+            raise UnknownStack(stack.name)
+
+    def _tenant(self, tenant: str) -> None:
+        if self._tenants.knows(tenant):
+            return
+        try:
+            self._edge().tenant(tenant)
+        except ApiProblem as problem:
+            if problem.problem.status == 404:
+                raise UnknownTenant(tenant) from problem
+            raise
