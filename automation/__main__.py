@@ -47,8 +47,10 @@ def main(argv: list[str] | None = None) -> int:
 def _serve(settings: AutomationSettings) -> int:
     import uvicorn  # with the next one seconds of import that the edge's operations don't need
 
+    from automation import tracing
     from automation.bootstrap import bootstrap
 
+    tracing.configure(os.environ)
     service = bootstrap(settings)
     address = urlsplit(settings.automation_url)
     service.start()

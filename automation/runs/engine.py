@@ -22,6 +22,7 @@ from automation.runs.file_backend import FileBackend
 from automation.runs.journal import stop_reason
 from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
+from automation.runs.telemetry import part
 
 _PROJECT = "spotlane"
 
@@ -178,8 +179,9 @@ class Engine:
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.unlink(missing_ok=True)
         command = [self._program, *arguments, "-s", stack, "--non-interactive", "--color", "never", "--event-log", str(journal), "-C", str(self._project)]
-        process = EngineProcess.start(command, self._environment, journal)
-        code = process.wait()
+        with part(f"engine {arguments[0]}", stack=stack):
+            process = EngineProcess.start(command, self._environment, journal)
+            code = process.wait()
         outcome = read(journal.read_text().splitlines()) if journal.exists() else RunOutcome()
         if code != 0 and (reason := stop_reason(journal)) is not None:
             raise EngineStopped(stack, operation, reason)

@@ -23,6 +23,7 @@ from automation.runs.engine import Engine, PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import Journals
 from automation.runs.process import EngineProcess
+from automation.runs.telemetry import observed
 from spotlane.errors import ApiProblem, SpotlaneError
 from spotlane.wire import Json, Run, RunEvent, RunRequest
 
@@ -139,6 +140,12 @@ class RunExecutor(DBOSConfiguredInstance):
     @DBOS.step(name="operate")
     def _operate(self, document: Json, started: str, settled: bool) -> Json:
         request = RunRequest.model_validate(document)
+        with observed(run_id(request), request) as ending:
+            result = self._carried_out(request, started, settled)
+            ending.update(status=result["status"], error=result["error"])
+        return result
+
+    def _carried_out(self, request: RunRequest, started: str, settled: bool) -> Json:
         stack = request.stack.name
         run = run_id(request)
         journal = self._journals.of(run)

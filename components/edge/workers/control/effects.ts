@@ -71,7 +71,7 @@ export class Effects {
 
   /** Asks for a run; the run as it stands. The same key is the same run. */
   async run(request: RunRequest): Promise<Run> {
-    const answer = await automation(this.env.AUTH, this.env.AUTOMATION_URL, "POST", "/v1/runs", request);
+    const answer = await automation(this.env.AUTH, this.env.AUTOMATION_URL, "POST", "/v1/runs", request, request.migration);
     if (answer.ok) return (await answer.json()) as Run;
     const said = `automation answered ${answer.status} for ${request.idempotencyKey}: ${(await answer.text()).slice(0, 300)}`;
     throw answer.status === 422 ? new NonRetryableError(said) : new Error(said);

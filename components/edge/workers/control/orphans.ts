@@ -45,7 +45,7 @@ async function attend(env: ControlEnv, row: Row, now: number): Promise<void> {
   }
   const request = JSON.parse(row.request) as RunRequest;
   const key = `${request.idempotencyKey}:sweep:${row.attempt}`;
-  const answer = await automation(env.AUTH, env.AUTOMATION_URL, "POST", "/v1/runs", { ...request, idempotencyKey: key });
+  const answer = await automation(env.AUTH, env.AUTOMATION_URL, "POST", "/v1/runs", { ...request, idempotencyKey: key }, request.migration);
   if (!answer.ok) throw new Error(`automation answered ${answer.status} for ${key}`);
   const run = (await answer.json()) as Run;
   if (run.status === "queued" || run.status === "running") return;

@@ -2,6 +2,7 @@
 import type { Exchanged, Grant, Issued, Revoking } from "../auth/keys";
 import type { Revoked } from "../auth/revocations";
 import type { Jwks } from "./jwt";
+import { traceparent } from "./trace";
 import type { ApiKey, Health, Incident, KeyInfo, KeyRequest, Placement, SigningKey, WorkloadSpec } from "./wire";
 
 export interface Auth {
@@ -58,14 +59,15 @@ export interface Monitor {
 
 let token: { value: string; until: number } | null = null;
 
-/** A call of the automation service with a service token. */
-export async function automation(auth: Auth, base: string, method: string, path: string, body?: unknown): Promise<Response> {
+/** A call of the automation service with a service token; in the trace of a migration where it is one's. */
+export async function automation(auth: Auth, base: string, method: string, path: string, body?: unknown, migration?: string | null): Promise<Response> {
   if (!token || Date.now() > token.until) {
     const issued = await auth.issue({ subject: "edge", scopes: ["service:edge"], audience: "automation" });
     token = { value: issued.accessToken, until: Date.now() + (issued.expiresIn - 60) * 1000 };
   }
   const headers: Record<string, string> = { authorization: `Bearer ${token.value}` };
   if (body !== undefined) headers["content-type"] = "application/json";
+  if (migration) headers["traceparent"] = await traceparent(migration);
   const answer = await fetch(`${base}${path}`, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) });
   if (answer.status === 401) token = null;
   return answer;
