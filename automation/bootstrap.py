@@ -23,7 +23,7 @@ from automation.runs.admission import Limits
 from automation.runs.engine import Engine
 from automation.runs.journal import Journals
 from automation.runs.members import Members
-from automation.runs.queue import RunExecutor, Runs
+from automation.runs.queue import RunExecutor, Runs, stored_in
 from automation.scheduler.daemon import Daemon
 from automation.service import drift
 from automation.service.audit import AuditAnchor
@@ -58,6 +58,7 @@ class Service:
     daemon: Daemon
     history: QuoteHistory
     anchor: AuditAnchor
+    stop_seconds: int
 
     def start(self) -> None:
         """Recovers interrupted runs, joins the other service processes and starts the scheduler."""
@@ -66,15 +67,13 @@ class Service:
         self.daemon.start()
 
     def close(self) -> None:
-        """Stops the scheduler, anchors the audit's head a last time, leaves the others, stops the runs (which go on after the next start), then closes the
-        databases."""
+        """Stops the scheduler, anchors the audit's head a last time, stops the runs, leaves what was in hand to the others, closes the databases."""
         self.daemon.stop()
         try:
             self.anchor.anchor()
         except SpotlaneError as error:
             _log.warning("the audit's last head wasn't anchored", error=str(error))
-        self.members.stop()
-        self.runs.close()
+        self.members.stop(hand_over=self.runs.close(self.stop_seconds))
         self.history.close()
 
 
@@ -86,11 +85,11 @@ def bootstrap(settings: AutomationSettings) -> Service:
     edge = Client(settings.api_url, key)
     root = settings.api_url.removesuffix("/v1")
 
-    DBOS(config={"name": "spotlane", "system_database_url": settings.runs_database, "executor_id": settings.member, "log_level": "WARNING"})
+    DBOS(config=stored_in(settings.runs_database, settings.member))
     tenants = TenantFiles(home)
     journals = Journals(home / "automation" / "runs")
     plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest(), digest_of(PROJECT_ROOT))
-    engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ)
+    engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ, secrets_provider=settings.secrets_provider)
     executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report)
     limits = Limits(settings.unfinished_runs, settings.unfinished_runs_of_tenant, settings.tenant_runs)
     runs = Runs(executor, journals, settings.concurrent_runs, limits)
@@ -113,7 +112,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     door = Door(tenants, lambda: edge, engine.exists)
-    return Service(app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home)), runs, members, daemon, history, anchor)
+    api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home))
+    return Service(api, runs, members, daemon, history, anchor, settings.stop_seconds)
 
 
 def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:

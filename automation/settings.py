@@ -27,7 +27,11 @@ class AutomationSettings(BaseSettings):
     """Name of this service process, unique among those on one runs' database and the same after a restart."""
     engine: str = "pulumi"
     """The Pulumi engine's program."""
+    secrets_provider: str | None = None
+    """Pulumi's URL of the key that encrypts secrets in new stacks (``awskms://…``, ``gcpkms://…``, …); unset, the passphrase."""
     concurrent_runs: int = Field(default=4, ge=1, le=64)
+    stop_seconds: int = Field(default=25, ge=0)
+    """How long a stop lets the runs in hand come to their end; what is left then is handed over to the next process."""
     tenant_runs: int | None = Field(default=None, ge=1, le=64)
     """Placement stacks of one tenant worked on at once; unset, ``concurrent_runs`` alone bounds them. The same for all members; changed while nothing waits."""
     unfinished_runs: int = Field(default=10_000, ge=1)

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from automation.errors import EngineFailed, EngineMissing, EngineStopped, PreviewRefused
+from automation.runs.backups import Backups
 from automation.runs.events import RunOutcome, read
 from automation.runs.file_backend import FileBackend
 from automation.runs.journal import stop_reason
@@ -41,8 +42,12 @@ class PolicyPack:
 class Engine:
     """Operations on stacks. One at a time per stack: the caller's duty (the run queue's partitions)."""
 
-    def __init__(self, program: str, root: Path, project: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, program: str, root: Path, project: Path, environment: Mapping[str, str], *, secrets_provider: str | None = None) -> None:
+        """``project`` is the project file's directory, its neighbours hold settings and backups; ``secrets_provider`` is Pulumi's URL of a key
+        (``awskms://…``, ``azurekeyvault://…``, ``gcpkms://…``, ``hashivault://…``), None for the passphrase of the environment."""
         self._program = program
+        self._secrets_provider = secrets_provider
+        self.backups = Backups(project.parent / "backups")
         self._project = project
         self._config = project.parent / "config"
         self._first = project / "first-stack.yaml"
@@ -116,7 +121,8 @@ class Engine:
             if _read(file).get("encryptionsalt") == first["encryptionsalt"]:
                 self._files.begin(stack, first["blank"])
                 return
-        self._tool(stack, "settle", ["stack", "init", stack, "--no-select"])
+        provider = [] if self._secrets_provider is None else ["--secrets-provider", self._secrets_provider]
+        self._tool(stack, "settle", ["stack", "init", stack, "--no-select", *provider])
         salt, blank = _read(file).get("encryptionsalt"), self._files.blank(stack) if self._files is not None else None
         if salt is not None and blank is not None:
             _replace(self._first, {"encryptionsalt": salt, "blank": blank})
@@ -143,6 +149,8 @@ class Engine:
             raise PreviewRefused(stack, [*refusals, "look at `pulumi preview`; allow it in the run's request if it is meant"])
         if _configurations(packs) != judged_by:
             raise PreviewRefused(stack, ["the boundary was changed while the preview ran; run it again"])
+        if any(one.kind in ("delete", "replace") for one in previewed.steps):
+            self._back_up(stack, "up")
         return self._operate(stack, "up", ["up", "--yes", "--skip-preview", *_pack_flags(packs)], journal)
 
     def preview(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
@@ -161,7 +169,18 @@ class Engine:
         """Destroys the stack and forgets it; nothing to do where it doesn't exist. Raises :class:`EngineFailed`."""
         if not self.exists(stack):
             return RunOutcome()
+        self._back_up(stack, "destroy")
         return self._operate(stack, "destroy", ["destroy", "--yes", "--skip-preview", "--remove"], journal)
+
+    def _back_up(self, stack: str, operation: str) -> None:
+        """Keeps the state of now. Raises :class:`EngineFailed` where it can't be kept: then nothing is taken down."""
+        try:
+            if self._files is not None:
+                self.backups.take(stack, self._files.deployment(stack))
+            else:
+                self.backups.take(stack, json.loads(self._tool(stack, operation, ["stack", "export", "-s", stack])))
+        except (OSError, ValueError, KeyError) as error:
+            raise EngineFailed(stack, operation, [f"the state can't be kept before it is changed ({error}); mend the backend or the disk first"], []) from error
 
     def recover(self, stack: str, journal: Path) -> None:
         """Brings a stack whose engine died into a state that an update can go on from.

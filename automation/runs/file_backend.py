@@ -38,6 +38,11 @@ class FileBackend:
             return True
         return bool(latest.get("resources") or latest.get("pending_operations"))
 
+    def deployment(self, stack: str) -> dict[str, Any]:
+        """The stack's state in the form of ``pulumi stack export``; raises OSError or ValueError where it can't be read."""
+        document = json.loads(self._file(stack).read_text(encoding="utf-8"))
+        return {"version": document["version"], "deployment": document["checkpoint"].get("latest") or {}}
+
     def blank(self, stack: str) -> dict[str, Any] | None:
         """The checkpoint of a stack that was just made; None for one that holds resources, or whose form isn't known."""
         try:

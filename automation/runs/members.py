@@ -64,8 +64,8 @@ class Members:
         self.heartbeat()
         self._thread.start()
 
-    def stop(self) -> None:
-        """Leaves: another leads at once, and nothing of this member is taken for dead."""
+    def stop(self, *, hand_over: bool = False) -> None:
+        """Leaves: another leads at once. With ``hand_over`` the leader gives back what this member had in hand, else that waits for it to come back."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -73,7 +73,8 @@ class Members:
         try:
             with self._engine.begin() as connection:
                 connection.execute(text("delete from spotlane_leader where name = :name"), {"name": self._name})
-                connection.execute(text("delete from spotlane_members where name = :name"), {"name": self._name})
+                leave = "update spotlane_members set seen_at = 0 where name = :name" if hand_over else "delete from spotlane_members where name = :name"
+                connection.execute(text(leave), {"name": self._name})
         except SQLAlchemyError as error:
             _log.warning("left without a word", error=type(error).__name__)
         self._engine.dispose()

@@ -80,13 +80,17 @@ class EngineProcess:
                 return
 
     def end(self) -> None:
-        """Ends the process: politely, then not."""
+        """Ends the process, politely, then not, and forgets it."""
+        self.kill()
+        _record(self.journal).unlink(missing_ok=True)
+
+    def kill(self) -> None:
+        """Ends the process; that it was there stays known, so that whoever goes on with the run repairs its stack first."""
         self.signal(signal.SIGTERM)
         limit = time.monotonic() + _GRACE_SECONDS
         while self.alive() and time.monotonic() < limit:
             time.sleep(0.05)
         self.signal(signal.SIGKILL)
-        _record(self.journal).unlink(missing_ok=True)
 
     def tail(self, lines: int = 5) -> list[str]:
         """The last lines that it printed."""

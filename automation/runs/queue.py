@@ -8,13 +8,14 @@ the place that its foundation needs.
 from __future__ import annotations
 
 import hashlib
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from dbos import DBOS, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
+from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import WorkflowHandle as Handle
 
 from automation.errors import AutomationError, EngineFailed, EngineStopped, KeyReused, LanesChanged, RunEnded, UnknownRun
@@ -27,6 +28,9 @@ from automation.runs.telemetry import observed
 from spotlane.errors import ApiProblem, SpotlaneError
 from spotlane.wire import Json, Run, RunEvent, RunRequest
 
+STORED_FORM = "1"
+"""Version of what is stored of a run. DBOS works only on runs of its own version and would take a digest of our code for it: every upgrade would leave the
+runs in flight behind. Raised only where a step is added, removed or renamed so that a half-done run couldn't go on."""
 FOUNDATIONS = "foundations"
 PLACEMENTS = "placements"
 _PRIORITY = {"interruption": 1, "health": 2, "price": 3, "drift": 4}
@@ -66,6 +70,11 @@ class Plans(Protocol):
     def finished(self, request: RunRequest, outcome: RunOutcome) -> None:
         """Called once a run succeeded, before it is reported; idempotent."""
         ...
+
+
+def stored_in(url: str, member: str, log_level: str = "WARNING") -> DBOSConfig:
+    """DBOS's configuration: runs in the database at ``url`` (SQLAlchemy), worked on as ``member``."""
+    return {"name": "spotlane", "system_database_url": url, "executor_id": member, "application_version": STORED_FORM, "log_level": log_level}
 
 
 def run_id(request: RunRequest) -> str:
@@ -227,9 +236,17 @@ class Runs:
         for queue in (FOUNDATIONS, PLACEMENTS):
             DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=self._concurrent, polling_interval_sec=_QUEUE_SECONDS)
 
-    def close(self) -> None:
-        """Stops working the queues; what is unfinished is finished after the next :meth:`open`."""
-        DBOS.destroy(workflow_completion_timeout_sec=0)
+    def close(self, stop_seconds: int = 0) -> bool:
+        """Begins nothing more and lets what is in hand come to its end for ``stop_seconds``; whether something is left, which goes on at another member or after
+        the next :meth:`open`. Engines that still work then are ended: nobody else could know of them."""
+        in_hand = [one.workflow_id for one in self._unfinished() if one.status == "PENDING" and one.executor_id == DBOS.executor_id]
+        DBOS.destroy(workflow_completion_timeout_sec=stop_seconds if in_hand else 0)
+        left = [engine for run in in_hand if (engine := EngineProcess.of(self.journals.of(run))).alive()]
+        for engine in left:
+            engine.signal(signal.SIGTERM)
+        for engine in left:
+            engine.kill()
+        return bool(in_hand)
 
     def take_over(self, members: Sequence[str]) -> None:
         """Gives the unfinished runs of dead service processes back to the queues; each goes on where its last stored step ended."""

@@ -22,10 +22,11 @@ from automation.runs.engine import PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import Journals
 from automation.runs.members import Members
-from automation.runs.queue import RunExecutor, Runs
+from automation.runs.queue import RunExecutor, Runs, stored_in
 from spotlane import wire
 
-WORK_SECONDS = 0.05
+WORK_SECONDS = float(os.environ.get("WORK_SECONDS", "0.05"))
+STOP_SECONDS = int(os.environ.get("STOP_SECONDS", "0"))
 
 
 def note(file: Path, line: str) -> None:
@@ -33,6 +34,13 @@ def note(file: Path, line: str) -> None:
     descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.write(descriptor, f"{line}\n".encode())
     os.close(descriptor)
+
+
+if os.environ.get("NEWER"):
+
+    @DBOS.workflow(name="newer")
+    def newer() -> None:
+        """What a later release has beside the runs: to DBOS another application."""
 
 
 class NotingEngine:
@@ -69,7 +77,7 @@ class NoPlans:
 
 def runs_on(url: str, member: str, directory: Path, at_once: int | None = None) -> Runs:
     """The run queue of one member."""
-    DBOS(config={"name": "spotlane", "system_database_url": url, "executor_id": member, "log_level": "ERROR"})
+    DBOS(config=stored_in(url, member, "ERROR"))
     journals = Journals(directory / "journals")
     executor = RunExecutor(NotingEngine(directory / "engine.log"), NoPlans(), journals, lambda migration, event: None)  # type: ignore[arg-type]  # fakes
     return Runs(executor, journals, 4, Limits(at_once=at_once))
@@ -90,8 +98,7 @@ def main(url: str, member: str, directory: Path, at_once: int | None = None) -> 
     while not stop.wait(0.1):
         if members.leads:
             note(directory / "leader.log", f"{time.monotonic():.3f} {member}")
-    members.stop()
-    runs.close()
+    members.stop(hand_over=runs.close(STOP_SECONDS))
     return 0
 
 

@@ -114,7 +114,7 @@ def standing(tmp_path: Path, removes: str = "") -> Engine:
     engine = made(tmp_path, {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PATH": "/usr/bin:/bin", "FAKE_REMOVES": removes})
     stacks = tmp_path / "state" / ".pulumi" / "stacks" / "spotlane"
     stacks.mkdir(parents=True)
-    (stacks / "region.acme.json").write_text(json.dumps({"checkpoint": {"latest": {"resources": [{"urn": "urn:pulumi:s"}]}}}))
+    (stacks / "region.acme.json").write_text(json.dumps({"version": 3, "checkpoint": {"latest": {"resources": [{"urn": "urn:pulumi:s"}]}}}))
     return engine
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -81,9 +82,41 @@ def test_a_member_that_cannot_be_given_back_is_tried_again(url: str) -> None:
     leader.stop()
 
 
-def start(url: str, member: str, directory: Path) -> subprocess.Popen[bytes]:
+def test_a_member_that_leaves_work_behind_has_it_given_back_at_once(url: str) -> None:
+    given_back: list[tuple[str, ...]] = []
+    first, second = (Members(url, name, lambda names: given_back.append(tuple(names)), silent_seconds=SILENT) for name in ("a", "b"))
+    first.start()
+    second.start()
+    first.stop(hand_over=True)
+    assert (second.heartbeat().silent, given_back, second.heartbeat().silent) == (("a",), [("a",)], ())
+    second.stop()
+
+
+def start(url: str, member: str, directory: Path, **environment: str) -> subprocess.Popen[bytes]:
     log = (directory / f"{member}.log").open("ab")
-    return subprocess.Popen([sys.executable, "-m", "tests.automation.service_process", url, member, str(directory)], cwd=ROOT, stdout=log, stderr=log)
+    command = [sys.executable, "-m", "tests.automation.service_process", url, member, str(directory)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(("stop_seconds", "words"), [("15", ["begin", "end"]), ("0", ["begin", "begin", "end"])])
+def test_a_stop_lets_a_run_end_or_leaves_it_to_the_next_release(tmp_path: Path, stop_seconds: str, words: list[str]) -> None:
+    url, log = f"sqlite:///{tmp_path}/runs.sqlite", tmp_path / "engine.log"
+    stack = wire.StackRef(kind="placement", tenant="acme", workload="web", generation=1)
+    enqueue_all(url, [wire.RunRequest(idempotency_key="a", stack=stack, operation="up")], tmp_path)
+    old = start(url, "local", tmp_path, WORK_SECONDS="3", STOP_SECONDS=stop_seconds)
+    until("the run to begin", log.exists, 60)
+    old.terminate()
+    old.wait(timeout=30)
+    new = start(url, "local", tmp_path, NEWER="1")
+    try:
+        until("the run to end", lambda: ended(url) == 1, 60)
+    finally:
+        new.terminate()
+        new.wait(timeout=20)
+    lines = [line.split() for line in log.read_text().splitlines()]
+    if stop_seconds == "0":
+        lines = [line for line in lines if line[0] == "begin" or line[2] == str(new.pid)]  # the old one may still write its end down, which nobody takes
+    assert [line[0] for line in lines] == words
 
 
 def until(what: str, seen: Callable[[], bool], seconds: float) -> None:

@@ -16,7 +16,7 @@ from automation.errors import EngineFailed, EngineStopped, KeyReused, RunEnded, 
 from automation.runs.engine import PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import Journals, stop_reason
-from automation.runs.queue import RunExecutor, Runs
+from automation.runs.queue import RunExecutor, Runs, stored_in
 from spotlane import wire
 from spotlane.errors import Unreachable
 from tests.automation.service_process import NoPlans
@@ -79,7 +79,7 @@ class Edge:
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runs, FakeEngine, Edge]]:
     home = tmp_path_factory.mktemp("runs")
-    DBOS(config={"name": "spotlane", "system_database_url": f"sqlite:///{home}/runs.sqlite", "log_level": "ERROR"})
+    DBOS(config=stored_in(f"sqlite:///{home}/runs.sqlite", "local", "ERROR"))
     engine, edge, journals = FakeEngine(), Edge(), Journals(home / "journals")
     executor = RunExecutor(engine, FakePlans(), journals, edge.deliver)  # type: ignore[arg-type]  # a fake with the engine's calls in use
     runs = Runs(executor, journals, 2)
