@@ -237,7 +237,7 @@ class Runs:
             DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=self._concurrent, polling_interval_sec=_QUEUE_SECONDS)
 
     def close(self, stop_seconds: int = 0) -> bool:
-        """Begins nothing more and lets what is in hand come to its end for ``stop_seconds``; whether something is left, which goes on at another member or after
+        """Begins nothing more and lets what is in hand come to its end for ``stop_seconds``; whether something is left, to go on at another member or after
         the next :meth:`open`. Engines that still work then are ended: nobody else could know of them."""
         in_hand = [one.workflow_id for one in self._unfinished() if one.status == "PENDING" and one.executor_id == DBOS.executor_id]
         DBOS.destroy(workflow_completion_timeout_sec=stop_seconds if in_hand else 0)
