@@ -26,8 +26,8 @@ def azure_provider(region: str, subscription_id: pulumi.Input[str]) -> pulumi.Pr
     return provider
 
 
-def gcp_provider(region: str, project_id: pulumi.Input[str]) -> pulumi.ProviderResource:
-    """GCP in the tenant's project."""
+def gcp_provider(region: str, project_id: pulumi.Input[str], automation_email: pulumi.Input[str]) -> pulumi.ProviderResource:
+    """GCP in the tenant's project, as the tenant's automation account: whoever runs the stack gets tokens of it that are good for an hour."""
     gcp = importlib.import_module("pulumi_gcp")
-    provider: pulumi.ProviderResource = gcp.Provider("gcp", project=project_id, region=region)
+    provider: pulumi.ProviderResource = gcp.Provider("gcp", project=project_id, region=region, impersonate_service_account=automation_email)
     return provider

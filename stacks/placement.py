@@ -20,6 +20,8 @@ def declare(name: StackName, settings: Settings) -> None:
     assert isinstance(settings, PlacementSettings)
     placement = f"{name.tenant}_{name.workload}_{name.generation}"
     label = f"{name.workload}-{name.tenant}"
+    if settings.cloud == "gcp":
+        _check_gcp(name, settings)
     # Measured before anything is declared; a tunnel's token has some 180 characters.
     try:
         render(_document(placement, settings, settings.machine.placement_token, settings.machine.origin_key, "t" * 256))
@@ -41,7 +43,8 @@ def declare(name: StackName, settings: Settings) -> None:
     secrets = pulumi.Output.all(pulumi.Output.secret(settings.machine.placement_token), pulumi.Output.secret(settings.machine.origin_key), tunnel.token)
     # Made of secrets, so a secret itself.
     user_data: pulumi.Output[str] = secrets.apply(lambda found: render(_document(placement, settings, *map(str, found))))
-    tags = naming.tags(name.tenant, name.workload, placement, settings.tags)
+    told = {"classification": settings.classification, "cost-center": settings.cost_center}
+    tags = naming.tags(name.tenant, name.workload, placement, {**settings.tags, **{key: value for key, value in told.items() if value}})
     region = Foundation(f"region.{name.tenant}.{settings.cloud}.{settings.region}")
     machine = {"aws": _aws, "azure": _azure, "gcp": _gcp}[settings.cloud](f"{label}-{name.generation}", settings, region, user_data, tags)
 
@@ -51,6 +54,12 @@ def declare(name: StackName, settings: Settings) -> None:
     pulumi.export("tcp_origin", tunnel.tcp_origin)
     pulumi.export("machine_id", machine.machine_id)
     pulumi.export("private_ip", machine.private_ip)
+
+
+def _check_gcp(name: StackName, settings: PlacementSettings) -> None:
+    offering = importlib.import_module("components.gcp.offering")
+    if faults := offering.machine_faults(settings.region, settings.zone, settings.instance_type, settings.arch, settings.capacity_type):
+        raise SettingsError(f"placement.{name.tenant}.{name.workload}.{name.generation}", faults)
 
 
 def _document(placement: str, settings: PlacementSettings, placement_token: str, origin_key: str, tunnel_token: str) -> MachineDocument:
@@ -116,6 +125,10 @@ def _azure(machine_name: str, settings: PlacementSettings, region: Foundation, u
 
 def _gcp(machine_name: str, settings: PlacementSettings, region: Foundation, user_data: pulumi.Output[str], tags: dict[str, str]) -> Any:
     spot = importlib.import_module("components.gcp.spot")
+    if settings.alternative_types:
+        pulumi.log.info(
+            "Compute Engine takes one type an instance: alternativeTypes are left aside, where there is no capacity the next offer is tried (adr/0056)"
+        )
     return spot.SpotMachine(
         "machine",
         spot.SpotMachineArgs(
@@ -127,6 +140,10 @@ def _gcp(machine_name: str, settings: PlacementSettings, region: Foundation, use
             service_account=region.output("service_account"),
             user_data=user_data,
             tags=tags,
+            capacity_type=settings.capacity_type,
+            disk_key_id=region.optional("disk_key_id"),
+            public_address=settings.public_address,
+            scopes=settings.oauth_scopes,
         ),
-        pulumi.ResourceOptions(provider=accounts.gcp_provider(settings.region, region.output("project_id"))),
+        pulumi.ResourceOptions(provider=accounts.gcp_provider(settings.region, region.output("project_id"), region.output("automation_email"))),
     )

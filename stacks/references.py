@@ -26,6 +26,10 @@ class Foundation:
         """The output ``key``. A stack without it fails the run with one message."""
         return self._reference.outputs.apply(lambda outputs: require(self._stack, outputs or {}, key, advice))
 
+    def optional(self, key: str) -> pulumi.Output[Any]:
+        """The output ``key``, or None where the stack hasn't it."""
+        return self._reference.outputs.apply(lambda outputs: (outputs or {}).get(key))
+
     def entry(self, key: str, entry: str) -> pulumi.Output[Any]:
         """One entry of the output ``key``, a mapping."""
         return self._reference.outputs.apply(lambda outputs: require_entry(self._stack, require(self._stack, outputs or {}, key), key, entry))

@@ -9,11 +9,11 @@ import pulumi
 from components import naming
 from stacks import accounts
 from stacks.references import Foundation
-from stacks.settings import RegionSettings, Settings, StackName
+from stacks.settings import RegionSettings, Settings, SettingsError, StackName
 
 
 def declare(name: StackName, settings: Settings) -> None:
-    """Declares the stack in the account that the tenant's stack made."""
+    """Declares the stack in the account that the tenant's stack made. Raises :class:`SettingsError`."""
     assert isinstance(settings, RegionSettings)
     tenant = Foundation(f"tenant.{name.tenant}")
     tags = naming.tags(name.tenant)
@@ -58,12 +58,21 @@ def _azure(name: StackName, settings: RegionSettings, tenant: Foundation, tags: 
 
 
 def _gcp(name: StackName, settings: RegionSettings, tenant: Foundation, tags: dict[str, str]) -> None:
+    offering = importlib.import_module("components.gcp.offering")
+    if faults := offering.region_faults(name.region, settings.zones):
+        raise SettingsError(f"region.{name.tenant}.gcp.{name.region}", faults)
     network_of = importlib.import_module("components.gcp.network")
     identity_of = importlib.import_module("components.gcp.identity")
     project_id = tenant.output("gcp_project_id", _advice(name))
-    inside = pulumi.ResourceOptions(provider=accounts.gcp_provider(name.region, project_id))
-    network = network_of.Network("network", network_of.NetworkArgs(region=name.region, cidr=settings.cidr), inside)
+    automation = tenant.output("gcp_automation_email", _advice(name))
+    inside = pulumi.ResourceOptions(provider=accounts.gcp_provider(name.region, project_id, automation))
+    network = network_of.Network("network", network_of.NetworkArgs(region=name.region, cidr=settings.cidr, flow_logs=settings.flow_logs), inside)
     identity = identity_of.WorkloadIdentity("identity", identity_of.WorkloadIdentityArgs(region=name.region), inside)
     pulumi.export("project_id", project_id)
+    pulumi.export("automation_email", automation)
     pulumi.export("subnetwork_id", network.subnetwork_id)
     pulumi.export("service_account", identity.email)
+    if settings.disk_key == "customer":
+        key_of = importlib.import_module("components.gcp.disk_key")
+        number = tenant.output("gcp_project_number", _advice(name))
+        pulumi.export("disk_key_id", key_of.DiskKey("disk-key", key_of.DiskKeyArgs(name.region, number, tags), inside).key_id)

@@ -83,17 +83,33 @@ class AzureTenant(Settings):
 
 
 class GcpTenant(Settings):
-    """A new project in a folder, or an existing one."""
+    """A new project in a folder, or an existing one. The stacks act as its automation account, which the platform's own identity impersonates."""
 
     existing_project_id: str | None = None
-    project_id: str | None = None
+    project_id: str | None = Field(default=None, pattern=r"^[a-z][a-z0-9-]{4,28}[a-z0-9]$")
     folder_id: str | None = None
     billing_account: str | None = None
+    oidc_provider_url: str | None = Field(default=None, pattern=r"^https://[^\s'\"\\]+$")
+    """Issuer whose tokens are exchanged for the automation account's (workload identity federation), so that the platform needs no identity at Google."""
+    oidc_subject: str | None = Field(default=None, pattern=r"^[^\s'\"\\]{1,127}$")
+    """The one subject that is believed."""
+    oidc_audience: str = ""
+    """Empty: the provider's full name, Google's default."""
+    pool_id: str = Field(default="spotlane-automation", pattern=r"^[a-z0-9-]{4,32}$")
+    """Id of the identity pool. Google keeps a deleted one's for 30 days."""
+    automation_principal: str | None = Field(default=None, pattern=r"^(serviceAccount:[^\s@]+@[^\s@]+|principal://\S+)$")
+    """An identity at Google that may impersonate the automation account; not needed by one that may do so in the whole folder."""
+    public_addresses: bool = False
+    """Whether Google lets machines of the project have public addresses, where the boundary does."""
 
     @model_validator(mode="after")
     def _named(self) -> Self:
         if not self.existing_project_id and not self.project_id:
             raise ValueError("give projectId (of a new project) or existingProjectId")
+        if self.pool_id.startswith("gcp-"):
+            raise ValueError("poolId begins with gcp-, which Google keeps for itself")
+        if (self.oidc_provider_url is None) != (self.oidc_subject is None):
+            raise ValueError("give oidcProviderUrl and oidcSubject together: an issuer without a subject would let everybody in whom it knows")
         return self
 
 
@@ -105,6 +121,10 @@ class TenantSettings(Settings):
     aws: AwsTenant | None = None
     azure: AzureTenant | None = None
     gcp: GcpTenant | None = None
+    budget_usd_per_month: float | None = Field(default=None, gt=0)
+    """What each cloud's own budget watches, in USD a calendar month; null: no budget."""
+    alert_emails: list[str] = Field(default_factory=list)
+    """Who is told when a budget is reached, or will be."""
 
 
 class RegionSettings(Settings):
@@ -113,6 +133,9 @@ class RegionSettings(Settings):
     cidr: str = Field(examples=["10.16.0.0/16"])
     zones: list[str] = Field(min_length=1)
     """Zone names in the cloud's own form, in the order of their subnets; ["-"] where the region has none."""
+    disk_key: Literal["provider", "customer"] = "provider"
+    """Whose key encrypts the machines' disks: the cloud's own, or one of the tenant's that the stack makes."""
+    flow_logs: bool = True
 
     @model_validator(mode="after")
     def _divisible(self) -> Self:
@@ -173,6 +196,15 @@ class PlacementSettings(Settings):
     cloudflare_zone_id: str
     cloudflare_account_id: str
     machine: MachineSettings
+    capacity_type: Literal["spot", "on-demand"] = "spot"
+    alternative_types: list[str] = Field(default_factory=list)
+    """Types of the same shape and architecture that the cloud may take instead, where it can choose among several."""
+    public_address: bool = False
+    """Only where the TCP relay needs one."""
+    classification: str | None = None
+    cost_center: str | None = None
+    oauth_scopes: list[str] = Field(default_factory=list)
+    """GCP: what the machine's tokens are good for beside writing logs and metrics, for a workload that calls Google's APIs."""
     tags: dict[str, str] = Field(default_factory=dict)
 
 

@@ -16,6 +16,9 @@ from stacks.settings import AwsTenant, AzureTenant, GcpTenant, Settings, Setting
 HOME_REGIONS = ("eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-southeast-1", "ap-northeast-1", "ca-central-1", "sa-east-1")
 """AWS regions that every account has from the start, in the order in which they are preferred for calls that need a region."""
 
+GCP_ALERT_EMAILS = 5
+"""Notification channels of one budget (Cloud Billing Budgets, ``NotificationsRule``)."""
+
 
 def declare(name: StackName, settings: Settings) -> None:
     """Declares the stack. A cloud in which the boundary allows no region gets nothing. Raises :class:`SettingsError`."""
@@ -26,6 +29,8 @@ def declare(name: StackName, settings: Settings) -> None:
         raise SettingsError(f"tenant.{name.tenant}", [f"boundary.{fault}" for fault in error.faults]) from error
     if boundary.count() == 0:
         raise SettingsError(f"tenant.{name.tenant}", ["boundary: allows no region of any cloud; nothing of the tenant could ever run"])
+    if settings.gcp is not None and (faults := _faults_of_gcp(settings, settings.gcp)):
+        raise SettingsError(f"tenant.{name.tenant}", faults)
     pulumi.export("boundary", settings.boundary)
     pulumi.export("boundary_digest", boundary.digest)
     tags = naming.tags(name.tenant)
@@ -39,7 +44,7 @@ def declare(name: StackName, settings: Settings) -> None:
         elif isinstance(asked, AzureTenant):
             _azure(name, asked, boundary, tags)
         else:
-            _gcp(name, asked, boundary, tags)
+            _gcp(name, settings, asked, boundary, tags)
 
 
 def home_region(boundary: CompiledBoundary) -> str:
@@ -87,8 +92,20 @@ def _azure(name: StackName, asked: AzureTenant, boundary: CompiledBoundary, tags
     pulumi.export("azure_subscription_id", subscription.subscription_id)
 
 
-def _gcp(name: StackName, asked: GcpTenant, boundary: CompiledBoundary, tags: dict[str, str]) -> None:
+def _faults_of_gcp(settings: TenantSettings, asked: GcpTenant) -> list[str]:
+    faults = []
+    if settings.budget_usd_per_month is not None and not asked.billing_account:
+        faults.append("gcp.billingAccount: a budget is one of a billing account; name it, or leave budgetUsdPerMonth out")
+    if len(settings.alert_emails) > GCP_ALERT_EMAILS:
+        faults.append(f"alertEmails: a budget of Google's tells {GCP_ALERT_EMAILS} at most, {len(settings.alert_emails)} are given; use a group's address")
+    return faults
+
+
+def _gcp(name: StackName, settings: TenantSettings, asked: GcpTenant, boundary: CompiledBoundary, tags: dict[str, str]) -> None:
     component = importlib.import_module("components.tenant.gcp")
+    federation = None
+    if asked.oidc_provider_url and asked.oidc_subject:
+        federation = component.Federation(asked.oidc_provider_url, asked.oidc_subject, asked.oidc_audience, asked.pool_id)
     project = component.TenantProject(
         "gcp",
         component.TenantProjectArgs(
@@ -98,8 +115,17 @@ def _gcp(name: StackName, asked: GcpTenant, boundary: CompiledBoundary, tags: di
             folder_id=asked.folder_id,
             billing_account=asked.billing_account,
             existing_project_id=asked.existing_project_id,
+            public_addresses=asked.public_addresses and boundary.boundary.network.public_addresses != "none",
+            customer_keys=boundary.boundary.encryption.customer_keys,
+            federation=federation,
+            automation_principal=asked.automation_principal,
+            budget_usd_per_month=settings.budget_usd_per_month,
+            alert_emails=settings.alert_emails,
             tags=tags,
         ),
     )
     pulumi.export("gcp_project_id", project.project_id)
+    pulumi.export("gcp_project_number", project.project_number)
     pulumi.export("gcp_automation_email", project.automation_email)
+    if project.identity_provider is not None:
+        pulumi.export("gcp_identity_provider", project.identity_provider)

@@ -1,4 +1,4 @@
-"""Who a workload is on GCP: a service account without roles, to which the tenant may grant some."""
+"""Who a workload is on GCP: a service account without roles, to which the tenant may grant some; what its machines ask for is bounded by their scopes too."""
 
 from __future__ import annotations
 

@@ -9,6 +9,12 @@ from pulumi_gcp import compute
 
 from components import cidr, naming
 
+TUNNEL_RANGES = ("198.41.192.0/24", "198.41.200.0/24")
+"""Where cloudflared dials to (Cloudflare One, "Tunnel with firewall": region1 and region2 of argotunnel.com)."""
+TUNNEL_PORT = "7844"
+LAST = 65534
+"""The lowest priority that a rule can have and still stand before Google's implied ones."""
+
 
 @dataclass(frozen=True)
 class NetworkArgs:
@@ -17,12 +23,15 @@ class NetworkArgs:
     region: str
     cidr: str
     """Address range, /16 to /24; a subnetwork spans all zones of a region, so that one takes it whole."""
+    flow_logs: bool = True
+    """Whether the subnetwork's flows and every translation are logged; refused connections and failed translations always are."""
 
 
 class Network(pulumi.ComponentResource):
-    """A custom network with one subnetwork, closed from outside, that goes out through Cloud NAT.
+    """A custom network with one subnetwork, closed from outside, that goes out through Cloud NAT to HTTPS and to the tunnel's ends and nowhere else.
 
-    Example::
+    Google's own APIs (Cloud Storage too) are reached without leaving Google's network (Private Google Access). DNS, time and metadata are the host's, at
+    169.254.169.254, which no firewall rule reaches. Example::
 
         network = Network("network", NetworkArgs(region="europe-west4", cidr="10.48.0.0/16"))
     """
@@ -42,16 +51,54 @@ class Network(pulumi.ComponentResource):
             network=network.id,
             ip_cidr_range=cidr.plan(args.cidr, []).whole,
             private_ip_google_access=True,
+            log_config=compute.SubnetworkLogConfigArgs(aggregation_interval="INTERVAL_5_MIN", flow_sampling=0.5, metadata="INCLUDE_ALL_METADATA")
+            if args.flow_logs
+            else None,
             opts=child,
         )
+        logged = compute.FirewallLogConfigArgs(metadata="INCLUDE_ALL_METADATA")
         compute.Firewall(
             f"{name}-firewall",
             name=naming.fit("gcp:resource", own, "deny-in"),
             network=network.id,
             direction="INGRESS",
-            priority=65534,
+            priority=LAST,
             source_ranges=["0.0.0.0/0"],
             denies=[compute.FirewallDenyArgs(protocol="all")],
+            log_config=logged,
+            opts=child,
+        )
+        compute.Firewall(
+            f"{name}-https-out",
+            name=naming.fit("gcp:resource", own, "https-out"),
+            network=network.id,
+            direction="EGRESS",
+            priority=1000,
+            destination_ranges=["0.0.0.0/0"],
+            allows=[compute.FirewallAllowArgs(protocol="tcp", ports=["443"])],
+            log_config=logged if args.flow_logs else None,
+            opts=child,
+        )
+        compute.Firewall(
+            f"{name}-tunnel-out",
+            name=naming.fit("gcp:resource", own, "tunnel-out"),
+            network=network.id,
+            direction="EGRESS",
+            priority=1000,
+            destination_ranges=list(TUNNEL_RANGES),
+            allows=[compute.FirewallAllowArgs(protocol=protocol, ports=[TUNNEL_PORT]) for protocol in ("tcp", "udp")],
+            log_config=logged if args.flow_logs else None,
+            opts=child,
+        )
+        compute.Firewall(
+            f"{name}-deny-out",
+            name=naming.fit("gcp:resource", own, "deny-out"),
+            network=network.id,
+            direction="EGRESS",
+            priority=LAST,
+            destination_ranges=["0.0.0.0/0"],
+            denies=[compute.FirewallDenyArgs(protocol="all")],
+            log_config=logged,
             opts=child,
         )
         router = compute.Router(f"{name}-router", name=own, region=args.region, network=network.id, opts=child)
@@ -62,6 +109,7 @@ class Network(pulumi.ComponentResource):
             router=router.name,
             nat_ip_allocate_option="AUTO_ONLY",
             source_subnetwork_ip_ranges_to_nat="ALL_SUBNETWORKS_ALL_IP_RANGES",
+            log_config=compute.RouterNatLogConfigArgs(enable=True, filter="ALL" if args.flow_logs else "ERRORS_ONLY"),
             opts=child,
         )
         self.network_id = network.id

@@ -56,6 +56,13 @@ IMPLIED: dict[str, Implied] = {
     "gcp:organizations/project:Project": _implied("billingAccount folderId orgId", autoCreateNetwork=True, deletionPolicy="PREVENT"),
     "gcp:serviceaccount/account:Account": _implied("", disabled=False),
     "gcp:projects/iAMCustomRole:IAMCustomRole": _implied("", stage="GA"),
+    "gcp:projects/defaultServiceAccounts:DefaultServiceAccounts": _implied("", restorePolicy="REVERT"),
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": _implied("mode"),
+    "gcp:billing/budget:Budget": _implied("ownershipScope budgetFilter"),
+    "gcp:monitoring/notificationChannel:NotificationChannel": _implied("", enabled=True, forceDelete=False),
+    "gcp:kms/cryptoKey:CryptoKey": _implied(
+        "cryptoKeyBackend destroyScheduledDuration importOnly keyAccessJustificationsPolicy versionTemplate", purpose="ENCRYPT_DECRYPT"
+    ),
     "gcp:compute/network:Network": _implied("routingMode mtu", autoCreateSubnetworks=True, networkFirewallPolicyEnforcementOrder="AFTER_CLASSIC_FIREWALL"),
     "gcp:compute/subnetwork:Subnetwork": _implied("privateIpGoogleAccess privateIpv6GoogleAccess purpose secondaryIpRanges stackType ipCidrRange"),
     "gcp:compute/firewall:Firewall": _implied("direction destinationRanges sourceRanges", priority=1000, disabled=False),

@@ -43,6 +43,8 @@ RULES: dict[str, NameRule] = {
     "gcp:compute/router:Router": _gcp(),
     "gcp:compute/routerNat:RouterNat": _gcp(),
     "gcp:compute/instance:Instance": _gcp(),
+    "gcp:kms/keyRing:KeyRing": _gcp(),
+    "gcp:kms/cryptoKey:CryptoKey": _gcp(),
     "azure-native:subscription:Alias": NameRule("aliasName", 63, "joined"),
     "azure-native:authorization:PolicyAssignment": NameRule("policyAssignmentName", 64, "joined"),
     "azure-native:authorization:PolicyDefinition": NameRule("policyDefinitionName", 64, "joined"),

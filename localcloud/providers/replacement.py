@@ -80,7 +80,20 @@ bootDisk.initializeParams.provisionedIops bootDisk.initializeParams.provisionedT
 bootDisk.initializeParams.snapshot bootDisk.initializeParams.storagePool bootDisk.initializeParams.type bootDisk.initializeParams.size bootDisk.kmsKeySelfLink
 bootDisk.mode bootDisk.source networkInterfaces[].networkAttachment networkInterfaces[].nicType networkInterfaces[].queueCount networkInterfaces[].vlan
 scheduling.maxRunDuration scheduling.maxRunDuration.seconds scheduling.onInstanceStopAction scheduling.preemptible scheduling.provisioningModel
-scheduling.terminationTime scratchDisks[].size guestAccelerators[].count guestAccelerators[].type"""
+scheduling.terminationTime scratchDisks[].size guestAccelerators[].count guestAccelerators[].type
+advancedMachineFeatures.enableUefiNetworking attachedDisks[].forceAttach bootDisk.diskEncryptionKeyRaw bootDisk.diskEncryptionKeyRsa
+bootDisk.diskEncryptionServiceAccount bootDisk.forceAttach bootDisk.initializeParams.enableConfidentialCompute bootDisk.initializeParams.replicaZones
+bootDisk.initializeParams.resourceManagerTags bootDisk.initializeParams.sourceImageEncryptionKey.kmsKeySelfLink
+bootDisk.initializeParams.sourceImageEncryptionKey.kmsKeyServiceAccount bootDisk.initializeParams.sourceImageEncryptionKey.rawKey
+bootDisk.initializeParams.sourceImageEncryptionKey.rsaEncryptedKey bootDisk.initializeParams.sourceSnapshotEncryptionKey.kmsKeySelfLink
+bootDisk.initializeParams.sourceSnapshotEncryptionKey.kmsKeyServiceAccount bootDisk.initializeParams.sourceSnapshotEncryptionKey.rawKey
+bootDisk.initializeParams.sourceSnapshotEncryptionKey.rsaEncryptedKey instanceEncryptionKey.kmsKeySelfLink instanceEncryptionKey.kmsKeyServiceAccount
+networkInterfaces[].ipv6AccessConfigs[].externalIpv6 networkInterfaces[].ipv6AccessConfigs[].externalIpv6PrefixLength
+networkInterfaces[].ipv6AccessConfigs[].name networkPerformanceConfig.totalEgressBandwidthTier reservationAffinity.specificReservation
+reservationAffinity.specificReservation.key reservationAffinity.specificReservation.values reservationAffinity.type scheduling.localSsdRecoveryTimeout
+scheduling.localSsdRecoveryTimeout.nanos scheduling.localSsdRecoveryTimeout.seconds scheduling.maxRunDuration.nanos
+scheduling.onInstanceStopAction.discardLocalSsd workloadIdentityConfig.identity workloadIdentityConfig.identityCertificateEnabled"""
+_CONDITION = "condition condition.description condition.expression condition.title"
 
 RULES: dict[str, Rule] = {
     "aws:organizations/account:Account": _rule("email iamUserAccessToBilling roleName createGovcloud"),
@@ -132,18 +145,36 @@ RULES: dict[str, Rule] = {
     "azure-native:compute:VirtualMachine": _rule("location resourceGroupName vmName", "resourceGroupName vmName"),
     "gcp:organizations/project:Project": _rule("projectId tags", "projectId"),
     "gcp:projects/service:Service": _rule("project service", "project service"),
-    "gcp:projects/iAMMember:IAMMember": _rule("condition member project role", "project role member"),
+    "gcp:projects/iAMMember:IAMMember": _rule(f"{_CONDITION} member project role", "project role member"),
     "gcp:projects/iAMCustomRole:IAMCustomRole": _rule("project roleId", "project roleId"),
+    "gcp:projects/defaultServiceAccounts:DefaultServiceAccounts": _rule("action project", "project"),
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": _rule("project workloadIdentityPoolId", "project workloadIdentityPoolId"),
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": _rule(
+        "project workloadIdentityPoolId workloadIdentityPoolProviderId", "project workloadIdentityPoolId workloadIdentityPoolProviderId"
+    ),
+    "gcp:serviceaccount/iAMMember:IAMMember": _rule(f"{_CONDITION} member role serviceAccountId", "serviceAccountId role member"),
+    "gcp:billing/budget:Budget": _rule("billingAccount"),
+    "gcp:monitoring/notificationChannel:NotificationChannel": _rule("project"),
+    "gcp:kms/keyRing:KeyRing": _rule("location name project", "project location name"),
+    "gcp:kms/cryptoKey:CryptoKey": _rule(
+        "cryptoKeyBackend destroyScheduledDuration importOnly keyRing name purpose versionTemplate.protectionLevel", "keyRing name"
+    ),
+    "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": _rule(f"{_CONDITION} cryptoKeyId member role", "cryptoKeyId role member"),
     "gcp:orgpolicy/policy:Policy": _rule("name parent", "parent name"),
     "gcp:serviceaccount/account:Account": _rule("accountId project", "project accountId"),
-    "gcp:compute/network:Network": _rule("autoCreateSubnetworks description internalIpv6Range name networkProfile params project", "project name"),
+    "gcp:compute/network:Network": _rule(
+        "autoCreateSubnetworks description internalIpv6Range name networkProfile params params.resourceManagerTags project", "project name"
+    ),
     "gcp:compute/subnetwork:Subnetwork": _rule(
-        "description externalIpv6Prefix internalIpv6Prefix name network params project region reservedInternalRange resolveSubnetMask",
+        "description externalIpv6Prefix internalIpv6Prefix name network params params.resourceManagerTags project region reservedInternalRange "
+        "resolveSubnetMask",
         "project region name",
         ipCidrRange=_subnet_shrinks,
     ),
     "gcp:compute/firewall:Firewall": _rule("direction name params project", "project name"),
-    "gcp:compute/router:Router": _rule("encryptedInterconnectRouter name network project region", "project region name"),
+    "gcp:compute/router:Router": _rule(
+        "encryptedInterconnectRouter name nccGateway network params params.resourceManagerTags project region", "project region name"
+    ),
     "gcp:compute/routerNat:RouterNat": _rule("endpointTypes initialNatIps name project region router type", "project region router name"),
     "gcp:compute/instance:Instance": _rule(_GCP_INSTANCE, "project zone name", metadataStartupScript=_script_given),
     "cloudflare:index/workersScript:WorkersScript": _rule("accountId scriptName", "accountId scriptName"),

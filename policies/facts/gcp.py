@@ -9,10 +9,13 @@ from policies.facts.aws import anywhere
 from policies.facts.reading import UNKNOWN, Inputs, equals, present, truth
 from policies.facts.resource import Facts, Resource, known_text
 
-GLOBAL_MODULES = frozenset({"organizations", "projects", "orgpolicy", "serviceaccount", "serviceAccount", "iam", "billing", "folder", "tags"})
+GLOBAL_MODULES = frozenset({"organizations", "projects", "orgpolicy", "serviceaccount", "serviceAccount", "iam", "billing", "folder", "tags", "monitoring"})
 GLOBAL_KINDS = frozenset({"Network", "Firewall", "Route", "NetworkPeering", "GlobalAddress", "HealthCheck", "InstanceTemplate", "ProjectMetadata"})
 """Compute's global resources hold rules and names, no data."""
-LABELLED_KINDS = frozenset({"Instance", "Project", "Disk"})
+LABELLED_KINDS = frozenset({"Instance", "Project", "Disk", "CryptoKey"})
+_LABELLED_MODULES = frozenset({"compute", "organizations", "kms"})
+_PLACED_BY = {"CryptoKey": "keyRing", "CryptoKeyIAMMember": "cryptoKeyId", "CryptoKeyVersion": "cryptoKey"}
+"""Kinds of Cloud KMS that stand where the one stands that this input names."""
 
 
 def facts(resource: Resource) -> Facts:
@@ -22,19 +25,29 @@ def facts(resource: Resource) -> Facts:
     found.account = known_text(inputs.get("project")) or known_text(resource.provider.get("project")) if resource.kind != "Project" else None
     if found.scope == "regional":
         places = [found.place(inputs.get(key), key, lambda zone: of_zone("gcp", gcp_place(zone) or zone)) for key in ("region", "zone", "location")]
+        if resource.module == "kms" and (link := _PLACED_BY.get(resource.kind)):
+            # One that isn't made yet is judged itself, in the same preview.
+            places.append(inputs.get(link) is not UNKNOWN and found.place(inputs.get(link), link, lambda name: gcp_place(name) or name))
         if not any(places) and not found.place(resource.provider.get("region"), "provider.region"):
             found.place(resource.provider.get("zone"), "provider.zone", lambda zone: of_zone("gcp", zone))
     for path, text in inputs.strings():
-        # Boot images are read from projects of their vendors; what they make belongs to the tenant.
-        project = gcp_project(text) if "projects/" in text and "/images/" not in text else None
+        project = linked_project(text)
         if project:
             found.accounts.append(Named(project, path))
     found.named(inputs.get("name"))
-    if resource.kind in LABELLED_KINDS and resource.module in {"compute", "organizations"}:
+    if resource.kind in LABELLED_KINDS and resource.module in _LABELLED_MODULES:
         found.tagged(inputs, "labels", Inputs(resource.provider.get("defaultLabels")).keys())
     if resource.module == "compute" and (judge := _BY_KIND.get(resource.kind)):
         judge(inputs, found)
     return found
+
+
+def linked_project(text: str) -> str | None:
+    """The project that a link names. Boot images are their vendors'; a federated identity (``principal://…/projects/<number>/…``) is somebody, not a
+    resource, as a user's or a service account's address is."""
+    if "projects/" not in text or "/images/" in text or text.startswith(("principal://", "principalSet://")):
+        return None
+    return gcp_project(text)
 
 
 def _instance(inputs: Inputs, found: Facts) -> None:

@@ -1,4 +1,4 @@
-"""Google Cloud requests as calls, by the paths of the Compute, Resource Manager, Service Usage, IAM, Org Policy and Billing APIs."""
+"""Google Cloud requests as calls, by the paths of the Compute, Resource Manager, Service Usage, IAM, Org Policy, Billing, KMS and Monitoring APIs."""
 
 from __future__ import annotations
 
@@ -36,6 +36,17 @@ _WRITES: dict[str, frozenset[str]] = {
 }  # fmt: skip
 """Compute's collections that are judged, each with the actions on one of its members. Anything else that writes is refused: bulk inserts and templates of
 others hide what they make, snapshots and images carry data out."""
+_METHODS: dict[str, dict[str, frozenset[str]]] = {
+    "cloudkms": {
+        "keyRings": frozenset({"", "getIamPolicy"}),
+        "cryptoKeys": frozenset({"", "getIamPolicy", "setIamPolicy"}),
+        "cryptoKeyVersions": frozenset({"", "destroy"}),
+    },
+    "billingbudgets": {"budgets": frozenset({""})},
+    "monitoring": {"notificationChannels": frozenset({""})},
+    "iamcredentials": {"serviceAccounts": frozenset({"generateAccessToken"})},
+}
+"""Of services that do more than the stacks need, the collections and verbs that are judged: no decryption, no import of keys, no signing, no time series."""
 _HIDING = frozenset({"sourceInstanceTemplate", "sourceMachineImage", "sourceImage", "sourceSecurityPolicy"})
 _CATALOGUES = frozenset({"machineTypes", "zones", "regions", "diskTypes", "images"})
 _LINK_LENGTH = 1024
@@ -63,6 +74,8 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
         place = None
     tail = parts[parts.index("projects") + 2 :] if "projects" in parts[:-1] else parts[1:]
     collection = _collection(tail)
+    if host.service in _METHODS:
+        collection = _judged(host.service, parts, verb)
     access = _access(request.method, verb, tail, collection)
     facts = Facts(scope="global")
     if host.service == "compute" and access == "write":
@@ -81,17 +94,22 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
                 facts.regions.append(Named(of_zone("gcp", linked), path))
     if place:
         facts.regions.insert(0, Named(of_zone("gcp", place), "path"))
+        facts.scope = "regional"
+    if host.service == "cloudkms" and collection == "cryptoKeys" and access == "write" and not verb and _writes_labels(request.method, query, body):
+        facts.tagged(Inputs(body), "labels")
     facts.account = gcp_project("/" + "/".join(parts).partition(":")[0])
     if facts.account is None and host.service == "cloudresourcemanager" and request.method == "POST" and collection in {"", "projects"}:
         facts.account = None
-    facts.accounts = [Named(found, path) for path, text in strings(body) if "/images/" not in text and "projects/" in text and (found := gcp_project(text))]
+    if facts.account == "-" and host.service == "iamcredentials":
+        facts.account = _project_of(last.partition(":")[0])
+    facts.accounts = [Named(found, path) for path, text in strings(body) if (found := gcp.linked_project(text))]
     named = last if collection and last != collection else str(body.get("name") or "")
     if access == "read" and not named and verb:
         named = last
     return f"{collection or last}.{verb or request.method.lower()}", access, facts, named
 
 
-_FREE = frozenset({"labels", "resourceLabels", "metadata", "bindings", "params", "spec", "etag"})
+_FREE = frozenset({"labels", "resourceLabels", "userLabels", "metadata", "bindings", "params", "spec", "etag", "attributeMapping"})
 
 
 def _check_names(value: Any) -> None:
@@ -105,6 +123,26 @@ def _check_names(value: Any) -> None:
                 raise Refused("request", f"{key!r} is not written in camel case", 400)
             if key not in _FREE:
                 _check_names(item)
+
+
+def _judged(service: str, parts: list[str], verb: str) -> str:
+    """The innermost collection of a path of a service in :data:`_METHODS`. Raises :class:`Refused` where it or its verb isn't judged."""
+    rest = [part.partition(":")[0] for part in parts[1:]]
+    names = rest[0::2]  # collections and ids take turns
+    collection = names[-1] if names else ""
+    if verb not in _METHODS[service].get(collection, ()):
+        raise Refused("request", f"{collection or 'this'}{':' if verb else ''}{verb} of {service} is not among the calls that are judged here")
+    return collection
+
+
+def _writes_labels(method: str, query: Mapping[str, str], body: Mapping[str, Any]) -> bool:
+    return method == "POST" or "labels" in body or any(path.split(".")[0] == "labels" for path in query.get("updateMask", "labels").split(","))
+
+
+def _project_of(email: str) -> str | None:
+    """The project of a service account that was made in it: ``<name>@<project>.iam.gserviceaccount.com``."""
+    domain = email.partition("@")[2]
+    return domain.removesuffix(".iam.gserviceaccount.com") if domain.endswith(".iam.gserviceaccount.com") else None
 
 
 def _collection(tail: list[str]) -> str:
@@ -135,6 +173,6 @@ def _access(method: str, verb: str, tail: list[str], collection: str) -> Access:
         return "read"
     if tail[-1:] == ["wait"]:
         return "read"
-    if method == "DELETE" or verb in {"disable", "delete"} or tail[-1:] == ["stop"]:
+    if method == "DELETE" or verb in {"disable", "delete", "destroy"} or tail[-1:] == ["stop"]:
         return "delete"
     return "write"

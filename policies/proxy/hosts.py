@@ -26,7 +26,6 @@ _EXACT: dict[str, KnownHost] = {
     "www.googleapis.com": KnownHost("gcp", "gcp", "compute"),
     "oauth2.googleapis.com": KnownHost("login", "gcp", "oauth2"),
     "sts.googleapis.com": KnownHost("login", "gcp", "sts"),
-    "iamcredentials.googleapis.com": KnownHost("login", "gcp", "iamcredentials"),
     "api.cloudflare.com": KnownHost("cloudflare", "cloudflare", "api"),
     "spot-bid-advisor.s3.amazonaws.com": KnownHost("prices", "aws", "spot-advisor"),
     # Served from one place for the whole partition.
@@ -36,7 +35,9 @@ _EXACT: dict[str, KnownHost] = {
     "budgets.amazonaws.com": KnownHost("aws", "aws", "budgets"),
     "ce.us-east-1.amazonaws.com": KnownHost("aws", "aws", "ce"),
 }
-_GOOGLE = frozenset(["compute", "cloudresourcemanager", "serviceusage", "cloudbilling", "iam", "orgpolicy"])
+_GOOGLE = frozenset(
+    ["compute", "cloudresourcemanager", "serviceusage", "cloudbilling", "iam", "orgpolicy", "iamcredentials", "cloudkms", "billingbudgets", "monitoring"]
+)
 _AWS_REGIONAL = frozenset(["ec2", "sts", "s3", "kms", "ssm", "autoscaling", "monitoring", "logs", "secretsmanager", "dynamodb"])
 
 

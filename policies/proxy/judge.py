@@ -18,6 +18,7 @@ from policies.proxy.request import ApiRequest, Refused
 # What the platform does before a tenant has an account, and to give it one. Nothing of it has a place.
 _MANAGEMENT_SERVICES = frozenset(
     {"organizations", "sts", "account", "iam", "budgets", "ce", "cloudresourcemanager", "serviceusage", "cloudbilling", "orgpolicy", "arm"}
+    | {"iamcredentials", "billingbudgets", "monitoring"}
 )
 
 

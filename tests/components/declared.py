@@ -17,7 +17,9 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "azure-native:network:NetworkInterface": {"ipConfigurations": [{"name": "private", "privateIPAddress": "10.32.0.4"}]},
     "azure-native:compute:VirtualMachine": {"identity": {"type": "UserAssigned", "userAssignedIdentities": {}}},  # a list going in, a mapping coming out
     "azure-native:subscription:Alias": {"properties": {"subscriptionId": "0f8b3b1e-0000-0000-0000-6a1f5f3f7a10"}},
+    "gcp:organizations/project:Project": {"number": "123456789012"},
     "gcp:serviceaccount/account:Account": {"email": "wl@spotlane-acme.iam.gserviceaccount.com"},
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": {"name": "projects/123456789012/locations/global/workloadIdentityPools/spotlane-automation"},
     "gcp:compute/instance:Instance": {"instanceId": "42", "networkInterfaces": [{"networkIp": "10.48.0.4"}]},
 }
 """What the clouds add to the inputs, as far as the programs read it."""
@@ -47,6 +49,8 @@ class Declared(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """Answers the functions that the programs call."""
+        if args.token == "gcp:organizations/getProject:getProject":
+            return {**args.args, "id": f"projects/{args.args['projectId']}", "number": "210987654321"}, []
         return {"token": "tunnel-token", "accountId": args.args["accountId"], "tunnelId": args.args["tunnelId"], "id": "x"}, []
 
     def inputs(self, kind: str) -> list[Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from components import cidr, naming
 from components.azure.ssh import keyless_public_key
-from components.gcp.spot import disk_type
+from components.gcp.offering import disk_type
 
 PARTS = st.lists(st.text(alphabet="abcXYZ019-_. ", min_size=1, max_size=60), min_size=1, max_size=4)
 KINDS = st.sampled_from(sorted(naming.LIMITS))

@@ -23,6 +23,8 @@ TENANT = {
     "aws_role_arn": "arn:aws:iam::222222222222:role/spotlane-automation",
     "azure_subscription_id": "sub-1",
     "gcp_project_id": "spotlane-acme",
+    "gcp_project_number": "123456789012",
+    "gcp_automation_email": "spotlane-automation@spotlane-acme.iam.gserviceaccount.com",
 }
 
 
@@ -45,8 +47,8 @@ def test_a_tenants_clouds_are_fenced_by_its_boundary() -> None:
     locations = [assignment["parameters"]["listOfAllowedLocations"]["value"] for assignment in run.inputs("PolicyAssignment")]
     assert len(locations) == 2
     assert all("westeurope" in found and "eastus" not in found for found in locations)
-    (gcp,) = [inputs for inputs in run.inputs("Policy") if "spec" in inputs]
-    values = gcp["spec"]["rules"][0]["values"]["allowedValues"]
+    (locations_of_gcp,) = [inputs for inputs in run.inputs("Policy") if str(inputs.get("name")).endswith("/gcp.resourceLocations")]
+    values = locations_of_gcp["spec"]["rules"][0]["values"]["allowedValues"]
     assert "in:europe-west4-locations" in values
     assert "in:us-central1-locations" not in values
 
@@ -105,8 +107,8 @@ def test_an_azure_region_denies_every_inbound_connection() -> None:
 
 def test_a_gcp_region_denies_every_inbound_connection() -> None:
     run = region_stack("gcp", "europe-west4", ["europe-west4-a"])
-    firewall = run.one("Firewall")
-    assert (firewall["direction"], firewall["denies"], firewall["sourceRanges"]) == ("INGRESS", [{"protocol": "all"}], ["0.0.0.0/0"])
+    (firewall,) = [rule for rule in run.inputs("Firewall") if rule["direction"] == "INGRESS"]
+    assert (firewall["denies"], firewall["sourceRanges"]) == ([{"protocol": "all"}], ["0.0.0.0/0"])
     assert run.one("Subnetwork")["ipCidrRange"] == "10.16.0.0/16"
     assert run.outputs["service_account"] == "wl@spotlane-acme.iam.gserviceaccount.com"
 

@@ -29,7 +29,12 @@ REGIONS: dict[str, dict[str, Any]] = {
         "subnet_id": "/subscriptions/sub-1/subnet",
         "identity_id": "/subscriptions/sub-1/identity",
     },
-    "region.acme.gcp.europe-west4": {"project_id": "spotlane-acme", "subnetwork_id": "projects/spotlane-acme/subnet", "service_account": "wl@acme"},
+    "region.acme.gcp.europe-west4": {
+        "project_id": "spotlane-acme",
+        "automation_email": "spotlane-automation@spotlane-acme.iam.gserviceaccount.com",
+        "subnetwork_id": "projects/spotlane-acme/subnet",
+        "service_account": "wl@acme",
+    },
 }
 OFFERS = {
     "aws": ("eu-west-1", "eu-west-1b", "m7g.large", "arm64"),

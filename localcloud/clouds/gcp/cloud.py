@@ -8,11 +8,13 @@ from pathlib import Path
 from localcloud.clouds.capacity import SpotMarket
 from localcloud.clouds.documents import Document, Documents
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
+from localcloud.clouds.gcp.budgets import BUDGET, Budgets
 from localcloud.clouds.gcp.compute import OPERATION, Compute
 from localcloud.clouds.gcp.errors import GoogleError
-from localcloud.clouds.gcp.iam import Iam
+from localcloud.clouds.gcp.iam import ACCOUNT, Iam
 from localcloud.clouds.gcp.instances import Instances
-from localcloud.clouds.gcp.projects import PROJECT, Projects
+from localcloud.clouds.gcp.kms import KEY, RING, Kms, usable
+from localcloud.clouds.gcp.projects import DEFAULT_ACCOUNT, PROJECT, Projects
 from localcloud.clouds.inventory import Account, Resource
 from localcloud.hosts.room import MachineRoom
 
@@ -23,8 +25,10 @@ class GcpCloud:
     def __init__(self, store: Path, room: MachineRoom, market: SpotMarket) -> None:
         self.documents = Documents(store)
         self._room = room
-        self._instances = Instances(self.documents, room, market)
-        projects = Projects(self.documents, lambda project: self._compute.empty(project))
+        projects = Projects(self.documents, self._empty)
+        kms = Kms(self.documents, projects)
+        budgets = Budgets(self.documents, projects)
+        self._instances = Instances(self.documents, room, market, kms)
         self._compute = Compute(self.documents, projects, self._instances)
         self._services = {
             "compute.googleapis.com": self._compute.handle,
@@ -34,6 +38,9 @@ class GcpCloud:
             "cloudbilling.googleapis.com": projects.billing,
             "orgpolicy.googleapis.com": projects.organization_policies,
             "iam.googleapis.com": Iam(self.documents, projects).handle,
+            "cloudkms.googleapis.com": kms.handle,
+            "billingbudgets.googleapis.com": budgets.budgets,
+            "monitoring.googleapis.com": budgets.channels,
             "oauth2.googleapis.com": _token,
             "sts.googleapis.com": _token,
             "accounts.google.com": _token,
@@ -61,13 +68,21 @@ class GcpCloud:
         return [Account("gcp", one.account, one.body["displayName"], one.body["state"] == "ACTIVE") for one in self.documents.of(PROJECT)]
 
     def resources(self) -> list[Resource]:
-        """Everything in open projects; a deleted custom role, which Google keeps for a week, isn't counted."""
+        """Everything in open projects, and the budgets of billing accounts. What nobody can delete or what is deleted and only kept by Google for a while
+        isn't counted: roles and identity pools, key rings, keys without a version, the default account."""
         opened = {one.id for one in self.accounts() if one.open}
         return [
             Resource("gcp", one.account, _region(one), one.kind, one.key)
             for one in self.documents.of()
-            if one.account in opened and one.kind not in (PROJECT, OPERATION) and not one.body.get("deleted")
+            if (one.account in opened or one.kind == BUDGET) and _counts(one)
         ]
+
+    def _empty(self, project: str) -> None:
+        """Removes all that a project holds when it is deleted."""
+        self._compute.empty(project)
+        for one in self.documents.of(account=project):
+            if one.kind != PROJECT:
+                self.documents.delete(one.key)
 
     def reconcile(self) -> None:
         """Brings the machines that ended while the local cloud was away into the record. To be called once at start."""
@@ -76,9 +91,18 @@ class GcpCloud:
                 self._instances.machine_gone(machine)
 
 
+def _counts(document: Document) -> bool:
+    body = document.body
+    if document.kind in (PROJECT, OPERATION, RING) or body.get("deleted") or body.get("state") == "DELETED":
+        return False
+    if document.kind == KEY:
+        return usable(document)
+    return not (document.kind == ACCOUNT and body.get("displayName") == DEFAULT_ACCOUNT)
+
+
 def _region(document: Document) -> str:
     scope, _, rest = "/".join(document.key.split("/")[2:]).partition("/")
-    return rest.split("/")[0] if scope in ("regions", "zones") else "global"
+    return rest.split("/")[0] if scope in ("regions", "zones", "locations") else "global"
 
 
 def _token(request: HttpRequest) -> HttpAnswer:

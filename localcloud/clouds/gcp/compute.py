@@ -186,6 +186,8 @@ class Compute:
             failure = self._instances.act(found, place.verb, request)
             return self._done(place, place.verb, int(found.body["id"]), failure)
         change = request.json()
+        if place.collection == "subnetworks" and request.method == "PATCH" and change.get("fingerprint") != found.body["fingerprint"]:
+            raise GoogleError(412, f"Invalid fingerprint for the subnetwork '{found.key}': it was changed meanwhile.")
         _normalise(change, place.project)
         self._check_links(change)
         if place.verb == "expandIpCidrRange" and not self._range(found.body).subnet_of(self._range(change)):  # type: ignore[arg-type]  # both are IPv4

@@ -6,9 +6,11 @@ Format: IAM v1 (iam.googleapis.com). A deleted custom role is kept as ``deleted`
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from localcloud.clouds.documents import Document, Documents, Json, made_up_number, made_up_uuid
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
+from localcloud.clouds.gcp.constraints import check_account_key
 from localcloud.clouds.gcp.errors import GoogleError
 from localcloud.clouds.gcp.projects import Projects
 
@@ -50,6 +52,8 @@ class Iam:
         found = self._account(email)
         if found is None:
             raise GoogleError(404, f"Unknown service account: {email}")
+        if len(parts) > 5:
+            return self._keys(request, found, parts[5])
         if verb in ("getIamPolicy", "setIamPolicy", "testIamPermissions"):
             return self._projects.policy(request, verb, found.key)
         if request.method == "DELETE":
@@ -65,6 +69,12 @@ class Iam:
             found.body.update({key: change[key] for key in ("displayName", "description") if key in change})
             self._documents.put(found.key, ACCOUNT, found.account, found.body)
         return json_answer(200, found.body)
+
+    def _keys(self, request: HttpRequest, account: Document, collection: str) -> HttpAnswer:
+        if request.method == "GET":
+            return json_answer(200, {"keys": []})
+        check_account_key(self._documents, account.account, upload=collection.endswith(":upload"))
+        raise GoogleError(404, f"{request.path}: the local cloud makes no keys; impersonate the account instead")
 
     def _create_account(self, body: Json, project: str) -> HttpAnswer:
         name = str(body.get("accountId", ""))
@@ -111,20 +121,16 @@ class Iam:
         return json_answer(200, self._documents.put(found.key, ROLE, project, found.body).body)
 
     def _pools(self, request: HttpRequest, project: str, parts: list[str]) -> HttpAnswer:
-        """Pools and, below them, providers: the same five methods."""
-        path = "/".join(parts[1:])
-        path = path.replace(parts[2], project, 1)
+        """Pools and, below them, providers: the same methods. Google shows the project's number in their names, and keeps what is deleted for 30 days."""
+        path, _, verb = "/".join(parts[1:]).replace(parts[2], project, 1).partition(":")
         if "/operations/" in path:
-            return json_answer(200, {"name": path, "done": True})
+            return json_answer(200, self._operation(path))
         if path.endswith(("workloadIdentityPools", "providers")):
             if request.method == "GET":
                 member = "workloadIdentityPools" if path.endswith("Pools") else "workloadIdentityPoolProviders"
-                return json_answer(200, {member: [document.body for document in self._documents.below(path) if document.key.count("/") == path.count("/") + 1]})
-            name = request.parameters.get("workloadIdentityPoolId") or request.parameters.get("workloadIdentityPoolProviderId", "")
-            path = f"{path}/{name}"
-            if self._documents.get(path) is not None:
-                raise GoogleError(409, "Requested entity already exists")
-            return _operation(path, self._documents.put(path, POOL, project, {"name": path, "state": "ACTIVE", **request.json()}).body)
+                living = [one for one in self._documents.below(path) if one.key.count("/") == path.count("/") + 1 and one.body["state"] == "ACTIVE"]
+                return json_answer(200, {member: [one.body for one in living]})
+            return self._create_pool(request, project, path)
         found = self._documents.get(path)
         if found is None:
             raise GoogleError(404, f"Requested entity was not found: {path}")
@@ -132,10 +138,51 @@ class Iam:
             return json_answer(200, found.body)
         if request.method == "DELETE":
             for document in [found, *self._documents.below(path)]:
-                self._documents.delete(document.key)
-            return _operation(path, {**found.body, "state": "DELETED"})
-        return _operation(path, self._documents.put(path, POOL, project, {**found.body, **request.json()}).body)
+                expires = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+                document.body.update({"state": "DELETED", "expireTime": expires})
+                self._documents.put(document.key, POOL, project, document.body)
+            return self._begun(path, found.body)
+        if verb == "undelete":
+            change: Json = {"state": "ACTIVE"}
+            found.body.pop("expireTime", None)
+        else:
+            if found.body["state"] == "DELETED":
+                raise GoogleError(400, f"{path} is deleted.", status="FAILED_PRECONDITION")
+            change = request.json()
+        return self._begun(path, self._documents.put(path, POOL, project, {**found.body, **change, "name": found.body["name"]}).body)
 
+    def _create_pool(self, request: HttpRequest, project: str, path: str) -> HttpAnswer:
+        pool = path.endswith("workloadIdentityPools")
+        name = request.parameters.get("workloadIdentityPoolId" if pool else "workloadIdentityPoolProviderId", "")
+        if not re.fullmatch(r"[a-z0-9-]{4,32}", name) or name.startswith("gcp-"):
+            raise GoogleError(400, f"The id {name!r} must be 4 to 32 lowercase letters, digits or hyphens, and not begin with gcp-.")
+        body = request.json()
+        if not pool:
+            self._check_provider(path, body)
+        path = f"{path}/{name}"
+        if self._documents.get(path) is not None:
+            raise GoogleError(409, "Requested entity already exists")
+        shown = path.replace(f"projects/{project}/", f"projects/{self._projects.active(project).body['projectNumber']}/", 1)
+        return self._begun(path, self._documents.put(path, POOL, project, {"state": "ACTIVE", **body, "name": shown}).body)
 
-def _operation(path: str, body: Json) -> HttpAnswer:
-    return json_answer(200, {"name": f"{path}/operations/{made_up_number(path)}", "done": True, "response": body})
+    def _check_provider(self, path: str, body: Json) -> None:
+        owner = self._documents.get(path.rpartition("/")[0])
+        if owner is None or owner.body["state"] == "DELETED":
+            raise GoogleError(404, f"Requested entity was not found: {path.rpartition('/')[0]}")
+        if not str((body.get("oidc") or {}).get("issuerUri", "")).startswith("https://"):
+            raise GoogleError(400, "Issuer URI must be a valid https URI; the local cloud has providers of kind oidc.")
+        if "google.subject" not in body.get("attributeMapping", {}):
+            raise GoogleError(400, "The attribute mapping must map google.subject.")
+
+    def _begun(self, path: str, response: Json) -> HttpAnswer:
+        """An operation that is done when it is asked for."""
+        name = f"{path}/operations/{made_up_number(path, self._documents.next_number())}"
+        self._documents.put(name, "operation", "", {"name": name, "done": True, "response": response})
+        self._documents.keep_last("operation", 500)
+        return json_answer(200, {"name": name, "done": False})
+
+    def _operation(self, name: str) -> Json:
+        found = self._documents.get(name)
+        if found is None:
+            raise GoogleError(404, f"Operation {name} was not found")
+        return found.body

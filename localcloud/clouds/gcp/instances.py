@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import ipaddress
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,9 @@ from domain.catalog import CATALOG
 from localcloud.clouds.capacity import SpotMarket, ask
 from localcloud.clouds.documents import Document, Documents, Json, made_up_number
 from localcloud.clouds.exchange import HttpRequest
+from localcloud.clouds.gcp.constraints import check_instance
 from localcloud.clouds.gcp.errors import GoogleError
+from localcloud.clouds.gcp.kms import Kms
 from localcloud.hosts.room import Machine, MachineRoom, MachineSpec
 
 INSTANCE = "compute#instance"
@@ -21,10 +26,11 @@ _LINK = "https://www.googleapis.com/compute/v1/"
 class Instances:
     """The instances of all projects in ``documents``."""
 
-    def __init__(self, documents: Documents, room: MachineRoom, market: SpotMarket) -> None:
+    def __init__(self, documents: Documents, room: MachineRoom, market: SpotMarket, kms: Kms) -> None:
         self._documents = documents
         self._room = room
         self._market = market
+        self._kms = kms
 
     def insert(self, key: str, project: str, zone: str, identity: int, body: Json) -> GoogleError | None:
         """Checks a new instance, starts and keeps it; what is returned is why the operation failed. Raises :class:`GoogleError` for what is refused at once."""
@@ -34,8 +40,12 @@ class Instances:
         disks = body.get("disks") or []
         if not any(disk.get("boot") for disk in disks):
             raise GoogleError(400, "Invalid value for field 'resource.disks': ''. Boot disk must be provided.")
+        check_instance(self._documents, project, key, body)
         for account in body.get("serviceAccounts") or []:
             self._check_account(account.get("email", ""))
+        for disk in disks:
+            if name := (disk.get("diskEncryptionKey") or {}).get("kmsKeyName"):
+                disk["diskEncryptionKey"] = {"kmsKeyName": self._kms.use(str(name), zone.rpartition("-")[0], self._service_agent(project))}
         scheduling = body.setdefault("scheduling", {})
         spot = scheduling.get("provisioningModel") == "SPOT" or bool(scheduling.get("preemptible"))
         self._complete_scheduling(scheduling, spot)
@@ -45,20 +55,16 @@ class Instances:
         body["machineType"] = f"{_LINK}projects/{project}/zones/{zone}/machineTypes/{machine_type}"
         number = int(hashlib.sha256(key.encode()).hexdigest()[:6], 16)
         for index, interface in enumerate(body["networkInterfaces"]):
-            interface |= {
-                "kind": "compute#networkInterface",
-                "name": f"nic{index}",
-                "networkIP": interface.get("networkIP") or f"10.128.{number >> 8 & 255}.{2 + number % 250}",
-            }
-            self._network_of(interface)
+            interface |= {"kind": "compute#networkInterface", "name": f"nic{index}"}
+            self._address(project, interface)
             for access in interface.get("accessConfigs") or []:
                 access |= {"kind": "compute#accessConfig", "natIP": access.get("natIP") or f"203.0.113.{1 + number % 254}"}
         self._make_disks(key, project, zone, disks)
-        body["metadata"] = {"kind": "compute#metadata", "fingerprint": "c3BvdA==", **(body.get("metadata") or {})}
+        body["metadata"] = _stamped({"kind": "compute#metadata", **(body.get("metadata") or {})})
         body |= {"status": "RUNNING", "cpuPlatform": "Intel Ice Lake", "startRestricted": False, "lastStartTimestamp": body["creationTimestamp"]}
         body.setdefault("deletionProtection", False)
-        body.setdefault("labelFingerprint", "c3BvdA==")
-        body["tags"] = {"fingerprint": "c3BvdA==", **(body.get("tags") or {})}
+        body["labelFingerprint"] = fingerprint(body.get("labels") or {})
+        body["tags"] = _stamped(body.get("tags") or {})
         document = self._documents.put(key, INSTANCE, project, body, {"machine": str(identity)})
         self._start(document, spot)
         return None
@@ -84,11 +90,19 @@ class Instances:
         elif verb == "simulateMaintenanceEvent":
             self._room.interrupt(document.hidden["machine"], reason="simulateMaintenanceEvent")
         elif verb == "setLabels":
-            body["labels"] = request.json().get("labels", {})
+            sent = request.json()
+            _check_fingerprint(sent.get("labelFingerprint"), body["labelFingerprint"], "Labels fingerprint either invalid or resource labels have changed")
+            body["labels"] = sent.get("labels", {})
+            body["labelFingerprint"] = fingerprint(body["labels"])
         elif verb == "setMetadata":
-            body["metadata"] = {"kind": "compute#metadata", **request.json()}
+            sent = request.json()
+            _check_fingerprint(sent.get("fingerprint"), body["metadata"]["fingerprint"], "Supplied fingerprint does not match current metadata fingerprint.")
+            check_instance(self._documents, document.account, document.key, {**body, "metadata": sent})
+            body["metadata"] = _stamped({"kind": "compute#metadata", **sent})
         elif verb == "setTags":
-            body["tags"] = request.json()
+            sent = request.json()
+            _check_fingerprint(sent.get("fingerprint"), body["tags"]["fingerprint"], "Supplied fingerprint does not match current tags fingerprint.")
+            body["tags"] = _stamped(sent)
         elif verb == "setScheduling":
             body["scheduling"] |= request.json()
         elif verb == "setDeletionProtection":
@@ -140,6 +154,11 @@ class Instances:
         message = f"The zone '{zone}' does not have enough resources available to fulfill the request. Try a different zone, or try again later."
         return GoogleError(503, message, status="SERVICE UNAVAILABLE", reason="ZONE_RESOURCE_POOL_EXHAUSTED")
 
+    def _service_agent(self, project: str) -> str:
+        found = self._documents.get(f"projects/{project}")
+        number = found.body["projectNumber"] if found is not None else project
+        return f"service-{number}@compute-system.iam.gserviceaccount.com"
+
     def _check_account(self, email: str) -> None:
         if email in ("", "default"):
             return
@@ -149,10 +168,25 @@ class Instances:
                 f"The user does not have access to service account '{email}'. Ask a project owner to grant you the iam.serviceAccountUser role, or create it.",
             )
 
-    def _network_of(self, interface: Json) -> None:
+    def _address(self, project: str, interface: Json) -> None:
+        """The interface's network and its address: the first free one of the subnetwork's range, whose first two and last two are Google's."""
         subnetwork = self._documents.get(str(interface.get("subnetwork", "")).removeprefix(_LINK))
-        if subnetwork is not None:
-            interface["network"] = subnetwork.body["network"]
+        if subnetwork is None:
+            interface.setdefault("networkIP", "10.128.0.2")
+            return
+        interface["network"] = subnetwork.body["network"]
+        inside = ipaddress.ip_network(subnetwork.body["ipCidrRange"])
+        taken = {
+            one["networkIP"]
+            for document in self._documents.of(INSTANCE, project)
+            for one in document.body["networkInterfaces"]
+            if one.get("subnetwork") == interface["subnetwork"]
+        }
+        free = (str(inside[number]) for number in range(2, inside.num_addresses - 2))
+        wanted = interface.get("networkIP") or next((address for address in free if address not in taken), None)
+        if wanted is None or wanted in taken or ipaddress.ip_address(wanted) not in inside:
+            raise GoogleError(400, f"IP space of '{subnetwork.key}' is exhausted, or {wanted} is taken or outside of it.", reason="ipSpaceExhausted")
+        interface["networkIP"] = wanted
 
     def _make_disks(self, key: str, project: str, zone: str, disks: list[Json]) -> None:
         name = key.rpartition("/")[2]
@@ -168,6 +202,9 @@ class Instances:
             size = str(parameters.get("diskSizeGb") or "10")
             document: dict[str, Any] = {"name": path.rpartition("/")[2], "id": str(made_up_number(path, key)), "sizeGb": size, "status": "READY"}
             document |= {"type": parameters.get("diskType", "pd-standard"), "sourceImage": parameters.get("sourceImage", ""), "users": [_LINK + key]}
+            document |= {"labels": parameters.get("labels") or {}, "labelFingerprint": fingerprint(parameters.get("labels") or {})}
+            if disk.get("diskEncryptionKey"):
+                document["diskEncryptionKey"] = disk["diskEncryptionKey"]
             self._documents.put(path, DISK, project, document)
             disk |= {"source": _LINK + path, "diskSizeGb": size}
 
@@ -193,3 +230,18 @@ class Instances:
                 machine, "gcp", document.account, zone.rpartition("-")[0], zone, machine_type, body["name"], user_data, spot, "", int(body["id"]), document.key
             )
         )
+
+
+def fingerprint(value: Any) -> str:
+    """Eight bytes in base64 that change with ``value``, as Compute Engine's fingerprints do."""
+    return base64.b64encode(hashlib.sha256(json.dumps(value, sort_keys=True).encode()).digest()[:8]).decode()
+
+
+def _stamped(value: Json) -> Json:
+    content = {name: part for name, part in value.items() if name != "fingerprint"}
+    return {**content, "fingerprint": fingerprint(content)}
+
+
+def _check_fingerprint(sent: Any, current: str, message: str) -> None:
+    if sent != current:
+        raise GoogleError(412, message)

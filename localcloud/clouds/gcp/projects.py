@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 
 from localcloud.clouds.documents import Document, Documents, Json, made_up_number, made_up_uuid
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
+from localcloud.clouds.gcp.constraints import enforced
 from localcloud.clouds.gcp.errors import GoogleError
 
 PROJECT = "project"
 POLICY = "orgpolicy"
+DEFAULT_ACCOUNT = "Compute Engine default service account"
+"""Its display name, by which it is known."""
 _ID = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 
 
@@ -213,8 +216,26 @@ class Projects:
         return found
 
     def _enable(self, project: Document, names: list[str]) -> None:
+        if "compute.googleapis.com" in names and "compute.googleapis.com" not in project.body["services"]:
+            project = self._default_account(project)
         project.body["services"] = sorted({*project.body["services"], *names})
         self._documents.put(project.key, PROJECT, project.account, project.body)
+
+    def _default_account(self, project: Document) -> Document:
+        """Compute Engine's default account, whom Google makes an editor of the project unless a policy forbids it."""
+        email = f"{project.body['projectNumber']}-compute@developer.gserviceaccount.com"
+        key = f"projects/{project.account}/serviceAccounts/{email}"
+        if self._documents.get(key) is not None:
+            return project
+        number = str(made_up_number(key))
+        account: Json = {"name": key, "projectId": project.account, "uniqueId": number, "email": email, "displayName": DEFAULT_ACCOUNT, "etag": "MDEwMjE5MjA="}
+        self._documents.put(key, "serviceAccount", project.account, account)
+        if enforced(self._documents, project.account, "iam.automaticIamGrantsForDefaultServiceAccounts"):
+            return project
+        policy: Json = project.hidden.get("policy") or {"version": 1, "etag": "ACAB", "bindings": []}
+        editors = {"role": "roles/editor", "members": [f"serviceAccount:{email}"]}
+        policy = {**policy, "etag": made_up_uuid(key, self._documents.next_number())[:8], "bindings": [*policy["bindings"], editors]}
+        return self._documents.put(project.key, PROJECT, project.account, project.body, {**project.hidden, "policy": policy})
 
     def _done(self, prefix: str, response: Json, kind: str, *, finished: bool = True) -> HttpAnswer:
         name = f"operations/{prefix}.{made_up_number('operation', self._documents.next_number())}"

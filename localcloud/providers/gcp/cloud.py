@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from localcloud.providers.faults import Rejected, Unsupported
-from localcloud.providers.gcp import instance, network, projects
+from localcloud.providers.gcp import budgets, identity, instance, kms, members, network, projects
 from localcloud.providers.gcp.google import Google, Locks
 from localcloud.providers.gcp.resource import GcpHandler
 from localcloud.providers.ports import Call, Handler, ProviderSettings
@@ -18,9 +18,18 @@ HANDLERS: dict[str, type[GcpHandler]] = {
     "gcp:organizations/project:Project": projects.Project,
     "gcp:projects/service:Service": projects.Service,
     "gcp:orgpolicy/policy:Policy": projects.OrgPolicy,
-    "gcp:serviceaccount/account:Account": projects.ServiceAccount,
-    "gcp:projects/iAMMember:IAMMember": projects.IamMember,
-    "gcp:projects/iAMCustomRole:IAMCustomRole": projects.CustomRole,
+    "gcp:projects/defaultServiceAccounts:DefaultServiceAccounts": identity.DefaultServiceAccounts,
+    "gcp:projects/iAMMember:IAMMember": members.ProjectMember,
+    "gcp:projects/iAMCustomRole:IAMCustomRole": identity.CustomRole,
+    "gcp:serviceaccount/account:Account": identity.ServiceAccount,
+    "gcp:serviceaccount/iAMMember:IAMMember": members.ServiceAccountMember,
+    "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": identity.WorkloadIdentityPool,
+    "gcp:iam/workloadIdentityPoolProvider:WorkloadIdentityPoolProvider": identity.WorkloadIdentityPoolProvider,
+    "gcp:billing/budget:Budget": budgets.Budget,
+    "gcp:monitoring/notificationChannel:NotificationChannel": budgets.NotificationChannel,
+    "gcp:kms/keyRing:KeyRing": kms.KeyRing,
+    "gcp:kms/cryptoKey:CryptoKey": kms.CryptoKey,
+    "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember": members.CryptoKeyMember,
     "gcp:compute/network:Network": network.Network,
     "gcp:compute/subnetwork:Subnetwork": network.Subnetwork,
     "gcp:compute/firewall:Firewall": network.Firewall,

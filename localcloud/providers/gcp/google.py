@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,12 +28,31 @@ class Google:
         self.project = _setting(config, "project", "GOOGLE_PROJECT", "GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT", "CLOUDSDK_CORE_PROJECT")
         self.region = _setting(config, "region", "GOOGLE_REGION", "CLOUDSDK_COMPUTE_REGION")
         self.zone = _setting(config, "zone", "GOOGLE_ZONE", "CLOUDSDK_COMPUTE_ZONE")
-        self.token = _setting(config, "accessToken", "GOOGLE_OAUTH_ACCESS_TOKEN") or "ya29.local-cloud"
+        self._own_token = _setting(config, "accessToken", "GOOGLE_OAUTH_ACCESS_TOKEN") or "ya29.local-cloud"
+        self._account = _setting(config, "impersonateServiceAccount", "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT")
+        self._impersonated: tuple[str, float] = ("", 0.0)
+        self._lock = threading.Lock()
         self._compute = str(config.get("computeCustomEndpoint") or COMPUTE)
+
+    @property
+    def token(self) -> str:
+        """The token that calls carry: the caller's own, or one of the account that it impersonates, made anew a minute before its hour is over."""
+        if not self._account:
+            return self._own_token
+        with self._lock:
+            if self._impersonated[1] < time.monotonic():
+                url = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{self._account}:generateAccessToken"
+                wanted = {"scope": ["https://www.googleapis.com/auth/cloud-platform"], "lifetime": "3600s"}
+                answer = self._call("POST", url, self._own_token, json=wanted)
+                self._impersonated = (str(answer["accessToken"]), time.monotonic() + 3540)
+            return self._impersonated[0]
 
     def request(self, method: str, url: str, **body: Any) -> Props:
         """One call's document. Raises :class:`CloudFault`."""
-        answer = self._rest.call(method, url, {"authorization": f"Bearer {self.token}"}, **body)
+        return self._call(method, url, self.token, **body)
+
+    def _call(self, method: str, url: str, token: str, **body: Any) -> Props:
+        answer = self._rest.call(method, url, {"authorization": f"Bearer {token}"}, **body)
         if answer.status >= 400:
             raise _fault(answer)
         return dict(answer.document or {})
@@ -74,7 +94,7 @@ class Google:
                 latest.update(self.request("GET", base + latest["name"]))
             return bool(latest.get("done"))
 
-        if "name" in latest and str(latest["name"]).startswith("operations/"):
+        if "done" in latest or str(latest.get("name", "")).startswith("operations/"):
             call.poll(done)
         if error := latest.get("error"):
             raise Rejected(str(error.get("message")), str(error.get("code", "")))

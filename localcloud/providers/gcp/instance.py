@@ -22,7 +22,7 @@ class Instance(ComputeHandler):
     COLLECTION = "instances"
     PLACES = ("project", "zone")
     FIELDS = """name description machineType bootDisk networkInterfaces scheduling serviceAccount shieldedInstanceConfig metadata metadataStartupScript
-    labels tags minCpuPlatform canIpForward deletionProtection hostname allowStoppingForUpdate desiredStatus scratchDisks attachedDisks"""
+    labels tags minCpuPlatform canIpForward deletionProtection hostname allowStoppingForUpdate desiredStatus scratchDisks attachedDisks guestAccelerators"""
 
     def body(self, inputs: Props) -> Props:
         project, zone = self.google.project_of(inputs), self.google.zone_of(inputs)
@@ -43,6 +43,11 @@ class Instance(ComputeHandler):
             else None,
             serviceAccounts=[{"email": account.get("email", "default"), "scopes": [_scope(scope) for scope in account["scopes"]]}] if account else None,
             shieldedInstanceConfig=inputs.get("shieldedInstanceConfig"),
+            guestAccelerators=[
+                {"acceleratorType": f"{place}/acceleratorTypes/{last(one['type'])}", "acceleratorCount": int(one["count"])}
+                for one in inputs.get("guestAccelerators") or []
+            ]
+            or None,
             metadata={"items": [{"key": key, "value": str(value)} for key, value in sorted(metadata.items())]} if metadata else None,
             labels=inputs.get("labels"),
             tags={"items": inputs["tags"]} if inputs.get("tags") else None,
@@ -80,6 +85,8 @@ class Instance(ComputeHandler):
             scheduling={name: scheduling[name] for name in _SCHEDULING.split() if scheduling.get(name) is not None},
             serviceAccount={"email": accounts[0]["email"], "scopes": accounts[0].get("scopes", [])} if accounts else None,
             shieldedInstanceConfig=document.get("shieldedInstanceConfig"),
+            guestAccelerators=[{"type": last(one["acceleratorType"]), "count": one["acceleratorCount"]} for one in document.get("guestAccelerators") or []]
+            or None,
             networkInterfaces=[_shown_interface(entry) for entry in document.get("networkInterfaces") or []],
             bootDisk=_shown_boot(boot, known.get("bootDisk") or {}),
         )
@@ -135,7 +142,8 @@ def _boot(disk: Props, place: str) -> Props:
     made = filled(
         boot=True, autoDelete=disk.get("autoDelete", True), deviceName=disk.get("deviceName"), mode=disk.get("mode", "READ_WRITE"), source=disk.get("source")
     )
-    return made | ({"initializeParams": parameters} if parameters else {})
+    key = {"diskEncryptionKey": {"kmsKeyName": disk["kmsKeySelfLink"]}} if disk.get("kmsKeySelfLink") else {}
+    return made | key | ({"initializeParams": parameters} if parameters else {})
 
 
 def _scratch(disk: Props, place: str) -> Props:
@@ -188,7 +196,8 @@ def _shown_interface(entry: Props) -> Props:
 def _shown_boot(disk: Props, known: Props) -> Props:
     """The attached disk; what it was made from is kept as asked for (the API shows it on the disk only)."""
     shown = filled(autoDelete=disk.get("autoDelete"), deviceName=disk.get("deviceName"), mode=disk.get("mode"), source=disk.get("source"))
-    return {**known, **shown}
+    key = (disk.get("diskEncryptionKey") or {}).get("kmsKeyName")
+    return {**known, **shown, **({"kmsKeySelfLink": str(key).partition("/cryptoKeyVersions/")[0]} if key else {})}
 
 
 def _scope(scope: str) -> str:

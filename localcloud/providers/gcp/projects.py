@@ -1,12 +1,11 @@
-"""Projects, their services, organization policies, service accounts, custom roles and IAM members.
+"""Projects, their services, organization policies.
 
-Formats: Cloud Resource Manager v3, Cloud Billing v1, Service Usage v1, Organization Policy v2, IAM v1.
+Formats: Cloud Resource Manager v3, Cloud Billing v1, Service Usage v1, Organization Policy v2.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from localcloud.providers.faults import Conflict, Denied, NotFound
 from localcloud.providers.gcp.resource import GcpHandler, filled
@@ -17,7 +16,6 @@ _RESOURCES = "https://cloudresourcemanager.googleapis.com/v3/"
 _BILLING = "https://cloudbilling.googleapis.com/v1/"
 _SERVICES = "https://serviceusage.googleapis.com/v1/"
 _POLICIES = "https://orgpolicy.googleapis.com/v2/"
-_IAM = "https://iam.googleapis.com/v1/"
 
 
 class Project(GcpHandler):
@@ -198,176 +196,3 @@ def _shown_spec(spec: Props) -> Props:
         return {**values, "parameters": json.dumps(values["parameters"])} if isinstance(values.get("parameters"), dict) else values
 
     return {**spec, "rules": [shown(rule) for rule in spec.get("rules") or []]}
-
-
-class ServiceAccount(GcpHandler):
-    """``gcp:serviceaccount/account:Account``; id ``projects/<project>/serviceAccounts/<email>``."""
-
-    FIELDS = "accountId displayName description disabled createIgnoreAlreadyExists"
-
-    def create(self, call: Call, inputs: Props) -> Made:
-        project = self.google.project_of(inputs)
-        account = filled(displayName=inputs.get("displayName"), description=inputs.get("description"))
-        id = f"projects/{project}/serviceAccounts/{inputs['accountId']}@{project}.iam.gserviceaccount.com"
-        try:
-            body = {"accountId": inputs["accountId"], "serviceAccount": account}
-            id = str(self.google.request("POST", f"{_IAM}projects/{project}/serviceAccounts", json=body)["name"])
-        except Conflict:
-            if not (call.resumed or inputs.get("createIgnoreAlreadyExists")):
-                raise
-        if inputs.get("disabled"):
-            self.google.request("POST", f"{_IAM}{id}:disable", json={})
-        return self.present(call, id, inputs)
-
-    def read(self, call: Call, id: str, known: Props) -> Made | None:
-        document = self.google.find(_IAM + id)
-        if document is None:
-            return None
-        email = document["email"]
-        state = filled(
-            name=document["name"],
-            accountId=email.partition("@")[0],
-            project=document.get("projectId"),
-            email=email,
-            member=f"serviceAccount:{email}",
-            uniqueId=document.get("uniqueId"),
-            displayName=document.get("displayName") or None,
-            description=document.get("description") or None,
-            disabled=document.get("disabled", False),
-        )
-        return Made(str(document["name"]), {**state, **self.kept(known)})
-
-    def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:
-        if any(old.get(name) != new.get(name) for name in ("displayName", "description")):
-            account = {name: new.get(name) or "" for name in ("displayName", "description")}
-            self.google.request("PATCH", _IAM + id, json={"serviceAccount": account, "updateMask": "displayName,description"})
-        if bool(old.get("disabled")) != bool(new.get("disabled")):
-            self.google.request("POST", f"{_IAM}{id}:{'disable' if new.get('disabled') else 'enable'}", json={})
-        return self.present(call, id, {**known, **new}).outputs
-
-    def remove(self, call: Call, id: str, known: Props) -> None:
-        self.google.request("DELETE", _IAM + id)
-
-
-class CustomRole(GcpHandler):
-    """``gcp:projects/iAMCustomRole:IAMCustomRole``; a deleted role of the same id is revived, as the provider does."""
-
-    FIELDS = "roleId title description permissions stage"
-
-    def create(self, call: Call, inputs: Props) -> Made:
-        project = self.google.project_of(inputs)
-        id = f"projects/{project}/roles/{inputs['roleId']}"
-        current = self.google.find(_IAM + id)
-        if current is not None and current.get("deleted"):
-            self.google.request("POST", f"{_IAM}{id}:undelete", json={})
-            self.google.request("PATCH", _IAM + id, json=_role(inputs))
-        elif current is None or not call.resumed:
-            self.google.request("POST", f"{_IAM}projects/{project}/roles", json={"roleId": inputs["roleId"], "role": _role(inputs)})
-        return self.present(call, id, inputs)
-
-    def read(self, call: Call, id: str, known: Props) -> Made | None:
-        document = self.google.find(_IAM + id)
-        if document is None or document.get("deleted"):
-            return None
-        parts = str(document["name"]).split("/")
-        state = filled(
-            name=document["name"],
-            project=parts[1],
-            roleId=parts[-1],
-            title=document.get("title"),
-            description=document.get("description") or None,
-            permissions=document.get("includedPermissions") or [],
-            stage=document.get("stage", "GA"),
-            deleted=False,
-        )
-        return Made(id, {**state, **self.kept(known)})
-
-    def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:
-        self.google.request("PATCH", _IAM + id, json=_role(new))
-        return self.present(call, id, {**known, **new}).outputs
-
-    def remove(self, call: Call, id: str, known: Props) -> None:
-        if self.read(call, id, known) is not None:
-            self.google.request("DELETE", _IAM + id)
-
-
-def _role(inputs: Props) -> Props:
-    return filled(title=inputs["title"], description=inputs.get("description", ""), includedPermissions=inputs["permissions"], stage=inputs.get("stage", "GA"))
-
-
-class IamMember(GcpHandler):
-    """``gcp:projects/iAMMember:IAMMember``: one member of one role in a project's policy; id ``<project>/<role>/<member>``."""
-
-    FIELDS = "role member condition"
-
-    def create(self, call: Call, inputs: Props) -> Made:
-        project, role, member = self.google.project_of(inputs), inputs["role"], inputs["member"]
-
-        def added(bindings: list[Props]) -> list[Props]:
-            for binding in bindings:
-                if _is(binding, role, inputs.get("condition")):
-                    binding["members"] = sorted({*binding.get("members", []), member})
-                    return bindings
-            return [*bindings, filled(role=role, members=[member], condition=inputs.get("condition"))]
-
-        self._edit(call, project, added)
-        return self.present(call, f"{project}/{role}/{member}", inputs)
-
-    def read(self, call: Call, id: str, known: Props) -> Made | None:
-        project, role, member = _member(id, known)
-        try:
-            policy = self._policy(project)
-        except (NotFound, Denied) as error:
-            if "Spotlane boundary" in str(error):
-                raise
-            return None
-        condition = known.get("condition")
-        if not any(_is(binding, role, condition) and member in binding.get("members", []) for binding in policy.get("bindings") or []):
-            return None
-        state = filled(project=project, role=role, member=member, condition=condition, etag=policy.get("etag"))
-        return Made(f"{project}/{role}/{member}", {**state, **self.kept(known)})
-
-    def update(self, call: Call, id: str, known: Props, old: Props, new: Props) -> Props:
-        return self.present(call, id, {**known, **new}).outputs
-
-    def remove(self, call: Call, id: str, known: Props) -> None:
-        project, role, member = _member(id, known)
-        if self.read(call, id, known) is None:
-            return
-
-        def removed(bindings: list[Props]) -> list[Props]:
-            for binding in bindings:
-                if _is(binding, role, known.get("condition")):
-                    binding["members"] = [one for one in binding.get("members", []) if one != member]
-            return [binding for binding in bindings if binding.get("members")]
-
-        self._edit(call, project, removed)
-
-    def _policy(self, project: str) -> Props:
-        return self.google.request("POST", f"{_RESOURCES}projects/{project}:getIamPolicy", json={"options": {"requestedPolicyVersion": 3}})
-
-    def _edit(self, call: Call, project: str, edit: Any) -> None:
-        """Reads, changes and writes the policy; again where another wrote in between (its etag says so)."""
-        with self.google.locks.of(f"iam:{project}"):
-
-            def written() -> bool:
-                policy = self._policy(project)
-                try:
-                    wanted = {**policy, "version": 3, "bindings": edit(list(policy.get("bindings") or []))}
-                    self.google.request("POST", f"{_RESOURCES}projects/{project}:setIamPolicy", json={"policy": wanted})
-                except Conflict:
-                    return False
-                return True
-
-            call.poll(written)
-
-
-def _member(id: str, known: Props) -> tuple[str, str, str]:
-    if known.get("role") and known.get("member"):
-        return str(known.get("project") or id.split("/")[0]), str(known["role"]), str(known["member"])
-    parts = id.replace(" ", "/").split("/")
-    return parts[0], "/".join(parts[1:-1]), parts[-1]
-
-
-def _is(binding: Props, role: str, condition: Any) -> bool:
-    return bool(binding.get("role") == role and (binding.get("condition") or None) == (condition or None))

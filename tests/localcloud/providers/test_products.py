@@ -17,6 +17,7 @@ from components.aws import spot as aws_spot
 from components.azure import identity as azure_identity
 from components.azure import network as azure_network
 from components.azure import spot as azure_spot
+from components.gcp import disk_key as gcp_disk_key
 from components.gcp import identity as gcp_identity
 from components.gcp import network as gcp_network
 from components.gcp import spot as gcp_spot
@@ -59,12 +60,27 @@ def in_azure() -> None:
 
 
 def in_gcp() -> None:
-    args = gcp_tenant.TenantProjectArgs("acme", ["in:europe-west4-locations"], project_id="spotlane-acme-1", billing_account="0-0-0")
+    args = gcp_tenant.TenantProjectArgs(
+        "acme",
+        ["in:europe-west4-locations"],
+        project_id="spotlane-acme-1",
+        billing_account="0-0-0",
+        customer_keys=True,
+        federation=gcp_tenant.Federation("https://issuer.example.com", "automation"),
+        automation_principal="serviceAccount:automation@platform.iam.gserviceaccount.com",
+        budget_usd_per_month=99.5,
+        alert_emails=["ops@example.com"],
+        tags={"tenant": "acme"},
+    )
     tenant = gcp_tenant.TenantProject("tenant", args)
-    here = pulumi.ResourceOptions(provider=gcp.Provider("gcp", project=tenant.project_id, region="europe-west4"))
+    acting = gcp.Provider("gcp", project=tenant.project_id, region="europe-west4", impersonate_service_account=tenant.automation_email)
+    here = pulumi.ResourceOptions(provider=acting)
     network = gcp_network.Network("network", gcp_network.NetworkArgs("europe-west4", "10.48.0.0/16"), here)
     identity = gcp_identity.WorkloadIdentity("identity", gcp_identity.WorkloadIdentityArgs("europe-west4"), here)
-    spot = gcp_spot.SpotMachineArgs("web-acme-1", "europe-west4-a", "n2-standard-2", "x86_64", network.subnetwork_id, identity.email, BOOT)
+    key = gcp_disk_key.DiskKey("key", gcp_disk_key.DiskKeyArgs("europe-west4", tenant.project_number, {"tenant": "acme"}), here)
+    spot = gcp_spot.SpotMachineArgs(
+        "web-acme-1", "europe-west4-a", "n2-standard-2", "x86_64", network.subnetwork_id, identity.email, BOOT, {"tenant": "acme"}, disk_key_id=key.key_id
+    )
     machine = gcp_spot.SpotMachine("machine", spot, here)
     pulumi.export("ip", machine.private_ip)
 
