@@ -94,8 +94,8 @@ class SpotMachine(pulumi.ComponentResource):
                 "serial-port-enable": "false",
             },
             labels=labels,
-            can_ip_forward=False,
-            opts=pulumi.ResourceOptions(parent=self),
+            # Only a stopped machine changes account or scopes. A generation isn't changed: one that was made with others keeps them to its end.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["serviceAccount"]),
         )
         self.machine_id = instance.instance_id
         self.private_ip = instance.network_interfaces.apply(lambda found: found[0].network_ip)

@@ -69,8 +69,8 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
     body = request.json()
     _check_names(body)
     place = next((parts[index + 1] for index, part in enumerate(parts[:-1]) if part in _PLACES), None)
-    if place == "global" and "locations" in parts:
-        # Google's word for the place of what has none; `regions/global` is no such thing.
+    if place == "global" and "locations" in parts and host.service != "cloudkms":
+        # Google's word for the place of what has none; `regions/global` is no such thing, and a global key is kept in many regions.
         place = None
     tail = parts[parts.index("projects") + 2 :] if "projects" in parts[:-1] else parts[1:]
     collection = _collection(tail)
@@ -82,12 +82,10 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
         _check_write(request, tail, collection, query, body)
     if host.service == "compute":
         facts = gcp.facts(Resource(f"gcp:compute/x:{_KINDS.get(collection, collection)}", "", Inputs(body)))
+        if collection == "instances" and (action := _action(tail)):
+            facts = _of_action(action, body)
         facts.regions = [Named(of_zone("gcp", named.value.rsplit("/", 1)[-1]) if named.value else None, named.path) for named in facts.regions]
         facts.scope = "regional" if place else "global"
-        if tail[-1:] and tail[-1] in {"addAccessConfig", "updateAccessConfig"}:
-            facts.trait("public-address", True, tail[-1])
-        if tail[-1:] == ["setScheduling"]:
-            facts.traits = [one for one in gcp.facts(Resource("gcp:compute/x:Instance", "", Inputs({"scheduling": body}))).traits if one.name == "spot"]
         for path, text in strings(body):
             linked = gcp_place(text) if len(text) < _LINK_LENGTH and not path.startswith("metadata") else None
             if linked:
@@ -107,6 +105,30 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
     if access == "read" and not named and verb:
         named = last
     return f"{collection or last}.{verb or request.method.lower()}", access, facts, named
+
+
+def _action(tail: list[str]) -> str:
+    """``setLabels`` of ``zones/europe-west1-b/instances/web/setLabels``."""
+    where = tail[1:] if tail[:1] == ["global"] else tail[2:]
+    return where[2] if len(where) > 2 else ""
+
+
+def _of_action(action: str, body: Mapping[str, Any]) -> Facts:
+    """What an action on an instance says: its body is a part of one, and what the part doesn't hold stays as it is."""
+    part: dict[str, Any] = {
+        "setScheduling": {"scheduling": body},
+        "attachDisk": {"disks": [body]},
+        "updateNetworkInterface": {"networkInterfaces": [body]},
+    }.get(action, {})
+    facts = gcp.facts(Resource("gcp:compute/x:Instance", "", Inputs(part)))
+    said = {"setScheduling": {"spot"}, "attachDisk": {"disk-encrypted", "customer-key"}, "updateNetworkInterface": {"public-address"}}.get(action, set())
+    facts.traits = [trait for trait in facts.traits if trait.name in said]
+    facts.tags = None
+    if action in {"addAccessConfig", "updateAccessConfig"}:
+        facts.trait("public-address", True, action)
+    if action == "setLabels":
+        facts.tagged(Inputs(body), "labels")
+    return facts
 
 
 _FREE = frozenset({"labels", "resourceLabels", "userLabels", "metadata", "bindings", "params", "spec", "etag", "attributeMapping"})

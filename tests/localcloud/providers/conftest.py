@@ -26,8 +26,8 @@ class Stage:
         self._directory = directory
         self.providers = providers
 
-    def stack(self, program: Program, name: str = "test") -> automation.Stack:
-        """Stack ``name`` with ``program``."""
+    def stack(self, program: Program, name: str = "test", project: str = "providers") -> automation.Stack:
+        """Stack ``name`` of ``project`` with ``program``."""
         backend = self._directory / "state"
         backend.mkdir(exist_ok=True)
         environment = {
@@ -37,9 +37,9 @@ class Stage:
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "1",
         }
-        settings = automation.ProjectSettings(name="providers", runtime="python", backend=automation.ProjectBackend(backend.as_uri()))
+        settings = automation.ProjectSettings(name=project, runtime="python", backend=automation.ProjectBackend(backend.as_uri()))
         options = automation.LocalWorkspaceOptions(work_dir=str(self._directory), project_settings=settings, env_vars=environment)
-        return automation.create_or_select_stack(name, project_name="providers", program=program, opts=options)
+        return automation.create_or_select_stack(name, project_name=project, program=program, opts=options)
 
     def resources(self, program: Program, name: str = "test") -> dict[str, dict[str, Any]]:
         """The state of a stack: logical name → resource."""
