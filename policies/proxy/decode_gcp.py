@@ -113,15 +113,23 @@ def _action(tail: list[str]) -> str:
     return where[2] if len(where) > 2 else ""
 
 
+_SAID: dict[str, frozenset[str]] = {
+    "setScheduling": frozenset({"spot"}),
+    "attachDisk": frozenset({"disk-encrypted", "customer-key"}),
+    "updateNetworkInterface": frozenset({"public-address"}),
+}
+"""The traits that an action's body decides."""
+
+
 def _of_action(action: str, body: Mapping[str, Any]) -> Facts:
     """What an action on an instance says: its body is a part of one, and what the part doesn't hold stays as it is."""
-    part: dict[str, Any] = {
+    parts: dict[str, dict[str, Any]] = {
         "setScheduling": {"scheduling": body},
         "attachDisk": {"disks": [body]},
         "updateNetworkInterface": {"networkInterfaces": [body]},
-    }.get(action, {})
-    facts = gcp.facts(Resource("gcp:compute/x:Instance", "", Inputs(part)))
-    said = {"setScheduling": {"spot"}, "attachDisk": {"disk-encrypted", "customer-key"}, "updateNetworkInterface": {"public-address"}}.get(action, set())
+    }
+    facts = gcp.facts(Resource("gcp:compute/x:Instance", "", Inputs(parts.get(action, {}))))
+    said = _SAID.get(action, frozenset())
     facts.traits = [trait for trait in facts.traits if trait.name in said]
     facts.tags = None
     if action in {"addAccessConfig", "updateAccessConfig"}:
