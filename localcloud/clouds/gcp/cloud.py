@@ -8,6 +8,7 @@ from pathlib import Path
 from localcloud.clouds.capacity import SpotMarket
 from localcloud.clouds.documents import Document, Documents
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
+from localcloud.clouds.gcp import permissions
 from localcloud.clouds.gcp.budgets import BUDGET, Budgets
 from localcloud.clouds.gcp.compute import OPERATION, Compute
 from localcloud.clouds.gcp.errors import GoogleError
@@ -44,7 +45,7 @@ class GcpCloud:
             "oauth2.googleapis.com": _token,
             "sts.googleapis.com": _token,
             "accounts.google.com": _token,
-            "iamcredentials.googleapis.com": _impersonation,
+            "iamcredentials.googleapis.com": self._impersonation,
         }
         room.on_gone(lambda machine: self._instances.machine_gone(machine) if machine.cloud == "gcp" else None)
 
@@ -57,6 +58,9 @@ class GcpCloud:
         """The answer to one call. Blocks; to be run in a thread."""
         with self.documents.lock:
             try:
+                account = permissions.account_of(request)
+                if account is not None:
+                    permissions.check(self.documents, account, request)
                 return self._services[request.host](request)
             except GoogleError as error:
                 return error.answer()
@@ -76,6 +80,17 @@ class GcpCloud:
             for one in self.documents.of()
             if (one.account in opened or one.kind == BUDGET) and _counts(one)
         ]
+
+    def _impersonation(self, request: HttpRequest) -> HttpAnswer:
+        """``generateAccessToken`` of a service account that is there; https://cloud.google.com/iam/docs/reference/credentials/rest."""
+        email, _, verb = request.path.rpartition("/")[2].partition(":")
+        account = next((one for one in self.documents.of(ACCOUNT) if one.body["email"] == email), None)
+        if account is None or account.body.get("disabled"):
+            raise GoogleError(404, f"Not found; Gaia id not found for email {email}")
+        if verb != "generateAccessToken" or not request.json().get("scope"):
+            raise GoogleError(400, f"{verb}: the local cloud gives access tokens, for at least one scope")
+        expires = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return json_answer(200, {"accessToken": permissions.TOKEN + email, "expireTime": expires})
 
     def _empty(self, project: str) -> None:
         """Removes all that a project holds when it is deleted."""
@@ -109,8 +124,3 @@ def _token(request: HttpRequest) -> HttpAnswer:
     return json_answer(
         200, {"access_token": "ya29.local", "expires_in": 3599, "token_type": "Bearer", "scope": "https://www.googleapis.com/auth/cloud-platform"}
     )
-
-
-def _impersonation(request: HttpRequest) -> HttpAnswer:
-    expires = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return json_answer(200, {"accessToken": "ya29.local", "expireTime": expires})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
+import httpx
 import pulumi
 import pulumi_aws as aws
 import pulumi_azure_native as azure
@@ -24,6 +26,9 @@ from components.gcp import spot as gcp_spot
 from components.tenant import aws as aws_tenant
 from components.tenant import azure as azure_tenant
 from components.tenant import gcp as gcp_tenant
+from localcloud.clouds.exchange import HttpRequest
+from localcloud.clouds.gcp.permissions import account_of, required
+from localcloud.providers.rest import Answer, Rest
 from tests.localcloud.clouds.conftest import Served
 from tests.localcloud.providers.conftest import Stage
 
@@ -83,6 +88,32 @@ def in_gcp() -> None:
     )
     machine = gcp_spot.SpotMachine("machine", spot, here)
     pulumi.export("ip", machine.private_ip)
+
+
+BEYOND_A_LIFE = {
+    *("compute.zones.get", "compute.disks.get"),  # the real provider reads them before and after it makes an instance
+    *("compute.subnetworks.useExternalIp",),  # only with a public address
+    *("compute.networks.update", "compute.firewalls.update", "compute.subnetworks.update", "iam.serviceAccounts.update"),  # only when settings change
+    *("compute.subnetworks.expandIpCidrRange", "compute.subnetworks.setPrivateIpGoogleAccess"),
+}
+
+
+def test_the_automation_role_is_what_the_stacks_calls_need(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    needed: set[str] = set()
+    answered = Rest.call
+
+    def recording(self: Rest, method: str, url: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
+        target = httpx.URL(url)
+        sent = HttpRequest(method, target.host, target.path, headers=headers or {}, body=json.dumps(body.get("json")).encode() if body.get("json") else b"")
+        if account_of(sent):
+            needed.update(required(sent))
+        return answered(self, method, url, headers, **body)
+
+    monkeypatch.setattr(Rest, "call", recording)
+    stack = stage.stack(in_gcp)
+    stack.up()
+    stack.destroy()
+    assert needed == set(gcp_tenant.AUTOMATION_PERMISSIONS) - BEYOND_A_LIFE
 
 
 @pytest.mark.parametrize(("program", "cloud"), [(in_aws, "aws"), (in_azure, "azure"), (in_gcp, "gcp")], ids=["aws", "azure", "gcp"])
