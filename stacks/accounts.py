@@ -7,14 +7,16 @@ import importlib
 import pulumi
 
 
-def aws_provider(stack: str, region: str, account_id: pulumi.Input[str], role_arn: pulumi.Input[str]) -> pulumi.ProviderResource:
+def aws_provider(
+    stack: str, region: str, account_id: pulumi.Input[str], role_arn: pulumi.Input[str], external_id: pulumi.Input[str | None] = None
+) -> pulumi.ProviderResource:
     """AWS in ``region``, as the tenant's automation role; a role of another account is refused."""
     aws = importlib.import_module("pulumi_aws")
     provider: pulumi.ProviderResource = aws.Provider(
         "aws",
         region=region,
         allowed_account_ids=[account_id],
-        assume_roles=[aws.ProviderAssumeRoleArgs(role_arn=role_arn, session_name=stack[:64])],
+        assume_roles=[aws.ProviderAssumeRoleArgs(role_arn=role_arn, external_id=external_id, session_name=stack[:64])],
     )
     return provider
 

@@ -20,8 +20,7 @@ def declare(name: StackName, settings: Settings) -> None:
     assert isinstance(settings, PlacementSettings)
     placement = f"{name.tenant}_{name.workload}_{name.generation}"
     label = f"{name.workload}-{name.tenant}"
-    if settings.cloud == "gcp":
-        _check_gcp(name, settings)
+    _check(name, settings)
     # Measured before anything is declared; a tunnel's token has some 180 characters.
     try:
         render(_document(placement, settings, settings.machine.placement_token, settings.machine.origin_key, "t" * 256))
@@ -56,8 +55,8 @@ def declare(name: StackName, settings: Settings) -> None:
     pulumi.export("private_ip", machine.private_ip)
 
 
-def _check_gcp(name: StackName, settings: PlacementSettings) -> None:
-    offering = importlib.import_module("components.gcp.offering")
+def _check(name: StackName, settings: PlacementSettings) -> None:
+    offering = importlib.import_module(f"components.{settings.cloud}.offering")
     if faults := offering.machine_faults(settings.region, settings.zone, settings.instance_type, settings.arch, settings.capacity_type):
         raise SettingsError(f"placement.{name.tenant}.{name.workload}.{name.generation}", faults)
 
@@ -84,7 +83,9 @@ def _document(placement: str, settings: PlacementSettings, placement_token: str,
 
 def _aws(machine_name: str, settings: PlacementSettings, region: Foundation, user_data: pulumi.Output[str], tags: dict[str, str]) -> Any:
     spot = importlib.import_module("components.aws.spot")
-    provider = accounts.aws_provider(machine_name, settings.region, region.output("account_id"), region.output("role_arn"))
+    if settings.alternative_types:
+        pulumi.log.info("one type a machine: alternativeTypes are left aside, where there is no capacity the next offer is tried (adr/0050)")
+    provider = accounts.aws_provider(machine_name, settings.region, region.output("account_id"), region.output("role_arn"), region.optional("external_id"))
     return spot.SpotMachine(
         "machine",
         spot.SpotMachineArgs(
@@ -97,6 +98,9 @@ def _aws(machine_name: str, settings: PlacementSettings, region: Foundation, use
             user_data=user_data,
             max_usd_per_hour=settings.max_usd_per_hour,
             tags=tags,
+            capacity_type=settings.capacity_type,
+            disk_key_id=region.optional("disk_key_id"),
+            public_address=settings.public_address,
         ),
         pulumi.ResourceOptions(provider=provider),
     )

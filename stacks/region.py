@@ -15,6 +15,9 @@ from stacks.settings import RegionSettings, Settings, SettingsError, StackName
 def declare(name: StackName, settings: Settings) -> None:
     """Declares the stack in the account that the tenant's stack made. Raises :class:`SettingsError`."""
     assert isinstance(settings, RegionSettings)
+    offering = importlib.import_module(f"components.{name.cloud}.offering")
+    if faults := offering.region_faults(name.region, settings.zones):
+        raise SettingsError(f"region.{name.tenant}.{name.cloud}.{name.region}", faults)
     tenant = Foundation(f"tenant.{name.tenant}")
     tags = naming.tags(name.tenant)
     {"aws": _aws, "azure": _azure, "gcp": _gcp}[name.cloud](name, settings, tenant, tags)
@@ -25,19 +28,25 @@ def _advice(name: StackName) -> str:
 
 
 def _aws(name: StackName, settings: RegionSettings, tenant: Foundation, tags: dict[str, str]) -> None:
-    ebs = importlib.import_module("pulumi_aws.ebs")
     network_of = importlib.import_module("components.aws.network")
     identity_of = importlib.import_module("components.aws.identity")
     account_id = tenant.output("aws_account_id", _advice(name))
     role_arn = tenant.output("aws_role_arn", _advice(name))
-    inside = pulumi.ResourceOptions(provider=accounts.aws_provider(f"region-{name.tenant}", name.region, account_id, role_arn))
-    # A guard rail of the account: a destroy takes the network away, it doesn't switch encryption off for whatever else is there. The inline proxy refuses that.
-    kept = pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(retain_on_delete=True))
-    ebs.EncryptionByDefault("encryption", enabled=True, opts=kept)
-    network = network_of.Network("network", network_of.NetworkArgs(cidr=settings.cidr, zones=settings.zones, tags=tags), inside)
-    identity = identity_of.WorkloadIdentity("identity", identity_of.WorkloadIdentityArgs(region=name.region, tags=tags), inside)
+    external_id, boundary = tenant.optional("aws_external_id"), tenant.optional("aws_permissions_boundary")
+    inside = pulumi.ResourceOptions(provider=accounts.aws_provider(f"region-{name.tenant}", name.region, account_id, role_arn, external_id))
+    defaults_of = importlib.import_module("components.aws.account_defaults")
+    defaults_of.AccountDefaults("defaults", account_id, inside)
+    network = network_of.Network("network", network_of.NetworkArgs(cidr=settings.cidr, zones=settings.zones, region=name.region, tags=tags), inside)
+    if settings.flow_logs:
+        flows = importlib.import_module("components.aws.flow_log")
+        flows.FlowLog("flow-log", flows.FlowLogArgs(name.region, account_id, network.vpc_id, boundary, tags), inside)
+    identity = identity_of.WorkloadIdentity("identity", identity_of.WorkloadIdentityArgs(name.region, boundary, tags), inside)
+    if settings.disk_key == "customer":
+        key_of = importlib.import_module("components.aws.disk_key")
+        pulumi.export("disk_key_id", key_of.DiskKey("disk-key", key_of.DiskKeyArgs(name.region, account_id, tags), inside).key_arn)
     pulumi.export("account_id", account_id)
     pulumi.export("role_arn", role_arn)
+    pulumi.export("external_id", external_id)
     pulumi.export("vpc_id", network.vpc_id)
     pulumi.export("subnet_ids", network.subnet_ids)
     pulumi.export("security_group_id", network.security_group_id)
@@ -58,9 +67,6 @@ def _azure(name: StackName, settings: RegionSettings, tenant: Foundation, tags: 
 
 
 def _gcp(name: StackName, settings: RegionSettings, tenant: Foundation, tags: dict[str, str]) -> None:
-    offering = importlib.import_module("components.gcp.offering")
-    if faults := offering.region_faults(name.region, settings.zones):
-        raise SettingsError(f"region.{name.tenant}.gcp.{name.region}", faults)
     network_of = importlib.import_module("components.gcp.network")
     identity_of = importlib.import_module("components.gcp.identity")
     project_id = tenant.output("gcp_project_id", _advice(name))

@@ -55,14 +55,23 @@ class EdgeSettings(Settings):
 class AwsTenant(Settings):
     """A new account in an organizational unit, or an existing account."""
 
-    existing_account_id: str | None = None
+    existing_account_id: str | None = Field(default=None, pattern=r"^\d{12}$")
     email: str | None = None
     organizational_unit_id: str | None = None
+    external_id: str | None = Field(default=None, min_length=2, max_length=1224, pattern=r"^[\w+=,.@:/-]+$")
+    """What a caller from the management account must know beside its own identity to take the automation role."""
+    oidc_provider_url: str | None = Field(default=None, pattern=r"^https://[^\s'\"\\]+$")
+    """Issuer whose tokens the automation role takes, so that the platform needs no key at AWS; an IAM identity provider for it is made in the account."""
+    oidc_subject: str | None = Field(default=None, pattern=r"^[^\s'\"\\*?]{1,127}$")
+    """The one subject that is believed."""
+    oidc_audience: str = "sts.amazonaws.com"
 
     @model_validator(mode="after")
     def _named(self) -> Self:
         if not self.existing_account_id and not self.email:
             raise ValueError("give email (of a new account) or existingAccountId")
+        if (self.oidc_provider_url is None) != (self.oidc_subject is None):
+            raise ValueError("give oidcProviderUrl and oidcSubject together: an issuer without a subject would let everybody in whom it knows")
         return self
 
 

@@ -40,7 +40,7 @@ def declare(name: StackName, settings: Settings) -> None:
         if not boundary.allowed(cloud):
             pulumi.log.info(f"boundary {boundary.boundary.name!r} allows no region of {cloud}: nothing is made there")
         elif isinstance(asked, AwsTenant):
-            _aws(name, asked, boundary, tags)
+            _aws(name, settings, asked, boundary, tags)
         elif isinstance(asked, AzureTenant):
             _azure(name, asked, boundary, tags)
         else:
@@ -53,9 +53,15 @@ def home_region(boundary: CompiledBoundary) -> str:
     return next((region for region in HOME_REGIONS if region in allowed), allowed[0])
 
 
-def _aws(name: StackName, asked: AwsTenant, boundary: CompiledBoundary, tags: dict[str, str]) -> None:
+def _aws(name: StackName, settings: TenantSettings, asked: AwsTenant, boundary: CompiledBoundary, tags: dict[str, str]) -> None:
     aws = importlib.import_module("pulumi_aws")
     component = importlib.import_module("components.tenant.aws")
+    if len(settings.alert_emails) > component.ALERT_EMAILS:
+        fault = f"alertEmails: a budget of AWS's tells {component.ALERT_EMAILS} at most, {len(settings.alert_emails)} are given; use a group's address"
+        raise SettingsError(f"tenant.{name.tenant}", [fault])
+    federation = None
+    if asked.oidc_provider_url and asked.oidc_subject:
+        federation = component.Federation(asked.oidc_provider_url, asked.oidc_subject, asked.oidc_audience)
     region = home_region(boundary)
     management = aws.Provider("management", region=region)
     account = component.TenantAccount(
@@ -67,12 +73,19 @@ def _aws(name: StackName, asked: AwsTenant, boundary: CompiledBoundary, tags: di
             email=asked.email,
             parent_id=asked.organizational_unit_id,
             existing_account_id=asked.existing_account_id,
+            external_id=asked.external_id,
+            federation=federation,
+            budget_usd_per_month=settings.budget_usd_per_month,
+            alert_emails=settings.alert_emails,
             tags=tags,
         ),
         pulumi.ResourceOptions(provider=management),
     )
     pulumi.export("aws_account_id", account.account_id)
     pulumi.export("aws_role_arn", account.role_arn)
+    pulumi.export("aws_permissions_boundary", account.permissions_boundary)
+    if asked.external_id is not None:
+        pulumi.export("aws_external_id", pulumi.Output.secret(asked.external_id))
 
 
 def _azure(name: StackName, asked: AzureTenant, boundary: CompiledBoundary, tags: dict[str, str]) -> None:

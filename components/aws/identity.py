@@ -1,4 +1,4 @@
-"""Who a workload is on AWS: a role of its own without permissions, to which the tenant may add."""
+"""Who a workload is on AWS: a role of its own without permissions, to which the tenant may add up to a fixed bound."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class WorkloadIdentityArgs:
 
     region: str
     """IAM is one for all regions, so that the region is part of the role's name."""
+    permissions_boundary: pulumi.Input[str] | None = None
+    """ARN of the policy beyond which nothing that is added to the role counts."""
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -43,7 +45,15 @@ class WorkloadIdentity(pulumi.ComponentResource):
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
         }
-        role = aws.iam.Role(f"{name}-role", name=role_name, path=ROLE_PATH, assume_role_policy=json.dumps(trust), tags=dict(args.tags), opts=child)
+        role = aws.iam.Role(
+            f"{name}-role",
+            name=role_name,
+            path=ROLE_PATH,
+            assume_role_policy=json.dumps(trust),
+            permissions_boundary=args.permissions_boundary,
+            tags=dict(args.tags),
+            opts=child,
+        )
         profile = aws.iam.InstanceProfile(f"{name}-profile", name=role_name, path=ROLE_PATH, role=role.name, tags=dict(args.tags), opts=child)
         self.role_arn = role.arn
         self.instance_profile_name = profile.name

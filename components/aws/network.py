@@ -10,6 +10,11 @@ import pulumi_aws as aws
 
 from components import cidr
 
+TUNNEL_RANGES = ("198.41.192.0/24", "198.41.200.0/24")
+"""Where cloudflared dials to (Cloudflare One, "Tunnel with firewall": region1 and region2 of argotunnel.com)."""
+TUNNEL_PORT = 7844
+HTTPS_PORT = 443
+
 
 @dataclass(frozen=True)
 class NetworkArgs:
@@ -19,22 +24,23 @@ class NetworkArgs:
     """Address range of the VPC, /16 to /24."""
     zones: Sequence[str]
     """Availability zones, in the order of their subnets."""
+    region: str
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class Network(pulumi.ComponentResource):
-    """A VPC with a private subnet in each zone and one NAT gateway for what goes out.
+    """A VPC with a private subnet in each zone, closed from outside, that goes out through one NAT gateway to HTTPS and to the tunnel's ends and nowhere else.
 
-    Example::
+    S3 is reached without leaving AWS's network, by a gateway endpoint. DNS, time and metadata are the host's, which no security group reaches. Example::
 
-        network = Network("network", NetworkArgs(cidr="10.16.0.0/16", zones=["eu-west-1a", "eu-west-1b"]))
+        network = Network("network", NetworkArgs(cidr="10.16.0.0/16", zones=["eu-west-1a", "eu-west-1b"], region="eu-west-1"))
     """
 
     vpc_id: pulumi.Output[str]
     subnet_ids: dict[str, pulumi.Output[str]]
     """By zone."""
     security_group_id: pulumi.Output[str]
-    """Lets everything out and nothing in."""
+    """Lets nothing in; out to HTTPS and to the tunnel's ends."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spotlane:aws:Network", name, None, opts)
@@ -81,12 +87,33 @@ class Network(pulumi.ComponentResource):
             )
             aws.ec2.RouteTableAssociation(f"{name}-{zone}-association", route_table_id=private_routes.id, subnet_id=subnet.id, opts=child)
             self.subnet_ids[zone] = subnet.id
+        aws.ec2.VpcEndpoint(
+            f"{name}-s3",
+            vpc_id=vpc.id,
+            service_name=f"com.amazonaws.{args.region}.s3",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=[private_routes.id],
+            tags=tags(f"{name}-s3"),
+            opts=child,
+        )
+        # The group that whatever names none would get: it admits nothing, in no direction.
+        aws.ec2.DefaultSecurityGroup(f"{name}-default", vpc_id=vpc.id, ingress=[], egress=[], tags=tags(f"{name}-default"), opts=child)
         group = aws.ec2.SecurityGroup(
             f"{name}-machines", name=f"{name}-machines", description="Spot machines: out only", vpc_id=vpc.id, tags=tags(f"{name}-machines"), opts=child
         )
-        aws.vpc.SecurityGroupEgressRule(
-            f"{name}-machines-out", security_group_id=group.id, ip_protocol="-1", cidr_ipv4="0.0.0.0/0", tags=tags(f"{name}-machines-out"), opts=child
-        )
+        ways = [("machines", "tcp", HTTPS_PORT, "0.0.0.0/0")]
+        ways += [(f"tunnel-{protocol}-{number}", protocol, TUNNEL_PORT, block) for protocol in ("tcp", "udp") for number, block in enumerate(TUNNEL_RANGES, 1)]
+        for what, protocol, port, block in ways:
+            aws.vpc.SecurityGroupEgressRule(
+                f"{name}-{what}-out",
+                security_group_id=group.id,
+                ip_protocol=protocol,
+                from_port=port,
+                to_port=port,
+                cidr_ipv4=block,
+                tags=tags(f"{name}-{what}-out"),
+                opts=child,
+            )
         self.vpc_id = vpc.id
         self.security_group_id = group.id
         self.register_outputs({"vpc_id": self.vpc_id, "subnet_ids": self.subnet_ids, "security_group_id": self.security_group_id})

@@ -1,4 +1,4 @@
-"""A spot machine on AWS: a launch template that can only make spot instances, and one instance of it."""
+"""A machine on AWS: a launch template, and one spot (or on-demand) instance of it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import naming
-
-IMAGE = "resolve:ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/{arch}/hvm/ebs-gp3/ami-id"
-"""Canonical's public parameter for Ubuntu 24.04; EC2 resolves it at launch."""
-DISK_GIB = 16
+from components.aws import offering
 
 
 @dataclass(frozen=True)
@@ -32,10 +29,15 @@ class SpotMachineArgs:
     max_usd_per_hour: float | None = None
     """Bid ceiling in USD/h; None takes the on-demand price."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    capacity_type: str = "spot"
+    """``spot`` or ``on-demand``."""
+    disk_key_id: pulumi.Input[str | None] = None
+    """ARN of the KMS key of its disk; None takes AWS's own."""
+    public_address: bool = False
 
 
 class SpotMachine(pulumi.ComponentResource):
-    """One one-time spot instance without a public address: encrypted disk, IMDSv2, gone when interrupted or shut down.
+    """One one-time spot instance: encrypted disk, IMDSv2, gone when interrupted or shut down, without a public address unless it asks for one.
 
     Example::
 
@@ -49,40 +51,13 @@ class SpotMachine(pulumi.ComponentResource):
         super().__init__("spotlane:aws:SpotMachine", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         tags = {**args.tags, "Name": args.machine_name}
-        bid = None if args.max_usd_per_hour is None else f"{args.max_usd_per_hour:.6f}"
-        template = aws.ec2.LaunchTemplate(
-            f"{name}-template",
-            name=naming.fit("aws:launch-template", args.machine_name),
-            image_id=IMAGE.format(arch={"x86_64": "amd64", "arm64": "arm64"}[args.arch]),
-            instance_initiated_shutdown_behavior="terminate",
-            instance_market_options=aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(
-                market_type="spot",
-                spot_options=aws.ec2.LaunchTemplateInstanceMarketOptionsSpotOptionsArgs(
-                    spot_instance_type="one-time", instance_interruption_behavior="terminate", max_price=bid
-                ),
-            ),
-            metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1),
-            block_device_mappings=[
-                aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
-                    device_name="/dev/sda1",
-                    ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        encrypted="true", volume_type="gp3", volume_size=DISK_GIB, delete_on_termination="true"
-                    ),
-                )
-            ],
-            iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(name=args.instance_profile_name),
-            tag_specifications=[
-                aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags) for kind in ("instance", "volume", "network-interface")
-            ],
-            user_data=pulumi.Output.from_input(args.user_data).apply(lambda text: base64.b64encode(text.encode()).decode()),
-            tags=tags,
-            opts=child,
-        )
+        template = _template(name, args, tags, child)
         instance = aws.ec2.Instance(
             f"{name}-instance",
             instance_type=args.instance_type,
-            subnet_id=args.subnet_id,
-            vpc_security_group_ids=[args.security_group_id],
+            # The interface with a public address is the template's, and brings subnet and group along.
+            subnet_id=None if args.public_address else args.subnet_id,
+            vpc_security_group_ids=None if args.public_address else [args.security_group_id],
             launch_template=aws.ec2.InstanceLaunchTemplateArgs(id=template.id, version=template.latest_version.apply(str)),
             tags=tags,
             opts=child,
@@ -90,3 +65,43 @@ class SpotMachine(pulumi.ComponentResource):
         self.machine_id = instance.id
         self.private_ip = instance.private_ip
         self.register_outputs({"machine_id": self.machine_id, "private_ip": self.private_ip})
+
+
+def _template(name: str, args: SpotMachineArgs, tags: dict[str, str], child: pulumi.ResourceOptions) -> aws.ec2.LaunchTemplate:
+    gpu = offering.has_gpu(args.instance_type)
+    bid = None if args.max_usd_per_hour is None else f"{args.max_usd_per_hour:.6f}"
+    market = aws.ec2.LaunchTemplateInstanceMarketOptionsArgs(
+        market_type="spot",
+        spot_options=aws.ec2.LaunchTemplateInstanceMarketOptionsSpotOptionsArgs(
+            spot_instance_type="one-time", instance_interruption_behavior="terminate", max_price=bid
+        ),
+    )
+    interface = aws.ec2.LaunchTemplateNetworkInterfaceArgs(
+        device_index=0,
+        associate_public_ip_address="true",
+        delete_on_termination="true",
+        subnet_id=args.subnet_id,
+        security_groups=[args.security_group_id],
+    )
+    return aws.ec2.LaunchTemplate(
+        f"{name}-template",
+        name=naming.fit("aws:launch-template", args.machine_name),
+        image_id=offering.image(args.arch, gpu=gpu),
+        instance_initiated_shutdown_behavior="terminate",
+        instance_market_options=market if args.capacity_type == "spot" else None,
+        metadata_options=aws.ec2.LaunchTemplateMetadataOptionsArgs(http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1),
+        block_device_mappings=[
+            aws.ec2.LaunchTemplateBlockDeviceMappingArgs(
+                device_name="/dev/sda1",
+                ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
+                    encrypted="true", kms_key_id=args.disk_key_id, volume_type="gp3", volume_size=offering.disk_gib(gpu=gpu), delete_on_termination="true"
+                ),
+            )
+        ],
+        iam_instance_profile=aws.ec2.LaunchTemplateIamInstanceProfileArgs(name=args.instance_profile_name),
+        network_interfaces=[interface] if args.public_address else None,
+        tag_specifications=[aws.ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags) for kind in ("instance", "volume", "network-interface")],
+        user_data=pulumi.Output.from_input(args.user_data).apply(lambda text: base64.b64encode(text.encode()).decode()),
+        tags=tags,
+        opts=child,
+    )

@@ -47,6 +47,24 @@ IMPLIED: dict[str, Implied] = {
     "aws:iam/role:Role": _implied("name namePrefix inlinePolicies managedPolicyArns", path="/", maxSessionDuration=3600, forceDetachPolicies=False),
     "aws:iam/rolePolicy:RolePolicy": _implied("name namePrefix"),
     "aws:iam/instanceProfile:InstanceProfile": _implied("name namePrefix", path="/"),
+    "aws:iam/policy:Policy": _implied("name namePrefix", path="/"),
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _implied("thumbprintLists"),
+    "aws:budgets/budget:Budget": _implied(
+        "accountId name namePrefix limitAmount limitUnit timePeriodStart costFilters autoAdjustData", timePeriodEnd="2087-06-15_00:00"
+    ),
+    "aws:kms/key:Key": _implied(
+        "description policy multiRegion rotationPeriodInDays deletionWindowInDays",
+        enableKeyRotation=False,
+        isEnabled=True,
+        keyUsage="ENCRYPT_DECRYPT",
+        customerMasterKeySpec="SYMMETRIC_DEFAULT",
+        bypassPolicyLockoutSafetyCheck=False,
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": _implied("name namePrefix logGroupClass", retentionInDays=0, skipDestroy=False, kmsKeyId=""),
+    "aws:ec2/instanceMetadataDefaults:InstanceMetadataDefaults": _implied(
+        "", httpEndpoint="no-preference", httpTokens="no-preference", httpPutResponseHopLimit=-1, instanceMetadataTags="no-preference"
+    ),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _implied("vpcId ingress egress", revokeRulesOnDelete=False),
     "aws:organizations/account:Account": _implied("parentId", closeOnDeletion=False),
     "aws:organizations/policy:Policy": _implied("", type="SERVICE_CONTROL_POLICY"),
     "aws:ebs/encryptionByDefault:EncryptionByDefault": _implied("", enabled=True),

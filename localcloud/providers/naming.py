@@ -31,6 +31,9 @@ def _gcp(limit: int = 63) -> NameRule:
 RULES: dict[str, NameRule] = {
     "aws:organizations/account:Account": NameRule("name", 50),
     "aws:organizations/policy:Policy": NameRule("name", 128),
+    "aws:iam/policy:Policy": NameRule("name", 128),
+    "aws:budgets/budget:Budget": NameRule("name", 100),
+    "aws:cloudwatch/logGroup:LogGroup": NameRule("name", 512),
     "aws:iam/role:Role": NameRule("name", 64),
     "aws:iam/rolePolicy:RolePolicy": NameRule("name", 128),
     "aws:iam/instanceProfile:InstanceProfile": NameRule("name", 128),

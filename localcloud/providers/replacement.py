@@ -96,6 +96,13 @@ scheduling.onInstanceStopAction.discardLocalSsd workloadIdentityConfig.identity 
 _CONDITION = "condition condition.description condition.expression condition.title"
 
 RULES: dict[str, Rule] = {
+    "aws:iam/policy:Policy": _rule("description name namePrefix path", "name path"),
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": _rule("url", "url"),
+    "aws:budgets/budget:Budget": _rule("accountId name namePrefix", "name"),
+    "aws:kms/key:Key": _rule("customKeyStoreId customerMasterKeySpec keyUsage multiRegion xksKeyId region"),
+    "aws:cloudwatch/logGroup:LogGroup": _rule("logGroupClass name namePrefix region", "name"),
+    "aws:ec2/instanceMetadataDefaults:InstanceMetadataDefaults": _rule("region", "region"),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _rule("vpcId region", "vpcId"),
     "aws:organizations/account:Account": _rule("email iamUserAccessToBilling roleName createGovcloud"),
     "aws:organizations/policy:Policy": _rule("type", "name"),
     "aws:organizations/policyAttachment:PolicyAttachment": _rule("policyId targetId", "policyId targetId"),

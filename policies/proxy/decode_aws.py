@@ -31,6 +31,8 @@ METADATA_ACTIONS = frozenset(
 _METADATA_SERVICES = frozenset({"ec2", "sts"})
 _READ = ("Describe", "List", "Get", "Search", "Lookup", "Head", "Filter", "BatchGet", "Query", "Scan", "Simulate")
 _DELETE = ("Delete", "Terminate", "Release", "Detach", "Disassociate", "Revoke", "Remove", "Cancel", "Deregister", "Close", "Deactivate", "Leave", "Unassign")
+_SIGNED_AS = {"s3-control": "s3"}
+"""Services that sign by another name than their host's."""
 _CREDENTIAL = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([A-Z0-9]+)/\d{8}/([a-z0-9-]+)/([a-z0-9-]+)/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]+"
 )
@@ -84,7 +86,7 @@ def _check_signature(request: ApiRequest, host: KnownHost) -> None:
         return
     if host.region and signed[1] != host.region:
         raise Refused("request", f"signed for region {signed[1]}, sent to {host.region}", 400)
-    if signed[2] != host.service:
+    if signed[2] != _SIGNED_AS.get(host.service, host.service):
         raise Refused("request", f"signed for service {signed[2]}, sent to {host.service}", 400)
 
 
@@ -102,6 +104,8 @@ def _leaf(path: str) -> str:
 
 
 def _action(request: ApiRequest, host: KnownHost) -> tuple[str, dict[str, Any]]:
+    if host.service == "s3-control":
+        return _s3_control(request)
     known = model(host.service)
     if target := request.headers.get("x-amz-target"):
         return _json(request, known, target)
@@ -187,6 +191,26 @@ def _s3(request: ApiRequest) -> tuple[str, dict[str, Any]]:
         parameters["CopySource"] = source
     kind = "Bucket" if own_bucket else "Object"
     return f"{verb}{kind}{''.join(sorted(key.title() for key in query.keys() & S3_SUBRESOURCES - {'x-id', 'uploadId', 'partNumber'}))}", parameters
+
+
+_PUBLIC_ACCESS = frozenset({"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"})
+
+
+def _s3_control(request: ApiRequest) -> tuple[str, dict[str, Any]]:
+    """Of S3's control API only the account's public access block, which is read and switched on, never off."""
+    if list(request.segments) != ["v20180820", "configuration", "publicAccessBlock"] or request.parameters():
+        raise Refused("request", "of S3's control API only the public access block of an account is judged here")
+    account = request.host.split(".")[0]
+    if request.headers.get("x-amz-account-id", account) != account:
+        raise Refused("request", "the account in the header is not the host's", 400)
+    if request.method == "GET":
+        return "GetPublicAccessBlock", {"AccountId": account}
+    if request.method != "PUT":
+        raise Refused("request", "the public access block of an account is a guard rail, it isn't taken away")
+    flags = {tag: text for tag, text in _xml(request.body) if tag != "PublicAccessBlockConfiguration"}
+    if flags.keys() != _PUBLIC_ACCESS or set(flags.values()) != {"true"}:
+        raise Refused("request", "the public access block of an account is a guard rail: all four of its settings are true")
+    return "PutPublicAccessBlock", {"AccountId": account}
 
 
 def _xml(body: bytes) -> list[tuple[str, str]]:

@@ -23,11 +23,11 @@ WRITES = frozenset(
         "CreateLaunchTemplate", "CreateLaunchTemplateVersion", "CreateNatGateway", "CreateNetworkAcl", "CreateNetworkAclEntry", "CreateNetworkInterface",
         "CreatePlacementGroup", "CreateRoute", "CreateRouteTable", "CreateSecurityGroup", "CreateSnapshot", "CreateSubnet", "CreateTags", "CreateVolume",
         "CreateVpc", "CreateVpcEndpoint", "CreateVpcPeeringConnection", "DisableEbsEncryptionByDefault", "EnableEbsEncryptionByDefault", "ImportKeyPair",
-        "ModifyEbsDefaultKmsKeyId", "ModifyInstanceAttribute", "ModifyInstanceCreditSpecification", "ModifyInstanceMetadataOptions", "ModifyLaunchTemplate",
-        "ModifyNetworkInterfaceAttribute", "ModifySecurityGroupRules", "ModifySubnetAttribute", "ModifyVolume", "ModifyVpcAttribute", "ModifyVpcEndpoint",
-        "ModifyVpcTenancy", "RebootInstances", "ReplaceNetworkAclAssociation", "ReplaceNetworkAclEntry", "ReplaceRoute", "ReplaceRouteTableAssociation",
-        "RequestSpotInstances", "RunInstances", "StartInstances", "StopInstances", "UpdateSecurityGroupRuleDescriptionsEgress",
-        "UpdateSecurityGroupRuleDescriptionsIngress",
+        "ModifyEbsDefaultKmsKeyId", "ModifyInstanceAttribute", "ModifyInstanceCreditSpecification", "ModifyInstanceMetadataDefaults",
+        "ModifyInstanceMetadataOptions", "ModifyLaunchTemplate", "ModifyNetworkInterfaceAttribute", "ModifySecurityGroupRules", "ModifySubnetAttribute",
+        "ModifyVolume", "ModifyVpcAttribute", "ModifyVpcEndpoint", "ModifyVpcTenancy", "RebootInstances", "ReplaceNetworkAclAssociation",
+        "ReplaceNetworkAclEntry", "ReplaceRoute", "ReplaceRouteTableAssociation", "RequestSpotInstances", "RunInstances", "StartInstances", "StopInstances",
+        "UpdateSecurityGroupRuleDescriptionsEgress", "UpdateSecurityGroupRuleDescriptionsIngress",
     }
 )  # fmt: skip
 
@@ -60,7 +60,7 @@ def judge_write(action: str, parameters: Mapping[str, str], facts: Facts) -> Non
         _judge("aws:ebs/volume:Volume", inputs, facts)
     elif action == "DisableEbsEncryptionByDefault":
         facts.trait("disk-encrypted", False, "")
-    elif action == "ModifyInstanceMetadataOptions":
+    elif action in {"ModifyInstanceMetadataOptions", "ModifyInstanceMetadataDefaults"}:
         tokens = parameters.get("HttpTokens")
         if tokens is not None:
             facts.trait("instance-metadata-v2", tokens == "required", "HttpTokens")

@@ -53,6 +53,8 @@ def classify(host: str) -> KnownHost | None:
             return KnownHost("prices", "aws", "pricing")
         if len(labels) == 4 and labels[0] in _AWS_REGIONAL:
             return KnownHost("aws", "aws", labels[0], labels[1])
+        if len(labels) == 5 and labels[1] == "s3-control" and len(labels[0]) == 12 and labels[0].isdecimal():
+            return KnownHost("aws", "aws", "s3-control", labels[2])
         if len(labels) == 5 and labels[1] == "s3":
             return KnownHost("aws", "aws", "s3", labels[2])
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import time
-import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -15,9 +14,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from xml.sax.saxutils import escape
 
-from localcloud.clouds.aws import control_policy, run_instances
+from localcloud.clouds.aws import control_policy, metadata_defaults, run_instances
 from localcloud.clouds.aws.emulation import MANAGEMENT, Emulation, Scope, action
 from localcloud.clouds.aws.record import Ending
+from localcloud.clouds.aws.xml import ec2_answer, ec2_error
 from localcloud.clouds.capacity import SpotMarket, ask
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
 from localcloud.hosts.cloudinit import decoded
@@ -28,7 +28,6 @@ log = logging.getLogger("localcloud.aws")
 PriceHistory = Callable[[str, dict[str, str]], HttpAnswer]
 """``(region, request's form) → DescribeSpotPriceHistory's answer``."""
 
-_NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 _INTERRUPTED = "Server.SpotInstanceTermination"
 
 
@@ -39,7 +38,7 @@ class AwsCloud:
         self._room = room
         self._market = market
         self._price_history = price_history
-        self.emulation = Emulation(record, self._applied)
+        self.emulation = Emulation(record, self._applied, metadata_defaults.LACKING)
         room.on_gone(self._machine_gone)
 
     def handle(self, request: HttpRequest) -> HttpAnswer:
@@ -55,7 +54,7 @@ class AwsCloud:
                 return handler(self, request, scope) if handler is not None else self.emulation.call(request)
             except Exception:
                 log.exception("aws: %s %s:%s failed", request.host, scope.service, name)
-                return error(500, "InternalError", "An internal error has occurred")
+                return ec2_error(500, "InternalError", "An internal error has occurred")
 
     def reconcile(self) -> None:
         """Ends the instances whose machine did not outlive the local cloud. To be called once, when the record is replayed."""
@@ -115,11 +114,11 @@ class AwsCloud:
             return None
         if answer.verdict == "price_too_low":
             message = f"Your Spot request price of {bid.max_price} is lower than the minimum required Spot request fulfillment price of {answer.price}."
-            return error(400, "SpotMaxPriceTooLow", message)
+            return ec2_error(400, "SpotMaxPriceTooLow", message)
         if answer.verdict == "not_offered":
             message = f"Your requested instance type ({instance_type}) is not supported in your requested Availability Zone ({zone})."
-            return error(400, "Unsupported", message)
-        return error(500, "InsufficientInstanceCapacity", "There is no Spot capacity available that matches your request.")
+            return ec2_error(400, "Unsupported", message)
+        return ec2_error(500, "InsufficientInstanceCapacity", "There is no Spot capacity available that matches your request.")
 
     def _price_history_call(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True)) | request.parameters
@@ -136,14 +135,14 @@ class AwsCloud:
             wanted.discard(request_id)
             items.append(_spot_request(instance, request_id))
         if wanted:
-            return error(400, "InvalidSpotInstanceRequestID.NotFound", f"The spot instance request ID '{min(wanted)}' does not exist")
-        return _ec2_answer("DescribeSpotInstanceRequests", f"<spotInstanceRequestSet>{''.join(items)}</spotInstanceRequestSet>")
+            return ec2_error(400, "InvalidSpotInstanceRequestID.NotFound", f"The spot instance request ID '{min(wanted)}' does not exist")
+        return ec2_answer("DescribeSpotInstanceRequests", f"<spotInstanceRequestSet>{''.join(items)}</spotInstanceRequestSet>")
 
     def _cancel_spot_requests(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
         ids = [value for key, value in sorted(form.items()) if key.startswith("SpotInstanceRequestId")]
         items = "".join(f"<item><spotInstanceRequestId>{escape(one)}</spotInstanceRequestId><state>cancelled</state></item>" for one in ids)
-        return _ec2_answer("CancelSpotInstanceRequests", f"<spotInstanceRequestSet>{items}</spotInstanceRequestSet>")
+        return ec2_answer("CancelSpotInstanceRequests", f"<spotInstanceRequestSet>{items}</spotInstanceRequestSet>")
 
     def _create_endpoint(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
         """EC2's default type is Gateway; moto leaves it empty and then can't delete the endpoint."""
@@ -211,17 +210,11 @@ UBUNTU = {"x86_64": "ami-0000000000002404a", "arm64": "ami-0000000000002404b"}
 """Ubuntu 24.04 in ``images.json``, by architecture."""
 
 
-def error(status: int, code: str, message: str) -> HttpAnswer:
-    """An error as EC2 writes it."""
-    body = f"<Response><Errors><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></Errors><RequestID>{uuid.uuid4()}</RequestID></Response>"
-    return HttpAnswer(status, ('<?xml version="1.0" encoding="UTF-8"?>\n' + body).encode(), {"content-type": "text/xml;charset=UTF-8"})
-
-
 def _denied(request: HttpRequest, scope: Scope, name: str) -> HttpAnswer:
     """An explicit deny, in the protocol of the call."""
     message = f"You are not authorized to perform: {scope.service}:{name} in {scope.region} with an explicit deny in a service control policy"
     if scope.service == "ec2":
-        return error(403, "UnauthorizedOperation", message)
+        return ec2_error(403, "UnauthorizedOperation", message)
     if "x-amz-target" in request.headers:
         return json_answer(400, {"__type": "AccessDeniedException", "Message": message}, {"content-type": "application/x-amz-json-1.1"})
     body = f"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error></ErrorResponse>"
@@ -281,8 +274,3 @@ def _spot_request(instance: Any, request_id: str) -> str:
         f"<launchSpecification><imageId>{instance.image_id}</imageId><instanceType>{instance.instance_type}</instanceType></launchSpecification>"
         f"<tagSet>{tags}</tagSet></item>"
     )
-
-
-def _ec2_answer(name: str, inner: str) -> HttpAnswer:
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name}Response xmlns="{_NAMESPACE}"><requestId>{uuid.uuid4()}</requestId>{inner}</{name}Response>'
-    return HttpAnswer(200, body.encode(), {"content-type": "text/xml;charset=UTF-8"})

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,10 +53,16 @@ class Scope(NamedTuple):
     service: str
 
 
+Lacking = Callable[[Any, HttpRequest], HttpAnswer]
+"""``(moto's EC2 backend of the account and region, request) → answer``; what it keeps, it keeps on the backend."""
+
+
 class Emulation:
     """All of AWS. ``applied(request, scope, answer)`` is told of each change right after moto made it, live and in the replay."""
 
-    def __init__(self, path: Path, applied: Callable[[HttpRequest, Scope, HttpAnswer], None]) -> None:
+    def __init__(self, path: Path, applied: Callable[[HttpRequest, Scope, HttpAnswer], None], lacking: Mapping[str, Lacking] | None = None) -> None:
+        """``lacking`` answers the EC2 actions that moto doesn't have; they are recorded and replayed like moto's."""
+        self._lacking = lacking or {}
         self.lock = threading.RLock()
         self._applied = applied
         self._path = path
@@ -224,6 +230,9 @@ class Emulation:
         return True
 
     def _moto(self, request: HttpRequest) -> HttpAnswer:
+        scope = self.scope(request)
+        if scope.service == "ec2" and (lacking := self._lacking.get(action(request))) is not None:
+            return lacking(self.backends("ec2")[scope.account][scope.region], request)
         environ: dict[str, Any] = {
             "REQUEST_METHOD": request.method,
             "SCRIPT_NAME": "",

@@ -69,3 +69,41 @@ class AccountPublicAccessBlock(AwsHandler):
     def _put(self, account: str, inputs: Props) -> None:
         block = {member: bool(inputs.get(name, False)) for name, member in _FLAGS.items()}
         ask(self.session.client("s3control").put_public_access_block, AccountId=account, PublicAccessBlockConfiguration=block)
+
+
+class InstanceMetadataDefaults(AwsHandler):
+    """``aws:ec2/instanceMetadataDefaults:InstanceMetadataDefaults``: the default of a region; deleting takes it back."""
+
+    FIELDS = "httpEndpoint httpPutResponseHopLimit httpTokens instanceMetadataTags"
+    TAGGED = False
+
+    def create(self, call: Call, inputs: Props) -> Made:
+        self._set(inputs)
+        return self.present(call, self.session.region_of(inputs), inputs)
+
+    def read(self, call: Call, id: str, known: Props) -> Made | None:
+        level = ask(self.session.client("ec2", known).get_instance_metadata_defaults).get("AccountLevel") or {}
+        if not level:
+            return None
+        outputs = {
+            "httpEndpoint": level.get("HttpEndpoint", "no-preference"),
+            "httpTokens": level.get("HttpTokens", "no-preference"),
+            "httpPutResponseHopLimit": level.get("HttpPutResponseHopLimit", -1),
+            "instanceMetadataTags": level.get("InstanceMetadataTags", "no-preference"),
+        }
+        return Made(id, {**outputs, **self.placed(known)})
+
+    def change(self, call: Call, id: str, known: Props, old: Props, new: Props) -> None:
+        self._set({**new, "region": known.get("region")})
+
+    def delete(self, call: Call, id: str, known: Props) -> None:
+        self._set({"region": known.get("region")})
+
+    def _set(self, props: Props) -> None:
+        wanted = {
+            "HttpEndpoint": props.get("httpEndpoint") or "no-preference",
+            "HttpTokens": props.get("httpTokens") or "no-preference",
+            "HttpPutResponseHopLimit": int(props.get("httpPutResponseHopLimit") or -1),
+            "InstanceMetadataTags": props.get("instanceMetadataTags") or "no-preference",
+        }
+        ask(self.session.client("ec2", props).modify_instance_metadata_defaults, **wanted)

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from localcloud.providers.aws import account, endpoints, identity, instances, network, organizations, routing, security
+from localcloud.providers.aws import (
+    account,
+    budgets,
+    default_group,
+    endpoints,
+    identity,
+    instances,
+    keys,
+    logs,
+    network,
+    organizations,
+    policies,
+    routing,
+    security,
+)
 from localcloud.providers.aws.functions import FUNCTIONS
 from localcloud.providers.aws.resource import AwsHandler
 from localcloud.providers.aws.session import AwsSession, Clients
@@ -17,6 +31,13 @@ HANDLERS: dict[str, type[AwsHandler]] = {
     "aws:iam/role:Role": identity.Role,
     "aws:iam/rolePolicy:RolePolicy": identity.RolePolicy,
     "aws:iam/instanceProfile:InstanceProfile": identity.InstanceProfile,
+    "aws:iam/policy:Policy": policies.Policy,
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": policies.OpenIdConnectProvider,
+    "aws:budgets/budget:Budget": budgets.Budget,
+    "aws:kms/key:Key": keys.Key,
+    "aws:cloudwatch/logGroup:LogGroup": logs.LogGroup,
+    "aws:ec2/instanceMetadataDefaults:InstanceMetadataDefaults": account.InstanceMetadataDefaults,
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": default_group.DefaultSecurityGroup,
     "aws:ebs/encryptionByDefault:EncryptionByDefault": account.EncryptionByDefault,
     "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock": account.AccountPublicAccessBlock,
     "aws:ec2/vpc:Vpc": network.Vpc,

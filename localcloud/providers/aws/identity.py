@@ -14,7 +14,7 @@ from localcloud.providers.ports import Call, Made
 from localcloud.providers.values import Props
 
 
-def _document(value: Any) -> str:
+def document_text(value: Any) -> str:
     """A policy as text; IAM's answers are URL-encoded, botocore decodes some of them to objects."""
     return value if isinstance(value, str) and value.lstrip().startswith("{") else urllib.parse.unquote(value) if isinstance(value, str) else json.dumps(value)
 
@@ -45,7 +45,7 @@ class Role(AwsHandler):
             "name": role["RoleName"],
             "namePrefix": known.get("namePrefix", ""),
             "path": role["Path"],
-            "assumeRolePolicy": _document(role["AssumeRolePolicyDocument"]),
+            "assumeRolePolicy": document_text(role["AssumeRolePolicyDocument"]),
             "maxSessionDuration": role.get("MaxSessionDuration", 3600),
             "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
             "createDate": role["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -125,7 +125,7 @@ class RolePolicy(AwsHandler):
         if answer is None:
             return None
         prefix = known.get("namePrefix", "")
-        return Made(id, {"role": answer["RoleName"], "name": answer["PolicyName"], "namePrefix": prefix, "policy": _document(answer["PolicyDocument"])})
+        return Made(id, {"role": answer["RoleName"], "name": answer["PolicyName"], "namePrefix": prefix, "policy": document_text(answer["PolicyDocument"])})
 
     def change(self, call: Call, id: str, known: Props, old: Props, new: Props) -> None:
         self._put(call, {**new, "name": id.partition(":")[2]})
