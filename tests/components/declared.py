@@ -12,6 +12,10 @@ from pulumi.runtime.stack import run_pulumi_func
 
 OUTPUTS: dict[str, dict[str, Any]] = {
     "aws:organizations/account:Account": {"arn": "arn:aws:organizations::111111111111:account/o-spotlane/222222222222"},
+    "aws:iam/policy:Policy": {"arn": "arn:aws:iam::222222222222:policy/spotlane/spotlane-workload-boundary"},
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": {"arn": "arn:aws:iam::222222222222:oidc-provider/token.example.com"},
+    "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:aws:logs:eu-west-1:222222222222:log-group:/spotlane/flows/eu-west-1"},
+    "aws:kms/key:Key": {"arn": "arn:aws:kms:eu-west-1:222222222222:key/1"},
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
     "aws:ec2/instance:Instance": {"privateIp": "10.16.16.4"},
     "azure-native:network:NetworkInterface": {"ipConfigurations": [{"name": "private", "privateIPAddress": "10.32.0.4"}]},
@@ -49,6 +53,8 @@ class Declared(pulumi.runtime.Mocks):
 
     def call(self, args: pulumi.runtime.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         """Answers the functions that the programs call."""
+        if args.token == "aws:index/getCallerIdentity:getCallerIdentity":
+            return {"accountId": "111111111111", "arn": "arn:aws:iam::111111111111:root", "id": "111111111111", "userId": "x"}, []
         if args.token == "gcp:organizations/getProject:getProject":
             return {**args.args, "id": f"projects/{args.args['projectId']}", "number": "210987654321"}, []
         return {"token": "tunnel-token", "accountId": args.args["accountId"], "tunnelId": args.args["tunnelId"], "id": "x"}, []

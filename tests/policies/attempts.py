@@ -94,6 +94,20 @@ def run(**changes: str | None) -> str:
     return urlencode({key: value for key, value in changed.items() if value is not None})
 
 
+CONTROL = "123456789012.s3-control.eu-west-1.amazonaws.com"
+FOREIGN = "210987654321.s3-control.eu-west-1.amazonaws.com"
+PUBLIC_ACCESS = "/v20180820/configuration/publicAccessBlock"
+
+
+def _control_signature() -> list[str]:
+    return [f"{name}: {value}" for name, value in signed("eu-west-1", "ASIATENANT", "s3").items()]
+
+
+def _block(value: str, settings: int = 4) -> bytes:
+    names = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")[:settings]
+    return ("<PublicAccessBlockConfiguration>" + "".join(f"<{name}>{value}</{name}>" for name in names) + "</PublicAccessBlockConfiguration>").encode()
+
+
 def ec2(action: str, **parameters: str) -> bytes:
     """Another EC2 action."""
     return form(EC2, urlencode({"Action": action, "Version": "2016-11-15", **{key.replace("__", "."): value for key, value in parameters.items()}}))
@@ -265,6 +279,12 @@ AWS = [
     Attempt("a copy from a region outside", ec2("CopySnapshot", SourceRegion="us-east-1", SourceSnapshotId="snap-1", Encrypted="true"), EC2),
     Attempt("a peer in another region", ec2("CreateVpcPeeringConnection", VpcId="vpc-1", PeerVpcId="vpc-2", PeerRegion="us-east-1"), EC2),
     Attempt("a peer of another account", ec2("CreateVpcPeeringConnection", VpcId="vpc-1", PeerVpcId="vpc-2", PeerOwnerId="210987654321"), EC2),
+    Attempt("metadata version 1 by default", ec2("ModifyInstanceMetadataDefaults", HttpTokens="optional"), EC2),
+    Attempt("the block of public buckets taken away", request(CONTROL, "DELETE", PUBLIC_ACCESS, b"", *_control_signature()), CONTROL),
+    Attempt("the block of public buckets weakened", request(CONTROL, "PUT", PUBLIC_ACCESS, _block("false"), *_control_signature()), CONTROL),
+    Attempt("the block of public buckets in part", request(CONTROL, "PUT", PUBLIC_ACCESS, _block("true", 3), *_control_signature()), CONTROL),
+    Attempt("the block of another account's buckets", request(FOREIGN, "PUT", PUBLIC_ACCESS, _block("true"), *_control_signature()), FOREIGN),
+    Attempt("an access point", request(CONTROL, "PUT", "/v20180820/accesspoint/mine", b"<C/>", *_control_signature()), CONTROL),
     Attempt("encryption switched off", ec2("DisableEbsEncryptionByDefault"), EC2),
     Attempt("metadata version 1 switched on", ec2("ModifyInstanceMetadataOptions", InstanceId="i-1", HttpTokens="optional"), EC2),
     Attempt("an open security group", ec2("AuthorizeSecurityGroupIngress", GroupId="sg-1", CidrIp="0.0.0.0/0", IpProtocol="-1"), EC2),

@@ -13,6 +13,7 @@ import pulumi_azure_native as azure
 import pulumi_gcp as gcp
 import pytest
 
+from components.aws import account_defaults
 from components.aws import identity as aws_identity
 from components.aws import network as aws_network
 from components.aws import spot as aws_spot
@@ -45,8 +46,8 @@ def in_aws() -> None:
     tenant = aws_tenant.TenantAccount("tenant", aws_tenant.TenantAccountArgs("acme", "eu-west-1", DENY, email="acme@example.com"), management)
     role = aws.ProviderAssumeRoleArgs(role_arn=tenant.role_arn, session_name="test")
     here = pulumi.ResourceOptions(provider=aws.Provider("aws", region="eu-west-1", assume_roles=[role], allowed_account_ids=[tenant.account_id]))
-    aws.ebs.EncryptionByDefault("encryption", enabled=True, opts=here)
-    network = aws_network.Network("network", aws_network.NetworkArgs("10.16.0.0/16", ["eu-west-1a"]), here)
+    account_defaults.AccountDefaults("defaults", tenant.account_id, here)
+    network = aws_network.Network("network", aws_network.NetworkArgs("10.16.0.0/16", ["eu-west-1a"], "eu-west-1"), here)
     identity = aws_identity.WorkloadIdentity("identity", aws_identity.WorkloadIdentityArgs("eu-west-1"), here)
     subnet, group, profile = network.subnet_ids["eu-west-1a"], network.security_group_id, identity.instance_profile_name
     machine = aws_spot.SpotMachine("machine", aws_spot.SpotMachineArgs("web-acme-1", "m7g.large", "arm64", subnet, group, profile, BOOT), here)
