@@ -54,6 +54,9 @@ class AutomationSettings(BaseSettings):
     azure_management_group: str = "spotlane"
     gcp_folder: str = "folders/100000000000"
     gcp_billing_account: str = "000000-000000-000000"
+    gcp_automation_principal: str | None = None
+    """This service's own identity at Google (``serviceAccount:…``, ``principal://…``), which each tenant's automation account lets impersonate it; unset where
+    it holds Service Account Token Creator on the folder."""
 
     @property
     def stack_project(self) -> Path:

@@ -168,11 +168,16 @@ class StackPlans:
                 "folderId": self._settings.gcp_folder,
                 "billingAccount": self._settings.gcp_billing_account,
             }
+            if self._settings.gcp_automation_principal:
+                settings["gcp"]["automationPrincipal"] = self._settings.gcp_automation_principal
         return settings
 
     def _region(self, stack: StackRef) -> Json:
         region = CATALOG.region(str(stack.cloud), str(stack.region))
-        return {"cidr": self._kept_cidr(stack) or _cidr(str(stack.cloud), str(stack.region)), "zones": list(region.zones)}
+        settings: Json = {"cidr": self._kept_cidr(stack) or _cidr(str(stack.cloud), str(stack.region)), "zones": list(region.zones)}
+        if (self._edge().tenant(str(stack.tenant)).boundary.get("encryption") or {}).get("customerKeys"):
+            settings["diskKey"] = "customer"
+        return settings
 
     def _kept_cidr(self, stack: StackRef) -> str | None:
         file: Path = self._settings.home / "config" / f"Pulumi.{stack.name}.yaml"

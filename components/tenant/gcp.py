@@ -116,8 +116,13 @@ class TenantProject(pulumi.ComponentResource):
         """Id and number."""
         args = self._args
         if args.existing_project_id is not None:
-            found = organizations.get_project_output(project_id=args.existing_project_id, opts=pulumi.InvokeOutputOptions(parent=self))
-            return pulumi.Output.from_input(args.existing_project_id), found.number
+            try:
+                found = organizations.get_project(project_id=args.existing_project_id, opts=pulumi.InvokeOptions(parent=self))
+            except Exception as error:  # the SDK raises no class of its own
+                raise pulumi.RunError(
+                    f"existing project {args.existing_project_id!r} can't be read; check its id and that the caller may see it: {error}"
+                ) from error
+            return pulumi.Output.from_input(args.existing_project_id), pulumi.Output.from_input(str(found.number))
         made = organizations.Project(
             f"{self._name}-project",
             project_id=args.project_id,

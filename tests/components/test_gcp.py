@@ -101,7 +101,8 @@ def test_no_two_policies_are_about_the_same_constraint() -> None:
 
 def test_a_foreign_token_becomes_the_automation_account_for_one_subject_only() -> None:
     run = project(federation=FEDERATION)
-    provider, member = run.one("WorkloadIdentityPoolProvider"), run.inputs("IAMMember")[-1]
+    provider = run.one("WorkloadIdentityPoolProvider")
+    (member,) = [one for one in run.inputs("IAMMember") if "serviceAccountId" in one]
     assert provider["attributeCondition"] == "assertion.sub == 'automation'"
     assert provider["oidc"] == {"issuerUri": "https://issuer.example.com", "allowedAudiences": ["https://spotlane.example.com"]}
     assert member["role"] == "roles/iam.workloadIdentityUser"
@@ -141,7 +142,7 @@ def test_a_budget_tells_its_people_before_and_when_it_is_reached() -> None:
         (1.0, "CURRENT_SPEND"),
         (1.0, "FORECASTED_SPEND"),
     ]
-    assert [channel["labels"]["email_address"] for channel in run.inputs("NotificationChannel")] == ["ops@example.com", "cfo@example.com"]
+    assert {channel["labels"]["email_address"] for channel in run.inputs("NotificationChannel")} == {"ops@example.com", "cfo@example.com"}
     assert len(budget["allUpdatesRule"]["monitoringNotificationChannels"]) == 2
 
 
@@ -177,7 +178,7 @@ def test_machines_reach_https_and_the_tunnels_ends_and_nothing_else() -> None:
 def test_refusals_are_always_logged_and_flows_unless_they_are_switched_off() -> None:
     logged, quiet = regional(), regional(flow_logs=False)
     assert all("logConfig" in rule for rule in logged.inputs("Firewall"))
-    assert [rule["name"] for rule in quiet.inputs("Firewall") if "logConfig" in rule] == ["spotlane-europe-west4-deny-in", "spotlane-europe-west4-deny-out"]
+    assert {rule["name"] for rule in quiet.inputs("Firewall") if "logConfig" in rule} == {"spotlane-europe-west4-deny-in", "spotlane-europe-west4-deny-out"}
     assert logged.one("Subnetwork")["logConfig"]["metadata"] == "INCLUDE_ALL_METADATA"
     assert "logConfig" not in quiet.one("Subnetwork")
     assert (logged.one("RouterNat")["logConfig"]["filter"], quiet.one("RouterNat")["logConfig"]["filter"]) == ("ALL", "ERRORS_ONLY")
