@@ -61,6 +61,11 @@ def _check(name: StackName, settings: PlacementSettings) -> None:
         raise SettingsError(f"placement.{name.tenant}.{name.workload}.{name.generation}", faults)
 
 
+def _alone(settings: PlacementSettings) -> None:
+    if settings.alternative_types:
+        pulumi.log.info("one type a machine: alternativeTypes are left aside, where there is no capacity the next offer is tried (adr/0050, 0056)")
+
+
 def _document(placement: str, settings: PlacementSettings, placement_token: str, origin_key: str, tunnel_token: str) -> MachineDocument:
     machine = settings.machine
     return MachineDocument(
@@ -83,8 +88,7 @@ def _document(placement: str, settings: PlacementSettings, placement_token: str,
 
 def _aws(machine_name: str, settings: PlacementSettings, region: Foundation, user_data: pulumi.Output[str], tags: dict[str, str]) -> Any:
     spot = importlib.import_module("components.aws.spot")
-    if settings.alternative_types:
-        pulumi.log.info("one type a machine: alternativeTypes are left aside, where there is no capacity the next offer is tried (adr/0050)")
+    _alone(settings)
     provider = accounts.aws_provider(machine_name, settings.region, region.output("account_id"), region.output("role_arn"), region.optional("external_id"))
     return spot.SpotMachine(
         "machine",
@@ -108,6 +112,7 @@ def _aws(machine_name: str, settings: PlacementSettings, region: Foundation, use
 
 def _azure(machine_name: str, settings: PlacementSettings, region: Foundation, user_data: pulumi.Output[str], tags: dict[str, str]) -> Any:
     spot = importlib.import_module("components.azure.spot")
+    _alone(settings)
     return spot.SpotMachine(
         "machine",
         spot.SpotMachineArgs(
@@ -122,6 +127,9 @@ def _azure(machine_name: str, settings: PlacementSettings, region: Foundation, u
             user_data=user_data,
             max_usd_per_hour=settings.max_usd_per_hour,
             tags=tags,
+            capacity_type=settings.capacity_type,
+            disk_encryption_set_id=region.optional("disk_key_id"),
+            public_address=settings.public_address,
         ),
         pulumi.ResourceOptions(provider=accounts.azure_provider(settings.region, region.output("subscription_id"))),
     )
@@ -129,10 +137,7 @@ def _azure(machine_name: str, settings: PlacementSettings, region: Foundation, u
 
 def _gcp(machine_name: str, settings: PlacementSettings, region: Foundation, user_data: pulumi.Output[str], tags: dict[str, str]) -> Any:
     spot = importlib.import_module("components.gcp.spot")
-    if settings.alternative_types:
-        pulumi.log.info(
-            "Compute Engine takes one type an instance: alternativeTypes are left aside, where there is no capacity the next offer is tried (adr/0056)"
-        )
+    _alone(settings)
     return spot.SpotMachine(
         "machine",
         spot.SpotMachineArgs(

@@ -59,7 +59,14 @@ def _azure(name: StackName, settings: RegionSettings, tenant: Foundation, tags: 
     subscription_id = tenant.output("azure_subscription_id", _advice(name))
     inside = pulumi.ResourceOptions(provider=accounts.azure_provider(name.region, subscription_id))
     network = network_of.Network("network", network_of.NetworkArgs(location=name.region, cidr=settings.cidr, tags=tags), inside)
+    if settings.flow_logs:
+        flows = importlib.import_module("components.azure.flow_log")
+        flows.FlowLog("flow-log", flows.FlowLogArgs(network.resource_group_name, name.region, subscription_id, network.network_id, tags), inside)
     identity = identity_of.WorkloadIdentity("identity", identity_of.WorkloadIdentityArgs(network.resource_group_name, name.region, tags), inside)
+    if settings.disk_key == "customer":
+        key_of = importlib.import_module("components.azure.disk_key")
+        key = key_of.DiskKey("disk-key", key_of.DiskKeyArgs(network.resource_group_name, name.region, identity.directory_id, tags), inside)
+        pulumi.export("disk_key_id", key.encryption_set_id)
     pulumi.export("subscription_id", subscription_id)
     pulumi.export("resource_group_name", network.resource_group_name)
     pulumi.export("subnet_id", network.subnet_id)

@@ -83,6 +83,10 @@ class AzureTenant(Settings):
     management_group_id: str | None = None
     automation_principal_id: str | None = None
     """Object id of the automation service's principal, where it doesn't own the subscription."""
+    public_addresses: bool = False
+    """Whether Azure lets machines of the subscription have public addresses, where the boundary does."""
+    allowed_vm_sizes: list[str] = Field(default_factory=list)
+    """Sizes that Azure lets run at all; empty: every size."""
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from datetime import UTC, datetime
 
 import pulumi
 
@@ -42,7 +43,7 @@ def declare(name: StackName, settings: Settings) -> None:
         elif isinstance(asked, AwsTenant):
             _aws(name, settings, asked, boundary, tags)
         elif isinstance(asked, AzureTenant):
-            _azure(name, asked, boundary, tags)
+            _azure(name, settings, asked, boundary, tags)
         else:
             _gcp(name, settings, asked, boundary, tags)
 
@@ -88,8 +89,14 @@ def _aws(name: StackName, settings: TenantSettings, asked: AwsTenant, boundary: 
         pulumi.export("aws_external_id", pulumi.Output.secret(asked.external_id))
 
 
-def _azure(name: StackName, asked: AzureTenant, boundary: CompiledBoundary, tags: dict[str, str]) -> None:
+def _azure(name: StackName, settings: TenantSettings, asked: AzureTenant, boundary: CompiledBoundary, tags: dict[str, str]) -> None:
     component = importlib.import_module("components.tenant.azure")
+    if len(settings.alert_emails) > component.ALERT_EMAILS:
+        fault = f"alertEmails: a budget of Azure's tells {component.ALERT_EMAILS} at most, {len(settings.alert_emails)} are given; use a group's address"
+        raise SettingsError(f"tenant.{name.tenant}", [fault])
+    budget = None
+    if settings.budget_usd_per_month is not None:
+        budget = component.Budget(settings.budget_usd_per_month, f"{datetime.now(UTC):%Y-%m}-01", settings.alert_emails)
     subscription = component.TenantSubscription(
         "azure",
         component.TenantSubscriptionArgs(
@@ -99,6 +106,9 @@ def _azure(name: StackName, asked: AzureTenant, boundary: CompiledBoundary, tags
             management_group_id=asked.management_group_id,
             existing_subscription_id=asked.existing_subscription_id,
             automation_principal_id=asked.automation_principal_id,
+            public_addresses=asked.public_addresses and boundary.boundary.network.public_addresses != "none",
+            allowed_vm_sizes=asked.allowed_vm_sizes,
+            budget=budget,
             tags=tags,
         ),
     )

@@ -28,6 +28,8 @@ class WorkloadIdentity(pulumi.ComponentResource):
 
     identity_id: pulumi.Output[str]
     principal_id: pulumi.Output[str]
+    directory_id: pulumi.Output[str]
+    """The Entra directory that it is of: the subscription's."""
 
     def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spotlane:azure:WorkloadIdentity", name, None, opts)
@@ -41,4 +43,5 @@ class WorkloadIdentity(pulumi.ComponentResource):
         )
         self.identity_id = identity.id
         self.principal_id = identity.principal_id
+        self.directory_id = identity.tenant_id
         self.register_outputs({"identity_id": self.identity_id, "principal_id": self.principal_id})

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 from pulumi_azure_native import network, resources
 
 from components import cidr
+
+TUNNEL_RANGES = ("198.41.192.0/24", "198.41.200.0/24")
+"""Where cloudflared dials to (Cloudflare One, "Tunnel with firewall": region1 and region2 of argotunnel.com)."""
+TUNNEL_PORT = "7844"
 
 
 @dataclass(frozen=True)
@@ -22,15 +27,16 @@ class NetworkArgs:
 
 
 class Network(pulumi.ComponentResource):
-    """A resource group with a virtual network, closed from outside, that goes out through a NAT gateway.
+    """A resource group with a virtual network, closed from outside, that goes out through a NAT gateway to HTTPS and to the tunnel's ends and nowhere else.
 
-    Example::
+    Storage is reached without leaving Azure's network (service endpoint). DNS, time and metadata are the host's, which no rule reaches. Example::
 
         network = Network("network", NetworkArgs(location="westeurope", cidr="10.32.0.0/16"))
     """
 
     resource_group_name: pulumi.Output[str]
     subnet_id: pulumi.Output[str]
+    network_id: pulumi.Output[str]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spotlane:azure:Network", name, None, opts)
@@ -43,17 +49,11 @@ class Network(pulumi.ComponentResource):
             network_security_group_name=f"{name}-firewall",
             location=args.location,
             security_rules=[
-                network.SecurityRuleArgs(
-                    name="deny-all-in",
-                    priority=4096,
-                    direction="Inbound",
-                    access="Deny",
-                    protocol="*",
-                    source_address_prefix="*",
-                    source_port_range="*",
-                    destination_address_prefix="*",
-                    destination_port_range="*",
-                )
+                _rule("deny-all-in", 4096, "Inbound", "Deny"),
+                _rule("https-out", 100, "Outbound", "Allow", "Tcp", "443", ["Internet"]),
+                _rule("tunnel-tcp-out", 110, "Outbound", "Allow", "Tcp", TUNNEL_PORT, TUNNEL_RANGES),
+                _rule("tunnel-udp-out", 111, "Outbound", "Allow", "Udp", TUNNEL_PORT, TUNNEL_RANGES),
+                _rule("deny-all-out", 4096, "Outbound", "Deny"),
             ],
             tags=tags,
             opts=child,
@@ -95,10 +95,28 @@ class Network(pulumi.ComponentResource):
             subnet_name="machines",
             address_prefix=block,
             default_outbound_access=False,
+            service_endpoints=[network.ServiceEndpointPropertiesFormatArgs(service="Microsoft.Storage")],
             nat_gateway=network.SubResourceArgs(id=nat.id),
             network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
             opts=child,
         )
         self.resource_group_name = group.name
         self.subnet_id = subnet.id
-        self.register_outputs({"resource_group_name": self.resource_group_name, "subnet_id": self.subnet_id})
+        self.network_id = whole.id
+        self.register_outputs({"resource_group_name": self.resource_group_name, "subnet_id": self.subnet_id, "network_id": self.network_id})
+
+
+def _rule(name: str, priority: int, direction: str, access: str, protocol: str = "*", port: str = "*", to: Sequence[str] = ("*",)) -> network.SecurityRuleArgs:
+    """A rule from anywhere (inside, for what goes out) to the ends named."""
+    ends: dict[str, Any] = {"destination_address_prefix": to[0]} if len(to) == 1 else {"destination_address_prefixes": list(to)}
+    return network.SecurityRuleArgs(
+        name=name,
+        priority=priority,
+        direction=direction,
+        access=access,
+        protocol=protocol,
+        source_address_prefix="*",
+        source_port_range="*",
+        destination_port_range=port,
+        **ends,
+    )

@@ -10,10 +10,8 @@ import pulumi
 from pulumi_azure_native import compute, network
 
 from components import naming
+from components.azure import offering
 from components.azure.ssh import keyless_public_key
-
-DISK_GIB = 30
-"""Size of Canonical's image, the least that its disk may have."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +33,15 @@ class SpotMachineArgs:
     max_usd_per_hour: float | None = None
     """Bid ceiling in USD/h; None takes the on-demand price."""
     tags: Mapping[str, str] = field(default_factory=dict)
+    capacity_type: str = "spot"
+    """``spot`` or ``on-demand``."""
+    disk_encryption_set_id: pulumi.Input[str | None] = None
+    """None encrypts its disk with Azure's own key."""
+    public_address: bool = False
 
 
 class SpotMachine(pulumi.ComponentResource):
-    """One spot machine without a public address, deleted when it is evicted. Its disk is encrypted, as every managed disk is.
+    """One spot machine, deleted when it is evicted, without a public address unless it asks for one. Its disk is encrypted, as every managed disk is.
 
     Example::
 
@@ -52,6 +55,19 @@ class SpotMachine(pulumi.ComponentResource):
         super().__init__("spotlane:azure:SpotMachine", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         machine_name, tags = naming.fit("azure:resource", args.machine_name), dict(args.tags)
+        address = None
+        if args.public_address:
+            address = network.PublicIPAddress(
+                f"{name}-address",
+                resource_group_name=args.resource_group_name,
+                public_ip_address_name=machine_name,
+                location=args.location,
+                sku=network.PublicIPAddressSkuArgs(name="Standard"),
+                public_ip_allocation_method="Static",
+                public_ip_address_version="IPv4",
+                tags=tags,
+                opts=child,
+            )
         interface = network.NetworkInterface(
             f"{name}-interface",
             resource_group_name=args.resource_group_name,
@@ -59,11 +75,20 @@ class SpotMachine(pulumi.ComponentResource):
             location=args.location,
             ip_configurations=[
                 network.NetworkInterfaceIPConfigurationArgs(
-                    name="private", primary=True, private_ip_allocation_method="Dynamic", subnet=network.SubnetArgs(id=args.subnet_id)
+                    name="private",
+                    primary=True,
+                    private_ip_allocation_method="Dynamic",
+                    subnet=network.SubnetArgs(id=args.subnet_id),
+                    public_ip_address=network.PublicIPAddressArgs(id=address.id) if address is not None else None,
                 )
             ],
             tags=tags,
             opts=child,
+        )
+        gpu, spot = offering.has_gpu(args.vm_size), args.capacity_type == "spot"
+        image = offering.image(args.arch, gpu=gpu)
+        encryption = pulumi.Output.from_input(args.disk_encryption_set_id).apply(
+            lambda found: compute.DiskEncryptionSetParametersArgs(id=found) if found else None
         )
         machine = compute.VirtualMachine(
             f"{name}-machine",
@@ -71,25 +96,20 @@ class SpotMachine(pulumi.ComponentResource):
             vm_name=machine_name,
             location=args.location,
             zones=None if args.zone == "-" else [args.zone.rpartition("-")[2]],
-            priority="Spot",
-            eviction_policy="Delete",
-            billing_profile=compute.BillingProfileArgs(max_price=-1 if args.max_usd_per_hour is None else args.max_usd_per_hour),
+            priority="Spot" if spot else "Regular",
+            eviction_policy="Delete" if spot else None,
+            billing_profile=compute.BillingProfileArgs(max_price=-1 if args.max_usd_per_hour is None else args.max_usd_per_hour) if spot else None,
             hardware_profile=compute.HardwareProfileArgs(vm_size=args.vm_size),
             # A list of ids, which the provider turns into ARM's map, since its version 2 (pulumi/pulumi-azure-native#1833).
             identity=compute.VirtualMachineIdentityArgs(type="UserAssigned", user_assigned_identities=[args.identity_id]),
             storage_profile=compute.StorageProfileArgs(
-                image_reference=compute.ImageReferenceArgs(
-                    publisher="Canonical",
-                    offer="ubuntu-24_04-lts",
-                    sku="server-arm64" if args.arch == "arm64" else "server",
-                    version="latest",
-                ),
+                image_reference=compute.ImageReferenceArgs(publisher=image.publisher, offer=image.offer, sku=image.sku, version="latest"),
                 os_disk=compute.OSDiskArgs(
                     create_option="FromImage",
                     caching="ReadWrite",
                     delete_option="Delete",
-                    disk_size_gb=DISK_GIB,
-                    managed_disk=compute.ManagedDiskParametersArgs(storage_account_type="StandardSSD_LRS"),
+                    disk_size_gb=offering.disk_gib(gpu=gpu),
+                    managed_disk=compute.ManagedDiskParametersArgs(storage_account_type="StandardSSD_LRS", disk_encryption_set=encryption),
                 ),
             ),
             os_profile=compute.OSProfileArgs(

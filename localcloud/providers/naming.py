@@ -61,6 +61,7 @@ RULES: dict[str, NameRule] = {
     "azure-native:network:NatGateway": NameRule("natGatewayName", 80, "joined"),
     "azure-native:network:NetworkInterface": NameRule("networkInterfaceName", 80, "joined"),
     "azure-native:managedidentity:UserAssignedIdentity": NameRule("resourceName", 128, "joined"),
+    "azure-native:keyvault:Vault": NameRule("vaultName", 24, "joined"),
     "azure-native:compute:VirtualMachine": NameRule("vmName", 64, "joined"),
 }
 

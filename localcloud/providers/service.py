@@ -41,6 +41,7 @@ _FILLED_BY_THE_CLOUD: dict[str, tuple[str, ...]] = {
     "azure-native:subscription:Alias": ("properties",),
     "azure-native:network:NetworkInterface": ("ipConfigurations",),
     "azure-native:compute:VirtualMachine": ("identity",),
+    "azure-native:compute:DiskEncryptionSet": ("identity",),
     "gcp:compute/instance:Instance": ("networkInterfaces",),
 }
 """Inputs into which the cloud writes figures of its own (a subscription's id, a private address) or which it shows in another form:

@@ -9,9 +9,20 @@ from policies.facts.aws import anywhere
 from policies.facts.reading import Inputs, equals, present
 from policies.facts.resource import Facts, Resource, known_text
 
-GLOBAL_MODULES = frozenset({"subscription", "authorization", "management", "billing", "policyinsights"})
+GLOBAL_MODULES = frozenset({"consumption", "subscription", "authorization", "management", "billing", "policyinsights"})
 LOCATIONLESS_KINDS = frozenset(
-    {"Subnet", "SecurityRule", "Route", "VirtualNetworkPeering", "FederatedIdentityCredential", "RoleAssignment", "RoleDefinition", "PolicyAssignment", "Alias"}
+    {
+        "Subnet",
+        "Key",
+        "SecurityRule",
+        "Route",
+        "VirtualNetworkPeering",
+        "FederatedIdentityCredential",
+        "RoleAssignment",
+        "RoleDefinition",
+        "PolicyAssignment",
+        "Alias",
+    }
 )
 """Children live where their parent lives."""
 TAGGED_KINDS = frozenset(

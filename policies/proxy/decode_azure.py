@@ -26,14 +26,23 @@ _KINDS = {
     "microsoft.managedidentity/userassignedidentities": "managedidentity:UserAssignedIdentity",
 }
 _GLOBAL_NAMESPACES = frozenset(
-    {"microsoft.authorization", "microsoft.subscription", "microsoft.management", "microsoft.billing", "microsoft.resources", "microsoft.features"}
+    {
+        "microsoft.authorization",
+        "microsoft.subscription",
+        "microsoft.management",
+        "microsoft.billing",
+        "microsoft.resources",
+        "microsoft.features",
+        "microsoft.consumption",
+    }
 )
 _PASSIVE_KINDS = frozenset(
     {
         "resourcegroups", "subscriptions", "microsoft.network/routetables", "microsoft.network/routetables/routes",
         "microsoft.network/virtualnetworks/virtualnetworkpeerings", "microsoft.network/applicationsecuritygroups",
         "microsoft.network/loadbalancers", "microsoft.compute/availabilitysets", "microsoft.compute/proximityplacementgroups",
-        "microsoft.compute/diskencryptionsets",
+        "microsoft.compute/diskencryptionsets", "microsoft.keyvault/vaults", "microsoft.keyvault/vaults/keys",
+        "microsoft.network/networkwatchers/flowlogs",
         "microsoft.managedidentity/userassignedidentities/federatedidentitycredentials",
     }
 )  # fmt: skip
@@ -41,7 +50,7 @@ _PASSIVE_KINDS = frozenset(
 _ACTIONS = frozenset({"start", "restart", "redeploy", "reapply", "deallocate", "cancel", "poweroff", "register", "unregister", "simulateeviction", "rename"})
 """What a POST may do to a resource. Running commands, exporting disks and reading keys carry data out: they are refused."""
 _PLACE_KEYS = ("location", "locations", "locationname", "region", "regions", "regionname")
-_CHILD_SUFFIXES = ("/subnets", "/securityrules", "/federatedidentitycredentials", "/virtualnetworkpeerings", "/roleassignments")
+_CHILD_SUFFIXES = ("/subnets", "/vaults/keys", "/securityrules", "/federatedidentitycredentials", "/virtualnetworkpeerings", "/roleassignments")
 
 
 def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:

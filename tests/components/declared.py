@@ -20,6 +20,9 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "aws:ec2/instance:Instance": {"privateIp": "10.16.16.4"},
     "azure-native:network:NetworkInterface": {"ipConfigurations": [{"name": "private", "privateIPAddress": "10.32.0.4"}]},
     "azure-native:compute:VirtualMachine": {"identity": {"type": "UserAssigned", "userAssignedIdentities": {}}},  # a list going in, a mapping coming out
+    "azure-native:compute:DiskEncryptionSet": {"identity": {"type": "UserAssigned", "userAssignedIdentities": {}}},
+    "azure-native:managedidentity:UserAssignedIdentity": {"tenantId": "directory", "principalId": "principal"},
+    "azure-native:keyvault:Key": {"keyUriWithVersion": "https://vault/keys/disks/1"},
     "azure-native:subscription:Alias": {"properties": {"subscriptionId": "0f8b3b1e-0000-0000-0000-6a1f5f3f7a10"}},
     "gcp:organizations/project:Project": {"number": "123456789012"},
     "gcp:serviceaccount/account:Account": {"email": "wl@spotlane-acme.iam.gserviceaccount.com"},

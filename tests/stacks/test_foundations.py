@@ -44,7 +44,7 @@ def test_a_tenants_clouds_are_fenced_by_its_boundary() -> None:
     allowed = statement["Condition"]["StringNotEquals"]["aws:RequestedRegion"]
     assert "eu-west-1" in allowed
     assert "us-east-1" not in allowed
-    locations = [assignment["parameters"]["listOfAllowedLocations"]["value"] for assignment in run.inputs("PolicyAssignment")]
+    locations = [assignment["parameters"]["listOfAllowedLocations"]["value"] for assignment in run.inputs("PolicyAssignment") if "parameters" in assignment]
     assert len(locations) == 2
     assert all("westeurope" in found and "eastus" not in found for found in locations)
     (locations_of_gcp,) = [inputs for inputs in run.inputs("Policy") if str(inputs.get("name")).endswith("/gcp.resourceLocations")]
@@ -99,7 +99,7 @@ def test_an_aws_region_has_a_private_subnet_in_each_zone_and_lets_nothing_in() -
 
 def test_an_azure_region_denies_every_inbound_connection() -> None:
     run = region_stack("azure", "westeurope", ["-"])
-    (rule,) = run.one("NetworkSecurityGroup")["securityRules"]
+    (rule,) = [one for one in run.one("NetworkSecurityGroup")["securityRules"] if one["direction"] == "Inbound"]
     assert (rule["direction"], rule["access"], rule["sourceAddressPrefix"]) == ("Inbound", "Deny", "*")
     assert run.one("Subnet")["networkSecurityGroup"] == {"id": "network-firewall-id"}
     assert run.outputs["subnet_id"] == "network-subnet-id"

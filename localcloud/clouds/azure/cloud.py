@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from domain.catalog import CATALOG
-from localcloud.clouds.azure import subscriptions
+from localcloud.clouds.azure import networks, subscriptions
 from localcloud.clouds.azure.errors import ArmError, group_not_found, resource_not_found
 from localcloud.clouds.azure.machines import VM, VirtualMachines
 from localcloud.clouds.azure.policy import GROUPS, RESOURCES, check_location
@@ -67,7 +67,9 @@ class AzureCloud:
         """Everything in them, resource groups included."""
         left_out = (OPERATION, subscriptions.KIND, subscriptions.ALIAS)
         return [
-            Resource("azure", one.account, one.body.get("location", "global"), one.kind, one.key) for one in self.documents.of() if one.kind not in left_out
+            Resource("azure", one.account, one.body.get("location", "global"), one.kind, one.key)
+            for one in self.documents.of()
+            if one.kind not in left_out and not networks.azures_own(one.kind, one.key)
         ]
 
     def _arm(self, request: HttpRequest) -> HttpAnswer:
@@ -211,6 +213,10 @@ class AzureCloud:
             if found is not None and kind.embedded is not None and kind.embedded[0] not in body["properties"]:
                 body["properties"][kind.embedded[0]] = found.body["properties"].get(kind.embedded[0], [])
             kind.fill(target.id, body)
+            if kind.name == networks.INTERFACE:
+                networks.addressed(self.documents, target.id, body)
+            elif kind.name == networks.NETWORK:
+                networks.watched(self.documents, target.subscription, body["location"])
         if kind.asynchronous:
             body["properties"]["provisioningState"] = "Failed" if failure else "Succeeded"
         body["etag"] = f'W/"{made_up_uuid(target.id, self.documents.next_number())}"'

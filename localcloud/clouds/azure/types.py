@@ -179,6 +179,48 @@ def _policy_assignment(resource_id: str, body: Json) -> None:
         identity |= {"principalId": made_up_uuid(resource_id, "principal"), "tenantId": TENANT}
 
 
+def _budget(resource_id: str, body: Json) -> None:
+    properties = body["properties"]
+    missing = [name for name in ("amount", "category", "timeGrain", "timePeriod") if properties.get(name) is None]
+    if missing:
+        raise ArmError(400, "400", f"Budget needs {', '.join(missing)}.")
+    if not str(properties["timePeriod"].get("startDate", ""))[:10].endswith("-01"):
+        raise ArmError(400, "400", "The start date must be the first of a month.")
+    properties.setdefault("currentSpend", {"amount": 0, "unit": "USD"})
+
+
+def _vault(resource_id: str, body: Json) -> None:
+    properties = body["properties"]
+    properties.setdefault("vaultUri", f"https://{resource_id.rpartition('/')[2]}.vault.azure.net/")
+    properties["provisioningState"] = "Succeeded"
+
+
+def _key(resource_id: str, body: Json) -> None:
+    """A key has versions; this one has had one since it was made."""
+    parts = resource_id.split("/")
+    uri = f"https://{parts[-3]}.vault.azure.net/keys/{parts[-1]}"
+    body["properties"] |= {"keyUri": uri, "keyUriWithVersion": f"{uri}/{made_up_uuid(resource_id, 'version').replace('-', '')}"}
+
+
+def _encryption_set(resource_id: str, body: Json) -> None:
+    properties = body["properties"]
+    if not (properties.get("activeKey") or {}).get("keyUrl"):
+        raise ArmError(400, "InvalidParameter", "Required parameter 'activeKey.keyUrl' is missing (null).")
+    properties.setdefault("previousKeys", [])
+
+
+def _storage_account(resource_id: str, body: Json) -> None:
+    name = resource_id.rpartition("/")[2]
+    if not (3 <= len(name) <= 24 and name.isalnum() and name == name.lower()):
+        message = f"{name} is not a valid storage account name. Storage account name must be between 3 and 24 characters in length and use"
+        raise ArmError(400, "AccountNameInvalid", message + " numbers and lower-case letters only.")
+    properties = body["properties"]
+    properties.setdefault("allowSharedKeyAccess", True)
+    properties["primaryEndpoints"] = {"blob": f"https://{name}.blob.core.windows.net/"}
+    properties["primaryLocation"] = body["location"]
+    properties["provisioningState"] = "Succeeded"
+
+
 def _plain(resource_id: str, body: Json) -> None:
     """Nothing to add."""
 
@@ -206,6 +248,13 @@ TYPES = {
         ArmType("Microsoft.ManagedIdentity/userAssignedIdentities", True, False, _identity),
         ArmType("Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials", False, False),
         ArmType("Microsoft.Compute/virtualMachines", True, True),
+        ArmType("Microsoft.Network/networkWatchers", True, False),
+        ArmType("Microsoft.Network/networkWatchers/flowLogs", True, True),
+        ArmType("Microsoft.Consumption/budgets", False, False, _budget),
+        ArmType("Microsoft.KeyVault/vaults", True, False, _vault),
+        ArmType("Microsoft.KeyVault/vaults/keys", False, False, _key),
+        ArmType("Microsoft.Compute/diskEncryptionSets", True, True, _encryption_set, None, "OperationNotAllowed"),
+        ArmType("Microsoft.Storage/storageAccounts", True, False, _storage_account),
         ArmType("Microsoft.Compute/disks", True, True, _plain, None, "OperationNotAllowed"),
         ArmType("Microsoft.Authorization/policyAssignments", False, False, _policy_assignment),
         ArmType("Microsoft.Authorization/policyDefinitions", False, False, _policy_definition, None, "PolicyDefinitionAssigned"),

@@ -74,7 +74,7 @@ def outputs(token: str, kind: ArmType, document: Mapping[str, Any]) -> Props:
     """The state that azure-native keeps of a document."""
     state: Props = {name: value for name, value in document.items() if name != "properties"}
     properties = document.get("properties")
-    if kind.whole or token == "azure-native:resources:ResourceGroup":
+    if (kind.whole and not kind.shown_flat) or token == "azure-native:resources:ResourceGroup":
         state["properties"] = properties
     elif isinstance(properties, Mapping):
         back = {there: here for here, there in kind.renamed.items()}

@@ -17,7 +17,8 @@ _GROUP = "/subscriptions/{subscription}/resourceGroups/{resourceGroupName}"
 class ArmType:
     """``path`` with its inputs in braces; ``whole`` takes ``properties`` as one input; ``renamed`` maps an input to its name under ``properties``.
 
-    ``embedded`` are children that a PUT without them would remove, though they may be resources of their own.
+    Outputs of a ``shown_flat`` type stand flat though its inputs are one. ``embedded`` are children that a PUT without them
+    would remove, though they may be resources of their own.
     """
 
     path: str
@@ -26,6 +27,7 @@ class ArmType:
     renamed: dict[str, str] = field(default_factory=dict)
     embedded: tuple[str, ...] = ()
     located: bool = False
+    shown_flat: bool = False
     top: frozenset[str] = _TOP
 
     @property
@@ -37,6 +39,8 @@ class ArmType:
 def _network(collection: str, name: str, *embedded: str) -> ArmType:
     return ArmType(f"{_GROUP}/providers/Microsoft.Network/{collection}/{{{name}}}", "2024-05-01", embedded=embedded, located=True)
 
+
+_STORAGE = {"enableHttpsTrafficOnly": "supportsHttpsTrafficOnly", "networkRuleSet": "networkAcls"}
 
 TYPES: dict[str, ArmType] = {
     "azure-native:subscription:Alias": ArmType("/providers/Microsoft.Subscription/aliases/{aliasName}", "2024-08-01-preview", whole=True),
@@ -51,6 +55,25 @@ TYPES: dict[str, ArmType] = {
     ),
     "azure-native:authorization:RoleAssignment": ArmType(
         "/{scope}/providers/Microsoft.Authorization/roleAssignments/{roleAssignmentName}", "2022-04-01", top=frozenset()
+    ),
+    "azure-native:consumption:Budget": ArmType(
+        "/{scope}/providers/Microsoft.Consumption/budgets/{budgetName}", "2024-08-01", renamed={}, top=frozenset({"eTag"})
+    ),
+    "azure-native:keyvault:Vault": ArmType(f"{_GROUP}/providers/Microsoft.KeyVault/vaults/{{vaultName}}", "2024-11-01", whole=True, located=True),
+    "azure-native:keyvault:Key": ArmType(
+        f"{_GROUP}/providers/Microsoft.KeyVault/vaults/{{vaultName}}/keys/{{keyName}}", "2024-11-01", whole=True, shown_flat=True
+    ),
+    "azure-native:compute:DiskEncryptionSet": ArmType(
+        f"{_GROUP}/providers/Microsoft.Compute/diskEncryptionSets/{{diskEncryptionSetName}}", "2024-03-02", located=True
+    ),
+    "azure-native:storage:StorageAccount": ArmType(
+        f"{_GROUP}/providers/Microsoft.Storage/storageAccounts/{{accountName}}",
+        "2024-01-01",
+        renamed=_STORAGE,
+        located=True,
+    ),
+    "azure-native:network:FlowLog": ArmType(
+        f"{_GROUP}/providers/Microsoft.Network/networkWatchers/{{networkWatcherName}}/flowLogs/{{flowLogName}}", "2024-05-01", located=True
     ),
     "azure-native:resources:ResourceGroup": ArmType("/subscriptions/{subscription}/resourceGroups/{resourceGroupName}", "2024-03-01", located=True),
     "azure-native:network:VirtualNetwork": _network("virtualNetworks", "virtualNetworkName", "subnets", "virtualNetworkPeerings"),

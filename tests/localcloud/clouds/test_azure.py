@@ -104,7 +104,8 @@ def test_deleting_a_resource_group_deletes_what_is_inside(group: Group) -> None:
 
     assert group.served.arm("DELETE", group.id).status_code == 202
 
-    assert group.served.arm("GET", f"{group.subscription}/resources").json() == {"value": []}
+    left = group.served.arm("GET", f"{group.subscription}/resources").json()["value"]
+    assert [one["name"] for one in left] == ["NetworkWatcher_westeurope"], "what Azure made by itself stays"
     group.served.until(lambda: group.vm not in [one["resource"] for one in group.served.control("GET", "/hosts")])
 
 
@@ -124,3 +125,50 @@ def test_an_assigned_location_policy_refuses_other_regions(group: Group) -> None
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "RequestDisallowedByPolicy")
     assert group.served.arm("PUT", f"{group.subscription}/resourceGroups/near", {"location": "westeurope"}).status_code == 201
+
+
+def test_an_interface_has_an_address_of_its_subnet_that_stays_and_that_no_other_has(group: Group) -> None:
+    subnet = {"id": f"{group.network}/virtualNetworks/net/subnets/one"}
+    configurations = [{"name": "main", "properties": {"subnet": subnet}}]
+
+    def address(name: str) -> str:
+        found = group.served.arm("GET", f"{group.network}/networkInterfaces/{name}").json()
+        return str(found["properties"]["ipConfigurations"][0]["properties"]["privateIPAddress"])
+
+    group.put("networkInterfaces/other", {"ipConfigurations": configurations})
+    assert (address("nic"), address("other")) == ("10.0.1.4", "10.0.1.5")
+    group.put("networkInterfaces/nic", {"ipConfigurations": configurations})
+    assert address("nic") == "10.0.1.4"
+
+
+def test_a_full_subnet_refuses_another_interface(group: Group) -> None:
+    group.served.arm("PUT", f"{group.network}/virtualNetworks/net/subnets/small", {"properties": {"addressPrefix": "10.0.2.0/29"}})
+    configurations = [{"name": "main", "properties": {"subnet": {"id": f"{group.network}/virtualNetworks/net/subnets/small"}}}]
+    answers = [group.put(f"networkInterfaces/n{number}", {"ipConfigurations": configurations}) for number in range(4)]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 400]
+    assert answers[3].json()["error"]["code"] == "SubnetIsFull"
+
+
+def test_the_first_network_of_a_region_brings_its_watcher_which_takes_flow_logs(group: Group) -> None:
+    watcher = f"{group.subscription}/resourceGroups/NetworkWatcherRG/providers/Microsoft.Network/networkWatchers/NetworkWatcher_westeurope"
+    assert group.served.arm("GET", watcher).status_code == 200
+    log = {"targetResourceId": f"{group.network}/virtualNetworks/net", "storageId": f"{group.id}/store", "enabled": True}
+    made = group.served.arm("PUT", f"{watcher}/flowLogs/mine", {"location": "westeurope", "properties": log})
+    assert made.status_code == 201 and group.finished(made)["status"] == "Succeeded"
+
+
+def test_a_budget_begins_on_the_first_of_a_month(group: Group) -> None:
+    path = f"{group.subscription}/providers/Microsoft.Consumption/budgets/b"
+    properties = {"amount": 5, "category": "Cost", "timeGrain": "Monthly", "timePeriod": {"startDate": "2026-11-02T00:00:00Z"}}
+    assert group.served.arm("PUT", path, {"properties": properties}).status_code == 400
+    properties["timePeriod"] = {"startDate": "2026-11-01T00:00:00Z"}
+    assert group.served.arm("PUT", path, {"properties": properties}).status_code == 201
+
+
+def test_a_key_of_a_vault_has_a_version_and_a_storage_accounts_name_is_checked(group: Group) -> None:
+    vault = f"{group.id}/providers/Microsoft.KeyVault/vaults/v{group.id[-8:]}"
+    group.served.arm("PUT", vault, {"location": "westeurope", "properties": {"tenantId": "t", "sku": {"family": "A", "name": "standard"}}})
+    key = group.served.arm("PUT", f"{vault}/keys/disks", {"properties": {"kty": "RSA"}}).json()["properties"]
+    assert key["keyUriWithVersion"].startswith(key["keyUri"] + "/")
+    account = group.served.arm("PUT", f"{group.id}/providers/Microsoft.Storage/storageAccounts/Not-A-Name", {"location": "westeurope", "properties": {}})
+    assert account.json()["error"]["code"] == "AccountNameInvalid"
