@@ -64,6 +64,30 @@ def _script_given(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     return True
 
 
+def _version_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """What runs was made of the old version."""
+    was, wanted = ((one.get("launchTemplate") or {}).get("version") for one in (old, new))
+    return was is not None and was != wanted
+
+
+def _primary_ipv6_ends(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return bool(old.get("enablePrimaryIpv6")) and not new.get("enablePrimaryIpv6")
+
+
+def _taken_away(name: str) -> Condition:
+    """More addresses can be given in place; those that are there can't be swapped."""
+
+    def condition(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+        was, wanted = old.get(name) or [], new.get(name) or []
+        return bool(was) and (was != wanted if isinstance(was, str) else bool(set(was) - set(wanted)))
+
+    return condition
+
+
+def _subnetwork_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    return [one.get("subnetwork") for one in old.get("networkInterfaces") or []] != [one.get("subnetwork") for one in new.get("networkInterfaces") or []]
+
+
 _INSTANCE = """ami associatePublicIpAddress availabilityZone ebsOptimized ephemeralBlockDevices hibernation hostId instanceMarketOptions keyName launchTemplate
 placementGroup placementGroupId placementPartitionNumber privateDnsNameOptions privateIp securityGroups subnetId tenancy cpuOptions.amdSevSnp
 ebsBlockDevices[].deleteOnTermination ebsBlockDevices[].deviceName ebsBlockDevices[].encrypted ebsBlockDevices[].iops ebsBlockDevices[].kmsKeyId
@@ -71,13 +95,23 @@ ebsBlockDevices[].snapshotId ebsBlockDevices[].throughput ebsBlockDevices[].volu
 instanceMarketOptions.marketType instanceMarketOptions.spotOptions instanceMarketOptions.spotOptions.instanceInterruptionBehavior
 instanceMarketOptions.spotOptions.maxPrice instanceMarketOptions.spotOptions.spotInstanceType instanceMarketOptions.spotOptions.validUntil launchTemplate.id
 launchTemplate.name networkInterfaces[].deleteOnTermination networkInterfaces[].deviceIndex networkInterfaces[].networkCardIndex
-networkInterfaces[].networkInterfaceId primaryNetworkInterface.networkInterfaceId rootBlockDevice.encrypted rootBlockDevice.kmsKeyId"""
+networkInterfaces[].networkInterfaceId primaryNetworkInterface.networkInterfaceId rootBlockDevice.encrypted rootBlockDevice.kmsKeyId
+secondaryNetworkInterfaces[].deleteOnTermination secondaryNetworkInterfaces[].deviceIndex secondaryNetworkInterfaces[].interfaceType
+secondaryNetworkInterfaces[].networkCardIndex secondaryNetworkInterfaces[].privateIpAddressCount secondaryNetworkInterfaces[].secondarySubnetId"""
+_INSTANCE_SOMETIMES: dict[str, Condition] = {
+    "userData": _user_data_replaces,
+    "userDataBase64": _user_data_replaces,
+    "instanceType": _architecture_changes,
+    "launchTemplate.version": _version_changes,
+    "enablePrimaryIpv6": _primary_ipv6_ends,
+    "ipv6Addresses": _taken_away("ipv6Addresses"),
+}
 
 _GCP_INSTANCE = """bootDisk confidentialInstanceConfig eraseWindowsVssSignature guestAccelerators hostname instanceEncryptionKey keyRevocationActionType name
 networkInterfaces networkInterfaces[] networkPerformanceConfig params project reservationAffinity scratchDisks scratchDisks[] zone bootDisk.deviceName
 bootDisk.guestOsFeatures bootDisk.initializeParams bootDisk.initializeParams.architecture bootDisk.initializeParams.image
 bootDisk.initializeParams.provisionedIops bootDisk.initializeParams.provisionedThroughput bootDisk.initializeParams.resourcePolicies
-bootDisk.initializeParams.snapshot bootDisk.initializeParams.storagePool bootDisk.initializeParams.type bootDisk.initializeParams.size bootDisk.kmsKeySelfLink
+bootDisk.initializeParams.snapshot bootDisk.initializeParams.storagePool bootDisk.initializeParams.type bootDisk.kmsKeySelfLink
 bootDisk.mode bootDisk.source networkInterfaces[].networkAttachment networkInterfaces[].nicType networkInterfaces[].queueCount networkInterfaces[].vlan
 scheduling.maxRunDuration scheduling.maxRunDuration.seconds scheduling.onInstanceStopAction scheduling.preemptible scheduling.provisioningModel
 scheduling.terminationTime scratchDisks[].size guestAccelerators[].count guestAccelerators[].type
@@ -103,7 +137,7 @@ RULES: dict[str, Rule] = {
     "aws:cloudwatch/logGroup:LogGroup": _rule("logGroupClass name namePrefix region", "name"),
     "aws:ec2/instanceMetadataDefaults:InstanceMetadataDefaults": _rule("region", "region"),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": _rule("vpcId region", "vpcId"),
-    "aws:organizations/account:Account": _rule("email iamUserAccessToBilling roleName createGovcloud"),
+    "aws:organizations/account:Account": _rule("email iamUserAccessToBilling roleName"),
     "aws:organizations/policy:Policy": _rule("type", "name"),
     "aws:organizations/policyAttachment:PolicyAttachment": _rule("policyId targetId", "policyId targetId"),
     "aws:iam/role:Role": _rule("name namePrefix path", "name"),
@@ -113,7 +147,8 @@ RULES: dict[str, Rule] = {
     "aws:s3/accountPublicAccessBlock:AccountPublicAccessBlock": _rule("accountId", "accountId"),
     "aws:ec2/vpc:Vpc": _rule("cidrBlock ipv4IpamPoolId ipv4NetmaskLength", instanceTenancy=_tenancy_leaves_dedicated),
     "aws:ec2/subnet:Subnet": _rule(
-        "availabilityZone availabilityZoneId cidrBlock ipv4IpamPoolId ipv4NetmaskLength ipv6IpamPoolId ipv6Native ipv6NetmaskLength outpostArn vpcId"
+        "availabilityZone availabilityZoneId cidrBlock ipv4IpamPoolId ipv4NetmaskLength ipv6IpamPoolId ipv6Native ipv6NetmaskLength outpostArn vpcId",
+        ipv6CidrBlock=_taken_away("ipv6CidrBlock"),
     ),
     "aws:ec2/internetGateway:InternetGateway": _rule(""),
     "aws:ec2/eip:Eip": _rule("address domain ipamPoolId networkBorderGroup publicIpv4Pool"),
@@ -128,7 +163,7 @@ RULES: dict[str, Rule] = {
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _rule("securityGroupId"),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _rule("securityGroupId"),
     "aws:ec2/launchTemplate:LaunchTemplate": _rule("name namePrefix", "name"),
-    "aws:ec2/instance:Instance": _rule(_INSTANCE, userData=_user_data_replaces, userDataBase64=_user_data_replaces, instanceType=_architecture_changes),
+    "aws:ec2/instance:Instance": _rule(_INSTANCE, **_INSTANCE_SOMETIMES),
     "aws:ec2/vpcEndpoint:VpcEndpoint": _rule("serviceName serviceRegion vpcEndpointType vpcId serviceNetworkArn resourceConfigurationArn"),
     "aws:ec2/flowLog:FlowLog": _rule(
         "deliverCrossAccountRole destinationOptions eniId iamRoleArn logDestination logDestinationType logFormat maxAggregationInterval subnetId trafficType "
@@ -189,7 +224,9 @@ RULES: dict[str, Rule] = {
         "encryptedInterconnectRouter name nccGateway network params params.resourceManagerTags project region", "project region name"
     ),
     "gcp:compute/routerNat:RouterNat": _rule("endpointTypes initialNatIps name project region router type", "project region router name"),
-    "gcp:compute/instance:Instance": _rule(_GCP_INSTANCE, "project zone name", metadataStartupScript=_script_given),
+    "gcp:compute/instance:Instance": _rule(
+        _GCP_INSTANCE, "project zone name", metadataStartupScript=_script_given, **{"networkInterfaces[].networkIp": _subnetwork_changes}
+    ),
     "cloudflare:index/workersScript:WorkersScript": _rule("accountId scriptName", "accountId scriptName"),
     "cloudflare:index/workersCronTrigger:WorkersCronTrigger": _rule("accountId scriptName", "accountId scriptName"),
     "cloudflare:index/workersRoute:WorkersRoute": _rule("zoneId"),
@@ -197,7 +234,7 @@ RULES: dict[str, Rule] = {
     "cloudflare:index/workersKvNamespace:WorkersKvNamespace": _rule("accountId"),
     "cloudflare:index/workersKv:WorkersKv": _rule("accountId keyName namespaceId", "accountId namespaceId keyName"),
     "cloudflare:index/d1Database:D1Database": _rule("accountId jurisdiction name primaryLocationHint", "accountId name"),
-    "cloudflare:index/r2Bucket:R2Bucket": _rule("accountId name location jurisdiction", "accountId name jurisdiction"),
+    "cloudflare:index/r2Bucket:R2Bucket": _rule("accountId name location", "accountId name jurisdiction"),
     "cloudflare:index/queue:Queue": _rule("accountId"),
     "cloudflare:index/workflow:Workflow": _rule("accountId workflowName", "accountId workflowName"),
     "cloudflare:index/dnsRecord:DnsRecord": _rule("type zoneId"),
@@ -250,7 +287,7 @@ def _matches(known: Rule, change: Change, below: bool, old: Mapping[str, Any], n
     forms = {path, path.removesuffix("[]")} if not below else {path, change.top}
     if forms & known.paths:
         return True
-    condition = known.when.get(change.top)
+    condition = known.when.get(path) or known.when.get(change.top)
     return condition is not None and condition(old, new)
 
 

@@ -78,7 +78,7 @@ def test_every_rule_names_inputs_that_the_sdk_has(schemas: dict[str, Schemas]) -
         named: set[str] = set()
         if token in REPLACEMENTS:
             rule = REPLACEMENTS[token]
-            named |= {path.split(".")[0].removesuffix("[]") for path in rule.paths} | set(rule.when) | set(rule.identity)
+            named |= {path.split(".")[0].removesuffix("[]") for path in {*rule.paths, *rule.when}} | set(rule.identity)
         if token in IMPLIED:
             named |= set(IMPLIED[token].defaults) | IMPLIED[token].computed
         if token in NAMES:
