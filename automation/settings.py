@@ -37,6 +37,8 @@ class AutomationSettings(BaseSettings):
     unfinished_runs: int = Field(default=10_000, ge=1)
     unfinished_runs_of_tenant: int = Field(default=2_000, ge=1)
     """Runs that wait or work; beyond it new ones are refused, but for those that save a workload or take something down."""
+    network_pool: str = "10.0.0.0/8"
+    """Private range of /8 to /16, of which each region of each tenant gets one of 256 parts; another one where a tenant's networks are joined to others."""
     tick_seconds: float = Field(default=60.0, gt=0)
     price_limit_hours: float = Field(default=6.0, gt=0)
     """A quote older than this, on the market's clock, starts no move."""

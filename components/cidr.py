@@ -29,6 +29,30 @@ class SubnetPlan:
     zones: Mapping[str, str]
 
 
+REGIONS_BITS = 8
+"""A pool is divided into 256 ranges, one a region."""
+
+
+def of_region(pool: str, number: int) -> str:
+    """The range of the region with this number (``domain.region_numbers``): always the same, disjoint from every other number's. Raises :class:`CidrError`."""
+    try:
+        whole = ipaddress.IPv4Network(pool)
+    except ValueError as error:
+        raise CidrError(pool, f"not an IPv4 range ({error}); use a form such as 10.0.0.0/8") from error
+    if not whole.is_private or whole.prefixlen + REGIONS_BITS > NARROWEST or whole.prefixlen + REGIONS_BITS < WIDEST:
+        raise CidrError(pool, f"can't be divided into {1 << REGIONS_BITS} ranges of /{WIDEST} to /{NARROWEST}; use a private one of /8 to /16")
+    if not 0 <= number < 1 << REGIONS_BITS:
+        raise CidrError(pool, f"is exhausted: it holds {1 << REGIONS_BITS} regions, this is number {number}")
+    first = int(whole.network_address) + (number << (32 - whole.prefixlen - REGIONS_BITS))
+    return str(ipaddress.IPv4Network((first, whole.prefixlen + REGIONS_BITS)))
+
+
+def clash(cidr: str, others: Mapping[str, str]) -> str | None:
+    """The name of a range of ``others`` that overlaps ``cidr``; None where none does."""
+    network = ipaddress.IPv4Network(cidr)
+    return next((name for name, other in sorted(others.items()) if network.overlaps(ipaddress.IPv4Network(other))), None)
+
+
 def plan(cidr: str, zones: Sequence[str]) -> SubnetPlan:
     """The subnets of ``cidr``. Raises :class:`CidrError`."""
     try:

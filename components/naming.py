@@ -22,6 +22,8 @@ LIMITS: dict[str, int] = {
 }
 """Longest name in characters, the strictest of the kinds that share an entry (Azure: a Linux machine's name)."""
 
+LABEL_LIMIT = 63
+"""Characters of a label's key or value on GCP."""
 _NAMESPACE = uuid.UUID("0f8b3b1e-6f0e-5c58-9d6c-6a1f5f3f7a10")
 
 
@@ -50,8 +52,14 @@ def tags(tenant: str, workload: str = "", placement: str = "", more: Mapping[str
 
 def labels(of: Mapping[str, str]) -> dict[str, str]:
     """Tags as GCP labels: lower case, ``[a-z0-9_-]``, at most 63 characters, keys begin with a letter."""
-    found = {}
-    for key, value in of.items():
-        name = re.sub(r"[^a-z0-9_-]", "_", key.lower())
-        found[(name if name[:1].isalpha() else "l" + name)[:63]] = re.sub(r"[^a-z0-9_-]", "_", value.lower())[:63]
-    return found
+    return {_label(key, key=True): _label(value) for key, value in of.items()}
+
+
+def _label(text: str, *, key: bool = False) -> str:
+    """``text`` as it is where GCP takes it; else fitted, with a digest of it, so that what differs stays different."""
+    fitted = re.sub(r"[^a-z0-9_-]", "_", text.lower())
+    if key and not ("a" <= fitted[:1] <= "z"):
+        fitted = "l" + fitted
+    if fitted == text.lower() and len(fitted) <= LABEL_LIMIT:  # labels have no case
+        return fitted
+    return f"{fitted[: LABEL_LIMIT - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

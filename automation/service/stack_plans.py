@@ -19,14 +19,14 @@ from automation.runs.engine import PolicyPack
 from automation.runs.events import RunOutcome
 from automation.service.tenants import TenantFiles
 from automation.settings import PROJECT_ROOT, AutomationSettings
+from components import cidr
 from domain.catalog import CATALOG
+from domain.region_numbers import region_number
 from spotlane.client import Client
 from spotlane.wire import Json, Migration, RunRequest, StackRef, Tenant, Workload
 
 PACK = PROJECT_ROOT / "policies" / "packs" / "spotlane.pack"
 """As a directory: the language host starts it, which has its SDK loaded already where it is a warm one."""
-
-_CIDR_BLOCKS = 256
 
 
 class StackPlans:
@@ -174,10 +174,21 @@ class StackPlans:
 
     def _region(self, stack: StackRef) -> Json:
         region = CATALOG.region(str(stack.cloud), str(stack.region))
-        settings: Json = {"cidr": self._kept_cidr(stack) or _cidr(str(stack.cloud), str(stack.region)), "zones": list(region.zones)}
+        settings: Json = {"cidr": self._kept_cidr(stack) or self._cidr(stack), "zones": list(region.zones)}
         if (self._edge().tenant(str(stack.tenant)).boundary.get("encryption") or {}).get("customerKeys"):
             settings["diskKey"] = "customer"
         return settings
+
+    def _cidr(self, stack: StackRef) -> str:
+        """The region's range of the pool: disjoint from those of all other regions, and from what the tenant's standing regions have kept from another pool."""
+        try:
+            own = cidr.of_region(self._settings.network_pool, region_number(str(stack.cloud), str(stack.region)))
+        except cidr.CidrError as error:
+            raise AutomationError(f"SPOTLANE_NETWORK_POOL: {error}") from error
+        standing = {one.name: kept for one in self.standing(str(stack.tenant)) if one.kind == "region" and (kept := self._kept_cidr(one)) is not None}
+        if (taken := cidr.clash(own, standing)) is not None:
+            raise AutomationError(f"{stack.name} would get {own}, which overlaps {taken} ({standing[taken]}); give SPOTLANE_NETWORK_POOL a range beside it")
+        return own
 
     def _kept_cidr(self, stack: StackRef) -> str | None:
         file: Path = self._settings.home / "config" / f"Pulumi.{stack.name}.yaml"
@@ -227,14 +238,6 @@ class StackPlans:
             },
             "tags": {},
         }
-
-
-def _cidr(cloud: str, region: str) -> str:
-    """A /16 of 10.0.0.0/8 by the region's place among all: no two regions of a tenant overlap."""
-    names = sorted((str(one.cloud), one.name) for one in CATALOG.region_list)
-    if len(names) > _CIDR_BLOCKS:
-        raise AutomationError(f"{len(names)} regions don't fit into {_CIDR_BLOCKS} networks of 10.0.0.0/8")
-    return f"10.{names.index((cloud, region))}.0.0/16"
 
 
 def _digest(settings: Json | None) -> str:

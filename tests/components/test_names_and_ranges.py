@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 from components import cidr, naming
 from components.azure.ssh import keyless_public_key
 from components.gcp.offering import disk_type
+from domain.catalog import CATALOG
+from domain.errors import UnknownRegion
+from domain.region_numbers import region_number
 
+KEPT = [0, 31, 77, 119]
 PARTS = st.lists(st.text(alphabet="abcXYZ019-_. ", min_size=1, max_size=60), min_size=1, max_size=4)
 KINDS = st.sampled_from(sorted(naming.LIMITS))
 RANGES = st.builds(lambda second, prefix: str(ipaddress.ip_network(f"10.{second}.0.0/{prefix}")), st.integers(0, 255), st.integers(cidr.WIDEST, cidr.NARROWEST))
@@ -43,6 +47,59 @@ def test_labels_are_legal_on_gcp(tags: dict[str, str]) -> None:
     for key, value in naming.labels(tags).items():
         assert re.fullmatch(r"[a-z][a-z0-9_-]{0,62}", key)
         assert re.fullmatch(r"[a-z0-9_-]{0,63}", value)
+
+
+@given(st.text(max_size=120), st.text(max_size=120))
+def test_labels_of_different_tags_differ_but_for_their_case(one: str, other: str) -> None:
+    made = naming.labels({"a": one, "b": other})
+    assert made["a"] != made["b"] or one.lower() == other.lower()
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=120), st.just("x"), max_size=8))
+def test_no_tag_is_lost_on_its_way_to_a_label(tags: dict[str, str]) -> None:
+    assert len(naming.labels(tags)) == len({key.lower() for key in tags})
+
+
+POOLS = st.builds(lambda second, prefix: str(ipaddress.ip_network(f"10.{second}.0.0/{prefix}", strict=False)), st.integers(0, 255), st.integers(8, 16))
+
+
+@given(POOLS, st.integers(0, 255), st.integers(0, 255))
+def test_each_region_has_a_range_of_its_own_inside_the_pool(pool: str, one: int, other: int) -> None:
+    first, second = (ipaddress.ip_network(cidr.of_region(pool, number)) for number in (one, other))
+    assert first.subnet_of(ipaddress.ip_network(pool))
+    assert first.overlaps(second) == (one == other)
+    assert cidr.plan(str(first), ["a", "b", "c"]).whole == str(first)
+
+
+@pytest.mark.parametrize(
+    ("pool", "number", "fault"),
+    [
+        ("10.0.0.0/8", 256, "is exhausted: it holds 256 regions, this is number 256"),
+        ("10.0.0.0/20", 0, "can't be divided"),
+        ("8.0.0.0/8", 0, "use a private one"),
+        ("10.0.0.0/7", 0, "not an IPv4 range|can't be divided"),
+        ("ten", 0, "not an IPv4 range"),
+    ],
+)
+def test_a_pool_that_holds_no_such_region_is_refused(pool: str, number: int, fault: str) -> None:
+    with pytest.raises(cidr.CidrError, match=fault):
+        cidr.of_region(pool, number)
+
+
+@given(RANGES, st.dictionaries(st.sampled_from("abc"), RANGES))
+def test_a_clash_names_a_range_that_overlaps_and_none_where_none_does(own: str, others: dict[str, str]) -> None:
+    found = cidr.clash(own, others)
+    overlapping = {name for name, other in others.items() if ipaddress.ip_network(own).overlaps(ipaddress.ip_network(other))}
+    assert (found in overlapping) if overlapping else found is None
+
+
+def test_every_region_of_the_catalogue_has_a_number_and_the_first_ones_stay_as_they_were() -> None:
+    numbers = {(one.cloud, one.name): region_number(one.cloud, one.name) for one in CATALOG.region_list}
+    assert len(set(numbers.values())) == len(numbers)
+    # Standing networks count on these: a region that is added comes after the last.
+    assert [numbers[name] for name in (("aws", "af-south-1"), ("aws", "us-west-2"), ("azure", "westus3"), ("gcp", "us-west4"))] == KEPT
+    with pytest.raises(UnknownRegion):
+        region_number("aws", "moon-1")
 
 
 def test_our_own_tags_win() -> None:

@@ -15,6 +15,9 @@ def verdict(token: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[tuple
     return decided.replaces, decided.delete_first
 
 
+TEMPLATE_1, TEMPLATE_2 = ({"launchTemplate": {"id": "a", "version": version}} for version in "12")
+
+
 @pytest.mark.parametrize(
     ("token", "old", "new", "expected"),
     [
@@ -22,7 +25,12 @@ def verdict(token: str, old: dict[str, Any], new: dict[str, Any]) -> tuple[tuple
         ("aws:ec2/vpc:Vpc", {"enableDnsSupport": True}, {"enableDnsSupport": False}, ((), False)),
         ("aws:ec2/instance:Instance", {"instanceType": "m7g.large"}, {"instanceType": "m7g.xlarge"}, ((), False)),
         ("aws:ec2/instance:Instance", {"instanceType": "m7g.large"}, {"instanceType": "m7i.large"}, (("instanceType",), False)),
-        ("aws:ec2/instance:Instance", {"launchTemplate": {"id": "a", "version": "1"}}, {"launchTemplate": {"id": "a", "version": "2"}}, ((), False)),
+        (
+            "aws:ec2/instance:Instance",
+            {"launchTemplate": {"id": "a", "version": "1"}},
+            {"launchTemplate": {"id": "a", "version": "2"}},
+            (("launchTemplate.version",), False),
+        ),
         ("aws:iam/role:Role", {"name": "a", "path": "/"}, {"name": "a", "path": "/b/"}, (("path",), True)),
         ("gcp:compute/subnetwork:Subnetwork", {"ipCidrRange": "10.0.1.0/24"}, {"ipCidrRange": "10.0.0.0/16"}, ((), False)),
         ("gcp:compute/subnetwork:Subnetwork", {"ipCidrRange": "10.0.0.0/16"}, {"ipCidrRange": "10.0.1.0/24"}, (("ipCidrRange",), False)),
