@@ -280,9 +280,9 @@ def placed(key: str | None = None, **changes: Any) -> Declared:
 
 
 def test_a_placement_takes_the_regions_key_and_says_what_it_costs_and_holds() -> None:
-    made = placed("key-1", classification="internal", costCenter="CC 7").one("Instance")
+    made = placed("key-1", classification="internal", costCenter="CC-7").one("Instance")
     assert made["bootDisk"]["kmsKeySelfLink"] == "key-1"
-    labels = {"classification": "internal", "cost-center": "cc_7", "placement": "acme_web_3", "team": "web", "tenant": "acme", "workload": "web"}
+    labels = {"classification": "internal", "cost-center": "cc-7", "placement": "acme_web_3", "team": "web", "tenant": "acme", "workload": "web"}
     assert made["labels"] == made["bootDisk"]["initializeParams"]["labels"] == labels | {"managed-by": "spotlane"}
     assert "kmsKeySelfLink" not in placed().one("Instance")["bootDisk"]
 

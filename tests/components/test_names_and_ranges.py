@@ -57,7 +57,7 @@ def test_labels_of_different_tags_differ_but_for_their_case(one: str, other: str
 
 @given(st.dictionaries(st.text(min_size=1, max_size=120), st.just("x"), max_size=8))
 def test_no_tag_is_lost_on_its_way_to_a_label(tags: dict[str, str]) -> None:
-    assert len(naming.labels(tags)) == len({key.lower() for key in tags})
+    assert len({key.lower() for key in tags}) <= len(naming.labels(tags)) <= len(tags)
 
 
 POOLS = st.builds(lambda second, prefix: str(ipaddress.ip_network(f"10.{second}.0.0/{prefix}", strict=False)), st.integers(0, 255), st.integers(8, 16))
