@@ -1,4 +1,4 @@
-"""``python -m localcloud up|down|status|env|logs``: the local cloud; ``serve`` and ``watch`` are what ``up`` starts.
+"""``python -m localcloud up|down|status|env|logs|fault``: the local cloud; ``serve`` and ``watch`` are what ``up`` starts.
 
 Exit codes: 0 done, 1 failed (``status``: something is not well), 2 for what a person must put right, 3 (``status``) nothing runs.
 """
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from localcloud.state import LocalState, LocalStateFault, default_home
-from localcloud.supervisor import control, watch
+from localcloud.supervisor import control, faults, watch
 from localcloud.supervisor.catalog import BY_NAME, UnknownProcess, chosen
 from localcloud.supervisor.environment import exports, program_path
 
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         # Who reads has seen enough (`… | head`); what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (control.UpFault, LocalStateFault, UnknownProcess) as error:
+    except (control.UpFault, LocalStateFault, UnknownProcess, faults.FaultRefused) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except control.StartFailed as error:
@@ -176,6 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
     logs.set_defaults(command=_logs)
 
+    faults.declare(commands, common)
     commands.add_parser("watch", parents=[common], help="(what `up` starts) watch the processes in the foreground").set_defaults(command=_watch)
     return parser
 

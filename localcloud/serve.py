@@ -24,11 +24,12 @@ from typing import Any
 import uvicorn
 
 from localcloud import control
-from localcloud.clouds import inventory
+from localcloud.clouds import fault_control, inventory
 from localcloud.clouds.aws import inventory as aws_inventory
 from localcloud.clouds.aws.cloud import AwsCloud
 from localcloud.clouds.azure.cloud import AzureCloud
 from localcloud.clouds.exchange import HttpAnswer
+from localcloud.clouds.faults import Faults, FaultyMarket, faulty
 from localcloud.clouds.front import Front, Site
 from localcloud.clouds.gcp.cloud import GcpCloud
 from localcloud.hosts.room import MachineRoom
@@ -61,11 +62,13 @@ class LocalCloud:
         )
         self.market = Market.open(state.market_directory, settings)
         self.room = MachineRoom(state.hosts, f"{LOOPBACK}:{state.port('cloudflare_api')}")
-        self.aws = AwsCloud(state.clouds / "aws.sqlite", self.room, self.market, self._price_history)
-        self.azure = AzureCloud(state.clouds / "azure.sqlite", self.room, self.market)
-        self.gcp = GcpCloud(state.clouds / "gcp.sqlite", self.room, self.market)
+        self.faults = Faults()
+        market = FaultyMarket(self.market, self.faults)
+        self.aws = AwsCloud(state.clouds / "aws.sqlite", self.room, market, self._price_history)
+        self.azure = AzureCloud(state.clouds / "azure.sqlite", self.room, market)
+        self.gcp = GcpCloud(state.clouds / "gcp.sqlite", self.room, market)
         self.front = Front(self._sites())
-        self.control = control.app(self.room, self._health, self._resources, market_control.routes(self.market))
+        self.control = control.app(self.room, self._health, self._resources, [*market_control.routes(self.market), *fault_control.routes(self.faults)])
 
     def start(self) -> None:
         """Lets the market run and brings the clouds up to date with the machines that are left."""
@@ -90,9 +93,10 @@ class LocalCloud:
         return [
             Site((paid_by_google,), application=prices, paths=market_http.GCP_PATHS),
             Site(tuple(host for host in market_http.HOSTS if host != paid_by_google), application=prices),
-            Site(("management.azure.com", "login.microsoftonline.com", "login.windows.net"), self.azure.handle),
-            Site(self.gcp.hosts, self.gcp.handle),
-            Site((".amazonaws.com", LOOPBACK, "localhost"), self.aws.handle),  # loopback: SDKs with AWS_ENDPOINT_URL; moto reads the service from the signature
+            Site(("management.azure.com", "login.microsoftonline.com", "login.windows.net"), faulty("azure", self.azure.handle, self.faults)),
+            Site(self.gcp.hosts, faulty("gcp", self.gcp.handle, self.faults)),
+            # Loopback: SDKs with AWS_ENDPOINT_URL; moto reads the service from the signature.
+            Site((".amazonaws.com", LOOPBACK, "localhost"), faulty("aws", self.aws.handle, self.faults)),
         ]
 
     def _price_history(self, region: str, form: dict[str, str]) -> HttpAnswer:

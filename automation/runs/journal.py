@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -22,11 +25,13 @@ class Journals:
 
     def stop(self, run: str, reason: str) -> None:
         """Says that the run shall stop: it isn't begun, or its engine is asked to end. The first reason stands."""
-        try:
-            with stop_file(self.of(run)).open("x") as file:
-                file.write(reason)
-        except FileExistsError:
-            return
+        file = stop_file(self.of(run))
+        whole = file.with_suffix(f".stop-{uuid.uuid4().hex}")
+        whole.write_text(reason)
+        # By a link, which is there with its whole text or not at all; the first one stands.
+        with contextlib.suppress(FileExistsError):
+            os.link(whole, file)
+        whole.unlink()
 
     def stopped(self, run: str) -> str | None:
         """Why the run shall stop; None where it shall not."""

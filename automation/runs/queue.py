@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import structlog
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import WorkflowHandle as Handle
 
@@ -22,9 +24,10 @@ from automation.errors import AutomationError, EngineFailed, EngineStopped, KeyR
 from automation.runs.admission import Admission, Limits, lane, tenant_of_lane
 from automation.runs.engine import Engine, PolicyPack
 from automation.runs.events import RunOutcome
-from automation.runs.journal import Journals
+from automation.runs.journal import Journals, stop_reason
 from automation.runs.process import EngineProcess
 from automation.runs.telemetry import observed
+from domain.refusals import read
 from spotlane.errors import ApiProblem, SpotlaneError
 from spotlane.wire import Json, Run, RunEvent, RunRequest
 
@@ -50,6 +53,10 @@ _STATUS = {
     "CANCELLED": "cancelled",
     "MAX_RECOVERY_ATTEMPTS_EXCEEDED": "failed",
 }
+
+
+THROTTLED_PAUSES = (5.0, 15.0, 45.0)
+_log = structlog.get_logger("spotlane.runs")
 
 
 class Plans(Protocol):
@@ -96,6 +103,8 @@ class RunExecutor(DBOSConfiguredInstance):
         super().__init__("runs")
         self.at_once: int | None = None
         """Placement stacks of one tenant that work side by side (:class:`Limits`)."""
+        self.pauses: Sequence[float] = THROTTLED_PAUSES
+        """Seconds before each further try of a run that a cloud throttled."""
         self._drifted = drifted
         self._engine = engine
         self._plans = plans
@@ -166,7 +175,7 @@ class RunExecutor(DBOSConfiguredInstance):
         try:
             if EngineProcess.of(journal).pid is not None:
                 self._engine.recover(stack, journal)
-            outcome = self._call(request, stack, settled=settled)
+            outcome = self._patiently(request, stack, settled=settled)
             if request.operation == "drift":
                 self._drifted(stack, outcome)
             else:
@@ -183,6 +192,19 @@ class RunExecutor(DBOSConfiguredInstance):
                 alarm.cancel()
         findings = [_dump(finding) for finding in outcome.findings]
         return _ended(request, started, datetime.now(UTC).isoformat(), changes=dict(outcome.changes), outputs=outcome.outputs, findings=findings)
+
+    def _patiently(self, request: RunRequest, stack: str, *, settled: bool) -> RunOutcome:
+        """The operation; again after a pause where the cloud said that it was asked too often."""
+        journal = self._journals.of(run_id(request))
+        for pause in self.pauses:
+            try:
+                return self._call(request, stack, settled=settled)
+            except EngineFailed as error:
+                if not read(error.diagnostics).consequence.again or stop_reason(journal) is not None:
+                    raise
+                _log.info("throttled", stack=stack, pause_seconds=pause, text=error.diagnostics[:1])
+            time.sleep(pause)
+        return self._call(request, stack, settled=settled)
 
     def _alarm(self, run: str, deadline: datetime | None) -> threading.Timer | None:
         """Stops the run at its deadline."""

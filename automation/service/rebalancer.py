@@ -190,7 +190,8 @@ class Rebalancer:
     def _decide(
         self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload], trigger: Trigger = Trigger.PRICE, requested: OfferRef | None = None
     ) -> tuple[Verdict, ...]:
-        excluded = self._exclusions.at(market_now)
+        quotes = self._collection.book.quotes()
+        excluded = self._exclusions.at(market_now, [quote.offer for quote in quotes])
         regrets = self._history.regrets()
         demands: list[Demand] = [
             demand(
@@ -205,7 +206,7 @@ class Rebalancer:
             )
             for one in workloads
         ]
-        offers = Offers.quoted(self._collection.book.quotes())
+        offers = Offers.quoted(quotes)
         return plan(Problem(market_now, offers, tuple(demands), self._settings, volatility=self._restlessness.at(market_now))).verdicts
 
     def _keep_regrets(self, estate: Estate, verdicts: Sequence[Verdict]) -> None:

@@ -31,7 +31,7 @@ def _become(module: str, arguments: list[str]) -> None:
 
 @cli.command("local", context_settings=_PASSED, add_help_option=False)
 def local(context: typer.Context) -> None:
-    """The local cloud: up, down, status, env, logs."""
+    """The local cloud: up, down, status, env, logs, fault."""
     _become("localcloud", context.args or ["--help"])
 
 

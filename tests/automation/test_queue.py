@@ -218,3 +218,22 @@ def test_a_deadline_keeps_a_run_from_beginning_and_stops_one_that_works(parts: t
     slow = ended(runs, wire.RunRequest(idempotency_key="l", stack=EDGE, operation="up", deadline=soon))
     engine.holds.set()
     assert (slow.status, slow.error) == ("cancelled", "up of edge was stopped: its deadline has passed")
+
+
+def test_a_throttled_run_is_tried_again_after_a_pause_and_another_refusal_is_not(parts: tuple[Runs, FakeEngine, Edge], monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, engine, _ = parts
+    monkeypatch.setattr(runs._executor, "pauses", (0.0, 0.0))
+    answers = {"m": ["api error RequestLimitExceeded: slow down"], "n": ["api error VcpuLimitExceeded: no"]}
+    tried: list[str] = []
+
+    def up(stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
+        tried.append(stack)
+        if len(tried) < 3:
+            raise EngineFailed(stack, "up", answers[key], [])
+        return RunOutcome()
+
+    monkeypatch.setattr(engine, "up", up)
+    for key, status, tries in (("m", "succeeded", 3), ("n", "failed", 1)):
+        tried.clear()
+        run = ended(runs, wire.RunRequest(idempotency_key=key, stack=EDGE, operation="up"))
+        assert (run.status, len(tried)) == (status, tries)
