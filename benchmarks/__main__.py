@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import availability, fidelity, migration, placement, policy, propagation, proxy, router, runs, savings
+from benchmarks import availability, clouds, fidelity, migration, placement, policy, propagation, proxy, router, runs, savings
 from benchmarks.report import show
 
 BENCHMARKS = {
     "availability": availability,
+    "clouds": clouds,
     "fidelity": fidelity,
     "migration": migration,
     "placement": placement,

@@ -106,7 +106,7 @@ class Director:
         placed = self.edge.workload(part.id).placement
         if placed is None:
             raise StillRunning(f"a placement of {part.id}", 0)
-        machine = self._machine(part, placed)
+        machine = self.machine(part, placed)
         self.stage.control("POST", f"/hosts/{machine['id']}/interrupt", {})
         self.plot.interrupted.append(placed.id)
         self.tell(f"{placed.offer.cloud} takes {part.id}'s machine back")
@@ -176,7 +176,7 @@ class Director:
             return "nowhere"
         return f"{placed.offer.cloud}/{placed.offer.region} {placed.offer.instance_type} at {placed.quote.spot_usd_per_hour:.4f} USD/h"
 
-    def _machine(self, part: Part, placed: wire.Placement) -> dict[str, object]:
+    def machine(self, part: Part, placed: wire.Placement) -> dict[str, object]:
         accounts = self._accounts(part).get(placed.offer.cloud, [])
         hosts = self.stage.control("GET", "/hosts")
         found = [

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -124,9 +125,12 @@ class LanguageHost(protocol.language_grpc.LanguageRuntimeServicer):  # type: ign
             self._running.setdefault(peer, []).append(program)
         if not context.add_callback(program.end):
             program.end()  # the engine has gone meanwhile
+        begun = time.monotonic()
         try:
             code = program.wait()
         finally:
+            what = "preview" if request.dryRun else "update"
+            sys.stderr.write(f"language host: the program of {request.stack} ran for {time.monotonic() - begun:.3f} s ({what})\n")
             console.close()
             with self._lock:
                 self._running[peer].remove(program)

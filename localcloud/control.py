@@ -15,8 +15,14 @@ from starlette.routing import BaseRoute, Route
 from localcloud.hosts.room import Machine, MachineRoom, NoSuchMachine
 
 
-def app(room: MachineRoom, health: Callable[[], dict[str, str]], resources: Callable[[], dict[str, Any]], market_routes: Sequence[BaseRoute]) -> Starlette:
-    """The application. ``health`` says of each part ``ok``, ``starting`` or what is wrong; ``resources`` may block."""
+def app(
+    room: MachineRoom,
+    health: Callable[[], dict[str, str]],
+    resources: Callable[[], dict[str, Any]],
+    busy: Callable[[], dict[str, Any]],
+    more: Sequence[BaseRoute],
+) -> Starlette:
+    """The application. ``health`` says of each part ``ok``, ``starting`` or what is wrong; ``resources`` may block; ``busy`` are the providers' meters."""
 
     async def healthz(request: Request) -> Response:
         parts = health()
@@ -45,13 +51,17 @@ def app(room: MachineRoom, health: Callable[[], dict[str, str]], resources: Call
     async def left(request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(resources))
 
+    async def at_work(request: Request) -> Response:
+        return JSONResponse(busy())
+
     return Starlette(
         routes=[
             Route("/healthz", healthz, methods=["GET"]),
             Route("/hosts", hosts, methods=["GET"]),
             Route("/hosts/{id}/interrupt", interrupt, methods=["POST"]),
             Route("/resources", left, methods=["GET"]),
-            *market_routes,
+            Route("/providers", at_work, methods=["GET"]),
+            *more,
         ]
     )
 

@@ -16,10 +16,10 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -37,6 +37,10 @@ from localcloud.market import Market, MarketSettings, Reclaim
 from localcloud.market import control as market_control
 from localcloud.market import http as market_http
 from localcloud.state import LOOPBACK, PROVIDERS, LocalState, LocalStateFault, default_home
+
+if TYPE_CHECKING:  # gRPC is loaded only where there are providers
+    from localcloud.providers.busy import Busy
+    from localcloud.providers.server import Providers
 
 log = logging.getLogger("localcloud")
 
@@ -68,7 +72,10 @@ class LocalCloud:
         self.azure = AzureCloud(state.clouds / "azure.sqlite", self.room, market)
         self.gcp = GcpCloud(state.clouds / "gcp.sqlite", self.room, market)
         self.front = Front(self._sites())
-        self.control = control.app(self.room, self._health, self._resources, [*market_control.routes(self.market), *fault_control.routes(self.faults)])
+        self.busy: Mapping[str, Busy] = {}
+        """How long each provider was at work; none without providers."""
+        routes = [*market_control.routes(self.market), *fault_control.routes(self.faults)]
+        self.control = control.app(self.room, self._health, self._resources, self._busy, routes)
 
     def start(self) -> None:
         """Lets the market run and brings the clouds up to date with the machines that are left."""
@@ -116,6 +123,9 @@ class LocalCloud:
     def _health(self) -> dict[str, str]:
         return {"aws": self.aws.emulation.health, "azure": "ok", "gcp": "ok", "hosts": "ok", "market": "ok"}
 
+    def _busy(self) -> dict[str, Any]:
+        return {package: one.document() for package, one in self.busy.items()}
+
     def _resources(self) -> dict[str, Any]:
         self.aws.emulation.wait_ready()
         resources = [*aws_inventory.resources(self.aws.emulation), *self.azure.resources(), *self.gcp.resources()]
@@ -146,30 +156,32 @@ def main(argv: list[str]) -> int:
         print(f"localcloud: {error}", file=sys.stderr)
         return 2
     try:
-        stop_providers: Callable[[], None] = (lambda: None) if options.without_providers else _start_providers(state)
+        providers = None if options.without_providers else _start_providers(state)
     except PortTaken as error:
         print(f"localcloud: {error}", file=sys.stderr)
         cloud.close()
         return 2
+    cloud.busy = providers.busy if providers is not None else {}
     cloud.start()
     try:
         asyncio.run(_serve(cloud, sockets))
     finally:
-        stop_providers()
+        if providers is not None:
+            providers.stop()
         cloud.close()
     log.info("stopped; machines go on")
     return 0
 
 
-def _start_providers(state: LocalState) -> Callable[[], None]:
-    """Starts the Pulumi providers; returns what stops them. Raises :class:`PortTaken`."""
+def _start_providers(state: LocalState) -> Providers:
+    """Starts the Pulumi providers. Raises :class:`PortTaken`."""
     from localcloud.providers import server  # gRPC and the provider SDKs' sources, left out by --without-providers
     from localcloud.providers.ports import ProviderSettings
 
     settings = ProviderSettings(home=state.home, proxy_url=state.environment.get("HTTPS_PROXY", state.url("proxy")), ca_file=state.proxy / "ca.pem")
     ports = {package: state.port(endpoint) for package, endpoint in PROVIDERS.items()}
     try:
-        return server.start(ports, settings).stop
+        return server.start(ports, settings)
     except server.PortTaken as error:
         raise PortTaken(error.port, f"provider {error.package}") from error
 

@@ -32,7 +32,9 @@ class NotFound(CloudFault):
 
 
 class Conflict(CloudFault):
-    """The name is taken, or the object is in use."""
+    """The name is taken, or the object is in use. ``repeated``: perhaps by this very call, which was tried before and not answered well."""
+
+    repeated = False
 
 
 class Denied(CloudFault):

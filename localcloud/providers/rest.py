@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Any
 
@@ -14,17 +15,23 @@ import httpx
 from localcloud.providers.faults import Unreachable
 from localcloud.providers.ports import ProviderSettings
 
+_AGAIN = frozenset({429, 500, 502, 503, 504})
+_PAUSES = (0.2, 1.0)
+"""Seconds before the second and the third try."""
+_PATIENCE_SECONDS = 5.0
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """``document`` is the JSON body, None where there is none; ``text`` the body as it came."""
+    """``document`` is the JSON body, None where there is none; ``text`` the body as it came. ``repeated``: a try before had failed at the server's end, and may
+    have had its effect."""
 
     status: int
     document: Any
     headers: Mapping[str, str]
     text: str
+    repeated: bool = False
 
 
 class Rest:
@@ -36,7 +43,17 @@ class Rest:
         self._client: httpx.Client | None = None
 
     def call(self, method: str, url: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
-        """One call; ``body`` is httpx's ``json``, ``content``, ``files``, ``data`` or ``params``. Raises :class:`Unreachable`, never for a status."""
+        """One call, again where the server failed or asks for patience, as the clouds' SDKs do; ``body`` as for :meth:`_once`. Raises :class:`Unreachable`."""
+        for tried, pause in enumerate(_PAUSES):
+            answer = self._once(method, url, headers, **body)
+            if answer.status not in _AGAIN:
+                return replace(answer, repeated=tried > 0)
+            asked = answer.headers.get("retry-after", "")
+            time.sleep(min(float(asked), _PATIENCE_SECONDS) if asked.isdigit() else pause)
+        return replace(self._once(method, url, headers, **body), repeated=True)
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
+        """One try; ``body`` is httpx's ``json``, ``content``, ``files``, ``data`` or ``params``. Raises :class:`Unreachable`, never for a status."""
         target, sent = httpx.URL(url), dict(headers or {})
         if not self._settings.proxy_url:
             upstream = next((base for pattern, base in self._settings.upstreams.items() if fnmatch(target.host, pattern)), None)

@@ -15,6 +15,7 @@ from pulumi.runtime.proto import provider_pb2_grpc
 
 from localcloud.providers.aws.cloud import AwsPackage
 from localcloud.providers.azure.cloud import AzurePackage
+from localcloud.providers.busy import Busy
 from localcloud.providers.cloudflare.cloud import CloudflarePackage
 from localcloud.providers.gcp.cloud import GcpPackage
 from localcloud.providers.ports import Cloud, ProviderSettings
@@ -53,6 +54,8 @@ class Providers:
     """Running providers. ``ports`` are those that they listen on (a port of 0 was chosen by the system)."""
 
     ports: Mapping[str, int]
+    busy: Mapping[str, Busy]
+    """How long each was at work, by package."""
     _servers: tuple[grpc.Server, ...]
     _record: CreationRecord
 
@@ -73,11 +76,14 @@ def start(ports: Mapping[str, int], settings: ProviderSettings) -> Providers:
     record = CreationRecord(settings.home / "clouds" / "providers.sqlite")
     servers: list[grpc.Server] = []
     bound: dict[str, int] = {}
+    busy: dict[str, Busy] = {}
     try:
         for package, port in ports.items():
             servicer = ResourceProvider(CLOUDS[package](settings), Schemas(package), record)
             limits = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES), ("grpc.so_reuseport", 0)]
-            server = grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix=f"provider-{package}"), options=limits)
+            busy[package] = Busy()
+            pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"provider-{package}")
+            server = grpc.server(pool, interceptors=[busy[package]], options=limits)
             provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
             try:
                 bound[package] = server.add_insecure_port(f"127.0.0.1:{port}")
@@ -90,4 +96,4 @@ def start(ports: Mapping[str, int], settings: ProviderSettings) -> Providers:
     for server in servers:
         server.start()
     log.info("providers: %s", bound)
-    return Providers(bound, tuple(servers), record)
+    return Providers(bound, busy, tuple(servers), record)

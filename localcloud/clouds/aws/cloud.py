@@ -38,6 +38,8 @@ class AwsCloud:
         self._room = room
         self._market = market
         self._price_history = price_history
+        self._answered: dict[str, HttpAnswer] = {}
+        """Of calls with a client token: the same call again has the same answer and no effect (EC2 API reference, "Ensuring idempotency")."""
         self.emulation = Emulation(record, self._applied, metadata_defaults.LACKING)
         room.on_gone(self._machine_gone)
 
@@ -50,6 +52,8 @@ class AwsCloud:
             try:
                 if control_policy.denied(self._control_policies(scope.account), scope.service, name, scope.region):
                     return _denied(request, scope, name)
+                if (known := self._answered.get(_client_token(request, scope, name))) is not None:
+                    return known
                 handler = self._ours.get(name) if scope.service == "ec2" else None
                 return handler(self, request, scope) if handler is not None else self.emulation.call(request)
             except Exception:
@@ -162,6 +166,8 @@ class AwsCloud:
         if scope.service != "ec2":
             return
         name = action(request)
+        if token := _client_token(request, scope, name):
+            self._answered[token] = answer
         backend = self.emulation.backends("ec2")[scope.account][scope.region]
         if name == "RunInstances":
             for instance_id in _instance_ids(answer.body):
@@ -219,6 +225,14 @@ def _denied(request: HttpRequest, scope: Scope, name: str) -> HttpAnswer:
         return json_answer(400, {"__type": "AccessDeniedException", "Message": message}, {"content-type": "application/x-amz-json-1.1"})
     body = f"<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{escape(message)}</Message></Error></ErrorResponse>"
     return HttpAnswer(403, body.encode(), {"content-type": "text/xml"})
+
+
+def _client_token(request: HttpRequest, scope: Scope, name: str) -> str:
+    """What names an EC2 call that is made once; "" for one without a client token."""
+    if scope.service != "ec2" or b"ClientToken" not in request.body:
+        return ""
+    token = dict(parse_qsl(request.body.decode("latin-1"))).get("ClientToken", "")
+    return f"{scope.account}/{scope.region}/{name}/{token}" if token else ""
 
 
 def spot_request_id(instance_id: str) -> str:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.providers.faults import CloudFault, NotFound, Rejected, of_status
+from localcloud.providers.faults import CloudFault, Conflict, NotFound, Rejected, of_status
 from localcloud.providers.ports import Call
 from localcloud.providers.rest import Answer, Rest
 from localcloud.providers.values import Props
@@ -54,7 +54,10 @@ class Google:
     def _call(self, method: str, url: str, token: str, **body: Any) -> Props:
         answer = self._rest.call(method, url, {"authorization": f"Bearer {token}"}, **body)
         if answer.status >= 400:
-            raise _fault(answer)
+            fault = _fault(answer)
+            if isinstance(fault, Conflict):
+                fault.repeated = answer.repeated
+            raise fault
         return dict(answer.document or {})
 
     def find(self, url: str) -> Props | None:

@@ -29,8 +29,8 @@ class ServiceAccount(GcpHandler):
         try:
             body = {"accountId": inputs["accountId"], "serviceAccount": account}
             id = str(self.google.request("POST", f"{_IAM}projects/{project}/serviceAccounts", json=body)["name"])
-        except Conflict:
-            if not (call.resumed or inputs.get("createIgnoreAlreadyExists")):
+        except Conflict as conflict:
+            if not (call.resumed or conflict.repeated or inputs.get("createIgnoreAlreadyExists")):
                 raise
         if inputs.get("disabled"):
             self.google.request("POST", f"{_IAM}{id}:disable", json={})
@@ -123,8 +123,8 @@ class WorkloadIdentityPool(GcpHandler):
         try:
             answer = self.google.request("POST", _IAM + base, params={"workloadIdentityPoolId": inputs["workloadIdentityPoolId"]}, json=_pool(inputs))
             self.google.long_running(call, _IAM, answer)
-        except Conflict:
-            if not call.resumed:
+        except Conflict as conflict:
+            if not (call.resumed or conflict.repeated):
                 raise
         return self.present(call, id, inputs)
 
@@ -169,8 +169,8 @@ class WorkloadIdentityPoolProvider(GcpHandler):
         try:
             answer = self.google.request("POST", _IAM + base, params={"workloadIdentityPoolProviderId": name}, json=self._body(inputs))
             self.google.long_running(call, _IAM, answer)
-        except Conflict:
-            if not call.resumed:
+        except Conflict as conflict:
+            if not (call.resumed or conflict.repeated):
                 raise
         return self.present(call, f"{base}/{name}", inputs)
 

@@ -24,8 +24,8 @@ class KeyRing(GcpHandler):
         parent = f"projects/{self.google.project_of(inputs)}/locations/{inputs['location']}/keyRings"
         try:
             self.google.request("POST", _KMS + parent, params={"keyRingId": inputs["name"]}, json={})
-        except Conflict:
-            if not call.resumed:
+        except Conflict as conflict:
+            if not (call.resumed or conflict.repeated):
                 raise
         return self.present(call, f"{parent}/{inputs['name']}", inputs)
 
@@ -54,8 +54,8 @@ class CryptoKey(GcpHandler):
         body |= filled(**{name: inputs.get(name) for name in ("labels", "destroyScheduledDuration", "versionTemplate")})
         try:
             self.google.request("POST", f"{_KMS}{inputs['keyRing']}/cryptoKeys", params=params, json=body)
-        except Conflict:
-            if not call.resumed:
+        except Conflict as conflict:
+            if not (call.resumed or conflict.repeated):
                 raise
         return self.present(call, f"{inputs['keyRing']}/cryptoKeys/{inputs['name']}", inputs)
 

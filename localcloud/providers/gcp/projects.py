@@ -29,8 +29,8 @@ class Project(GcpHandler):
         body = filled(projectId=project, displayName=inputs.get("name"), labels=inputs.get("labels"), parent=_parent(inputs))
         try:
             self.google.long_running(call, _RESOURCES, self.google.request("POST", _RESOURCES + "projects", json=body))
-        except Conflict:
-            if not call.resumed:
+        except Conflict as conflict:
+            if not (call.resumed or conflict.repeated):
                 raise
         known = {**inputs, "projectId": project}
         if inputs.get("billingAccount"):
@@ -141,8 +141,8 @@ class OrgPolicy(GcpHandler):
         id = self._id(inputs)
         try:
             self.google.request("POST", f"{_POLICIES}{inputs['parent']}/policies", json=self._body(id, inputs))
-        except Conflict:
-            if not call.resumed:
+        except Conflict as conflict:
+            if not (call.resumed or conflict.repeated):
                 raise
         return self.present(call, id, inputs)
 

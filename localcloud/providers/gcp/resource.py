@@ -93,8 +93,8 @@ class ComputeHandler(GcpHandler):
         id = f"{parent}/{inputs['name']}"
         try:
             self.google.change(call, "POST", parent, self.body(inputs))
-        except Conflict:
-            if not call.resumed:
+        except Conflict as conflict:
+            if not (call.resumed or conflict.repeated):
                 raise
         return self.present(call, id, inputs)
 
