@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks import availability, clouds, fidelity, migration, placement, policy, propagation, proxy, router, runs, savings
+from benchmarks import availability, clouds, fidelity, migration, placement, policy, propagation, proxy, router, runs, savings, tick
 from benchmarks.report import show
 
 BENCHMARKS = {
@@ -24,6 +24,7 @@ BENCHMARKS = {
     "router": router,
     "runs": runs,
     "savings": savings,
+    "tick": tick,
 }
 
 

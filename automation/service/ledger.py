@@ -33,11 +33,14 @@ def close(placements: Iterable[Placement], in_force: InForce, closed_until: date
     An hour still running is closed only for a placement that has stopped serving.
     """
     closing = Closing()
-    known = list(placements)
-    for placement in sorted(known, key=lambda one: one.id):
-        if placement.market_served_from is None:
-            continue
-        first = min((one for one in known if one.workload == placement.workload and one.market_served_from is not None), key=lambda one: one.generation)
+    served = sorted((one for one in placements if one.market_served_from is not None), key=lambda one: one.id)
+    firsts: dict[str, Placement] = {}
+    for placement in served:
+        held = firsts.get(placement.workload)
+        if held is None or placement.generation < held.generation:
+            firsts[placement.workload] = placement
+    for placement in served:
+        first = firsts[placement.workload]
         for hour, begin, end in _spans(placement, closed_until, market_now):
             priced = _charge(placement, first.offer, hour, begin, end, in_force)
             if priced is None:

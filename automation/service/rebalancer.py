@@ -16,6 +16,7 @@ from automation.service.boundaries import Boundaries
 from automation.service.exclusions import Exclusions
 from automation.service.history import QuoteHistory
 from automation.service.restlessness import Restlessness
+from automation.service.served import Served
 from automation.service.translation import decision_of, demand, item_of, offer_from_wire, quote_to_wire, requirements
 from domain.boundary.compiled import CompiledBoundary
 from domain.catalog import OfferRef
@@ -70,6 +71,7 @@ class Rebalancer:
         self._restlessness = Restlessness(history)
         self._boundaries = Boundaries()
         self._exclusions = Exclusions()
+        self._served = Served(edge)
         self._predicates: dict[tuple[str, str | None], RegionPredicate] = {}
         self._incidents: dict[str, wire.Incident] = {}
         self._lock = threading.RLock()
@@ -250,8 +252,7 @@ class Rebalancer:
         return [wire.PolicyFinding(rule=finding.rule, severity=finding.severity, enforcement="mandatory", resource=workload.id, message=finding.sentence())]
 
     def _close_ledger(self, estate: Estate, market_now: datetime) -> None:
-        placements = [placement for one in estate.workloads for placement in self._edge.placements(one.id)]
-        closing = ledger.close(placements, self._history.in_force, self._history.mark(_LEDGER_MARK), market_now)
+        closing = ledger.close(self._served.of(estate.workloads), self._history.in_force, self._history.mark(_LEDGER_MARK), market_now)
         for start in range(0, len(closing.hours), _LEDGER_BATCH):
             try:
                 self._edge.put_ledger_hours(closing.hours[start : start + _LEDGER_BATCH])
