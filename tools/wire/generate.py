@@ -1,4 +1,4 @@
-"""``python tools/wire/generate.py [--check]``: TypeScript types and validation schemas of the wire models, from ``spotlane/wire.py``.
+"""``python tools/wire/generate.py [--check]``: TypeScript types and validation schemas of the wire models, from ``spotlane/wire``.
 
 Writes ``components/edge/workers/shared/wire.ts`` (types) and ``wire.schema.json`` (JSON Schema, by which the Workers validate what comes in). With
 ``--check`` nothing is written; exit code 1 where a file differs from what it should be.
@@ -22,9 +22,8 @@ _DROPPED = {"title"}
 
 
 def models() -> list[type[BaseModel]]:
-    """The wire models, in the order of their definition."""
-    found = [one for _, one in inspect.getmembers(wire, inspect.isclass) if issubclass(one, wire.Wire) and one is not wire.Wire]
-    return sorted(found, key=lambda one: inspect.getsourcelines(one)[1])
+    """The wire models, by name."""
+    return [one for _, one in inspect.getmembers(wire, inspect.isclass) if issubclass(one, wire.Wire) and one is not wire.Wire]
 
 
 def schema() -> dict[str, Any]:
@@ -54,7 +53,7 @@ def _lean(node: Any, inside_properties: bool = False) -> Any:
 
 def typescript(definitions: dict[str, Any]) -> str:
     """Types as they are written: a field with a default is always present."""
-    lines = ["// Generated from spotlane/wire.py by tools/wire/generate.py; do not edit.", ""]
+    lines = ["// Generated from spotlane/wire by tools/wire/generate.py; do not edit.", ""]
     for name, definition in definitions.items():
         if "enum" in definition:
             lines.append(f"export type {name} = {' | '.join(json.dumps(value) for value in definition['enum'])};")
@@ -102,7 +101,7 @@ def main(argv: list[str]) -> int:
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if "--check" in argv:
         for path in stale:
-            sys.stderr.write(f"error: {path.name} is not what spotlane/wire.py says; run `python tools/wire/generate.py`\n")
+            sys.stderr.write(f"error: {path.name} is not what spotlane/wire says; run `python tools/wire/generate.py`\n")
         return 1 if stale else 0
     for path in stale:
         path.write_text(wanted[path])

@@ -1,4 +1,4 @@
-// Generated from spotlane/wire.py by tools/wire/generate.py; do not edit.
+// Generated from spotlane/wire by tools/wire/generate.py; do not edit.
 
 export interface Alternative {
   offer: OfferRef;

@@ -1,0 +1,118 @@
+"""The API's models, as they travel: one definition for the SDK, the automation service and, generated from it, the Workers and the console.
+
+Field names are camelCase on the wire and snake_case in Python. Money is USD as a decimal string where it is kept (ledger) and a float in USD/h
+where it is compared (quotes). Times are RFC 3339 in UTC; ``market`` times run on the market's clock. An unknown figure is ``null``, never 0.
+"""
+
+from __future__ import annotations
+
+from spotlane.wire.artifacts import Artifact, Upload, UploadPart, UploadRequest
+from spotlane.wire.audit import AuditHead
+from spotlane.wire.base import Cloud, Digest, Json, PlacementId, TenantId, Wire, WorkloadId, WorkloadName
+from spotlane.wire.decisions import Alternative, CostParts, Decision, Evidence, Hurdle
+from spotlane.wire.ledger import Ledger, LedgerHour, LedgerMove, LedgerTotals
+from spotlane.wire.migrations import Migration, MigrationStep
+from spotlane.wire.plans import MoveRequest, Plan, PlanItem, TickReport
+from spotlane.wire.prices import OfferRef, PriceBook, Quote
+from spotlane.wire.problems import Problem
+from spotlane.wire.runs import PolicyFinding, Run, RunEvent, RunRequest, StackRef
+from spotlane.wire.tenants import BoundaryCheck, BoundaryDocument, Tenant
+from spotlane.wire.tokens import (
+    ApiKey,
+    KeyInfo,
+    KeyRequest,
+    KeyRotation,
+    PlacementCredentials,
+    RefreshRequest,
+    Revocation,
+    Revoked,
+    Scope,
+    SigningKey,
+    SigningKeys,
+    Token,
+    TokenRequest,
+    TokenRevocation,
+)
+from spotlane.wire.workloads import (
+    Endpoint,
+    Health,
+    Incident,
+    Placement,
+    PlacementRules,
+    PlacementState,
+    Ports,
+    Resources,
+    Workload,
+    WorkloadEvent,
+    WorkloadSpec,
+    WorkloadState,
+)
+
+__all__ = [
+    "Alternative",
+    "ApiKey",
+    "Artifact",
+    "AuditHead",
+    "BoundaryCheck",
+    "BoundaryDocument",
+    "Cloud",
+    "CostParts",
+    "Decision",
+    "Digest",
+    "Endpoint",
+    "Evidence",
+    "Health",
+    "Hurdle",
+    "Incident",
+    "Json",
+    "KeyInfo",
+    "KeyRequest",
+    "KeyRotation",
+    "Ledger",
+    "LedgerHour",
+    "LedgerMove",
+    "LedgerTotals",
+    "Migration",
+    "MigrationStep",
+    "MoveRequest",
+    "OfferRef",
+    "Placement",
+    "PlacementCredentials",
+    "PlacementId",
+    "PlacementRules",
+    "PlacementState",
+    "Plan",
+    "PlanItem",
+    "PolicyFinding",
+    "Ports",
+    "PriceBook",
+    "Problem",
+    "Quote",
+    "RefreshRequest",
+    "Resources",
+    "Revocation",
+    "Revoked",
+    "Run",
+    "RunEvent",
+    "RunRequest",
+    "Scope",
+    "SigningKey",
+    "SigningKeys",
+    "StackRef",
+    "Tenant",
+    "TenantId",
+    "TickReport",
+    "Token",
+    "TokenRequest",
+    "TokenRevocation",
+    "Upload",
+    "UploadPart",
+    "UploadRequest",
+    "Wire",
+    "Workload",
+    "WorkloadEvent",
+    "WorkloadId",
+    "WorkloadName",
+    "WorkloadSpec",
+    "WorkloadState",
+]

@@ -1,0 +1,72 @@
+"""Decisions with their evidence, as they travel."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from spotlane.wire.base import Digest, PlacementId, Wire, WorkloadId
+from spotlane.wire.prices import OfferRef, Quote
+
+
+class Alternative(Wire):
+    """An offer that lost, and why (``reason`` is a stable word, ``detail`` a sentence)."""
+
+    offer: OfferRef
+    usd_per_hour: float | None
+    reason: str
+    detail: str
+
+
+class CostParts(Wire):
+    """What an expected cost and a move's cost are made of. USD/h: the machine, the service's egress, the risk of an interruption times what one costs. USD:
+    the state's way to the new machine, the old one for as long as both run."""
+
+    spot_usd_per_hour: float
+    egress_usd_per_hour: float
+    risk_usd_per_hour: float
+    carry_usd: float
+    overlap_usd: float
+
+
+class Hurdle(Wire):
+    """What a move by price must clear: the least gap, and what staying must have cost too much, beside what they are; hours until it would, at this gap."""
+
+    gap_usd_per_hour: float
+    least_gap_usd_per_hour: float
+    regret_usd: float
+    least_regret_usd: float
+    dwell_left_hours: float
+
+
+class Evidence(Wire):
+    """Why a decision was taken; USD and USD/h. ``net_saving_usd`` is over ``horizon_hours``, after egress and overlap."""
+
+    market_now: datetime
+    quote: Quote
+    quote_age_seconds: float
+    current_quote: Quote | None
+    expected_usd_per_hour: float
+    current_usd_per_hour: float | None
+    move_cost_usd: float
+    horizon_hours: float
+    net_saving_usd: float | None
+    net_saving_share: float | None
+    offers_considered: int
+    alternatives: list[Alternative]
+    parts: CostParts | None = None
+    hurdle: Hurdle | None = None
+
+
+class Decision(Wire):
+    """What automation proposes for one workload. ``id`` is deterministic: the same proposal twice is one."""
+
+    id: str
+    workload: WorkloadId
+    kind: Literal["deploy", "move", "interruption", "unhealthy", "requested", "redeploy", "terminate"]
+    offer: OfferRef | None
+    from_placement: PlacementId | None
+    boundary_digest: Digest
+    evidence: Evidence | None
+    reason: str
+    deadline: datetime | None = None

@@ -1,0 +1,47 @@
+"""What the daemon proposes, what it is asked, and what a cycle did, as it travels."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from spotlane.wire.base import Wire, WorkloadId
+from spotlane.wire.decisions import Decision, Evidence
+from spotlane.wire.migrations import Migration
+from spotlane.wire.prices import OfferRef
+
+
+class PlanItem(Wire):
+    """One workload's verdict in a dry run: ``decision`` is null when it stays or has no offer."""
+
+    workload: WorkloadId
+    verdict: Literal["deploy", "move", "stay", "no_offer"]
+    reason: str
+    decision: Decision | None
+    evidence: Evidence | None
+
+
+class Plan(Wire):
+    """A dry run with dollars; savings in USD per 30 days."""
+
+    market_now: datetime
+    items: list[PlanItem]
+    saving_usd_per_30_days: float
+
+
+class MoveRequest(Wire):
+    """A move asked for by a person; without ``offer``, to the best allowed one."""
+
+    workload: WorkloadId
+    offer: OfferRef | None = None
+
+
+class TickReport(Wire):
+    """What one cycle of the daemon saw and did."""
+
+    market_now: datetime
+    quotes: int
+    quarantined: int
+    plan: Plan
+    started: list[Migration]
+    errors: list[str]

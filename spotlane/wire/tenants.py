@@ -1,0 +1,31 @@
+"""Tenants and their boundary, as they travel."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from spotlane.wire.base import Cloud, Digest, Json, TenantId, Wire
+
+
+class Tenant(Wire):
+    """A customer. ``boundary`` is the document of ``domain.boundary.model.Boundary``; its digest names it everywhere."""
+
+    id: TenantId
+    display_name: str = ""
+    boundary: Json
+    boundary_digest: Digest
+    clouds: list[Cloud] = Field(default=["aws", "azure", "gcp"])
+    budget_usd_per_month: float | None = None
+
+
+class BoundaryDocument(Wire):
+    """A boundary to check: the document of ``domain.boundary.model.Boundary``."""
+
+    boundary: Json
+
+
+class BoundaryCheck(Wire):
+    """A boundary that holds: its digest, and the regions that it allows, by cloud."""
+
+    digest: Digest
+    regions: dict[str, list[str]]
