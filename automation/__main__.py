@@ -1,4 +1,5 @@
-"""``python -m automation``: the automation service (API and scheduler) in the foreground; ``python -m automation edge up`` deploys the edge."""
+"""``python -m automation``: the automation service (API and scheduler) in the foreground; ``python -m automation edge up`` deploys the edge,
+``python -m automation preflight`` examines what the first move needs, before there is an edge or a service."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m automation", description="Spotlane's automation service: runs, feeds, the rebalancing daemon.")
     parser.add_argument("--home", type=Path, help="state directory (SPOTLANE_HOME)")
     parser.add_argument("--json", action="store_true", help="one JSON document on standard output")
-    parser.add_argument("what", nargs="?", choices=["serve", "edge"], default="serve")
+    parser.add_argument("what", nargs="?", choices=["serve", "edge", "preflight"], default="serve")
     parser.add_argument("operation", nargs="?", choices=["up", "preview", "destroy"], default="up", help="for the edge's stack")
     arguments = parser.parse_args(argv)
     if arguments.home:
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = AutomationSettings()  # type: ignore[call-arg]  # filled from the environment
         if arguments.what == "edge":
             return operate(settings, arguments.operation, as_json=arguments.json)
-        return _serve(settings)
+        return _examine(settings, as_json=arguments.json) if arguments.what == "preflight" else _serve(settings)
     except ValidationError as error:
         for fault in error.errors():
             name = "SPOTLANE_" + ".".join(str(part) for part in fault["loc"]).upper()
@@ -59,6 +60,19 @@ def _serve(settings: AutomationSettings) -> int:
     finally:
         service.close()
     return 0
+
+
+def _examine(settings: AutomationSettings, *, as_json: bool) -> int:
+    """Exit code 1 where something that nothing can be made without is missing."""
+    from automation.bootstrap import examine  # as above
+    from spotlane.cli import doctor, output
+
+    found = examine(settings)
+    if as_json:
+        output.document({"preflight": found.model_dump(mode="json", by_alias=True)})
+    else:
+        doctor.show(found, None)
+    return 0 if found.ready else 1
 
 
 def _logs() -> None:

@@ -13,10 +13,15 @@ import httpx
 import structlog
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
+from botocore.session import get_session
 from dbos import DBOS
 from fastapi import FastAPI
 
+from automation.accounts.azure import ArmToken
+from automation.accounts.entry import Entry
+from automation.accounts.google_token import GoogleToken
 from automation.feeds.collection import Collection
+from automation.feeds.fetch import Fetcher
 from automation.http.app import app
 from automation.http.tokens import TokenVerifier
 from automation.runs.admission import Limits
@@ -30,11 +35,14 @@ from automation.service.audit import AuditAnchor
 from automation.service.door import Door
 from automation.service.drift import DriftWatch
 from automation.service.history import QuoteHistory
+from automation.service.preflight import Identities, Preflight
 from automation.service.programs import digest_of
 from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
+from automation.service.sweep import Sweeper
 from automation.service.tenants import TenantFiles
 from automation.settings import PROJECT_ROOT, AutomationSettings
+from spotlane import wire
 from spotlane.client import Client, api_key_of
 from spotlane.errors import SpotlaneError
 from spotlane.transport import client as http_client
@@ -44,8 +52,9 @@ _log = structlog.get_logger(__name__)
 _AUDIT_SECONDS = 10
 _INCIDENT_SECONDS = 1
 _DRIFT_HOUR = 3
-"""Of the day in UTC; the jitter keeps many platforms from asking the clouds at the same second."""
-_DRIFT_JITTER_SECONDS = 1800
+"""Of the day in UTC, as the sweep's; the jitter keeps many platforms from asking the clouds at the same second."""
+_SWEEP_HOUR = 4
+_JITTER_SECONDS = 1800
 
 
 @dataclass
@@ -98,6 +107,11 @@ def bootstrap(settings: AutomationSettings) -> Service:
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
     rebalancer = Rebalancer(edge, Collection.of_all_clouds(pass_on_after=timedelta(hours=settings.price_limit_hours / 2)), history, settings.price_limit_hours)
     drift_watch = DriftWatch(edge, plans, runs, lambda: datetime.now(UTC).date())
+    fetcher = Fetcher()
+    identities = _identities(fetcher)
+    entry = Entry(fetcher, identities.aws, identities.azure, identities.gcp)
+    sweeper = Sweeper(edge, engine, entry, runs.unfinished_stacks)
+    preflight = Preflight(settings, edge, engine.version, fetcher, identities, sweeper.accounts)
     anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
     daemon = Daemon(
         rebalancer,
@@ -105,15 +119,31 @@ def bootstrap(settings: AutomationSettings) -> Service:
         {
             "audit": (IntervalTrigger(seconds=_AUDIT_SECONDS), anchor.anchor),
             "incidents": (IntervalTrigger(seconds=_INCIDENT_SECONDS), rebalancer.chase),
-            "drift": (CronTrigger(hour=_DRIFT_HOUR, jitter=_DRIFT_JITTER_SECONDS, timezone="UTC"), drift_watch.look),
+            "drift": (CronTrigger(hour=_DRIFT_HOUR, jitter=_JITTER_SECONDS, timezone="UTC"), drift_watch.look),
+            "sweep": (CronTrigger(hour=_SWEEP_HOUR, jitter=_JITTER_SECONDS, timezone="UTC"), sweeper.watch),
         },
         leads=lambda: members.leads,
         paused=settings.paused,
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     door = Door(tenants, lambda: edge, engine.exists)
-    api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home))
+    api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper)
     return Service(api, runs, members, daemon, history, anchor, settings.stop_seconds)
+
+
+def examine(settings: AutomationSettings) -> wire.Preflight:
+    """The preflight in this environment, beside any service: tenants and their quotas are examined where there is an edge already."""
+    key = settings.api_key or api_key_of({"SPOTLANE_HOME": str(settings.home)})
+    edge, fetcher = Client(settings.api_url, key), Fetcher()
+    identities = _identities(fetcher)
+    engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ)
+    entry = Entry(fetcher, identities.aws, identities.azure, identities.gcp)
+    return Preflight(settings, edge, engine.version, fetcher, identities, Sweeper(edge, engine, entry, set).accounts).examine()
+
+
+def _identities(fetcher: Fetcher) -> Identities:
+    """The platform's own, from the environment."""
+    return Identities(get_session().get_credentials, ArmToken(fetcher, os.environ), GoogleToken(os.environ), os.environ.get("CLOUDFLARE_API_TOKEN"))
 
 
 def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:

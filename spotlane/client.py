@@ -363,6 +363,14 @@ class AutomationClient:
         """The tenant's standing stacks, in the order in which they can be destroyed."""
         return self._session.many(wire.StackRef, f"/tenants/{tenant}/stacks")
 
+    def preflight(self) -> wire.Preflight:
+        """Whether credentials, accounts, quotas and the proxy are there; nothing is made."""
+        return self._session.one(wire.Preflight, "GET", "/preflight")
+
+    def sweep(self, request: wire.SweepRequest) -> wire.Sweep:
+        """What no stack owns in tenants' accounts; removed where the request says so."""
+        return self._session.one(wire.Sweep, "POST", "/sweeps", json=request)
+
     def tick(self) -> wire.TickReport:
         """One cycle of the daemon, now."""
         return self._session.one(wire.TickReport, "POST", "/ticks")

@@ -16,11 +16,9 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
-import httpx
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from automation.accounts.signing import FORM, JSON, signed
 from automation.feeds.fetch import Answer, FeedFault, Fetcher
 from automation.feeds.quarantine import price_or_fault
 from domain.catalog import CATALOG, CloudName, OfferRef
@@ -112,7 +110,7 @@ class AwsFeed:
         latest: dict[OfferRef, tuple[str, str]] = {}
         first: datetime | None = None
         for _ in range(_PAGES):
-            answer = self._signed(credentials, "ec2", region, f"https://ec2.{region}.amazonaws.com/", urlencode(form), "application/x-www-form-urlencoded")
+            answer = self._signed(credentials, "ec2", region, f"https://ec2.{region}.amazonaws.com/", urlencode(form))
             first = answer.at if first is None else min(first, answer.at)
             token = _read_page(answer.body, region, latest)
             if not token:
@@ -143,9 +141,7 @@ class AwsFeed:
         request: dict[str, Any] = {"ServiceCode": "AmazonEC2", "Filters": [*filters, {"Type": "ANY_OF", "Field": "instanceType", "Value": names}]}
         prices: dict[str, float] = {}
         for _ in range(_PAGES):
-            answer = self._signed(
-                credentials, "pricing", "us-east-1", PRICING_URL, json.dumps(request), "application/x-amz-json-1.1", "AWSPriceListService.GetProducts"
-            )
+            answer = self._signed(credentials, "pricing", "us-east-1", PRICING_URL, json.dumps(request), JSON, "AWSPriceListService.GetProducts")
             page = answer.json()
             for text in page.get("PriceList", []):
                 name, price = _product(text)
@@ -173,16 +169,8 @@ class AwsFeed:
             self._advisor = (at, rates)
         return self._advisor[1]
 
-    def _signed(self, credentials: Credentials, service: str, region: str, url: str, body: str, content_type: str, target: str | None = None) -> Answer:
-        def request() -> httpx.Request:
-            headers = {"Content-Type": f"{content_type}; charset=utf-8" if service == "ec2" else content_type}
-            if target is not None:
-                headers["X-Amz-Target"] = target
-            signed = AWSRequest("POST", url, data=body, headers=headers)
-            SigV4Auth(credentials, service, region).add_auth(signed)
-            return httpx.Request("POST", url, content=body.encode(), headers=dict(signed.headers.items()))
-
-        return self._fetcher.send(request)
+    def _signed(self, credentials: Credentials, service: str, region: str, url: str, body: str, content_type: str = FORM, target: str | None = None) -> Answer:
+        return self._fetcher.send(lambda: signed(credentials, service, region, url, body, content_type, target))
 
 
 def _read_page(body: bytes, region: str, latest: dict[OfferRef, tuple[str, str]]) -> str:

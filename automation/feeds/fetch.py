@@ -1,4 +1,4 @@
-"""One HTTP stack for the three feeds: the environment's proxy and CA, a bounded number of tries, and vendors' failures turned into ours in one place."""
+"""One HTTP stack for what the service asks of the clouds itself: proxy and CA of the environment, a bounded number of tries, failures turned into ours."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ import httpx
 TRIES = 3
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 5.0
+_OK = frozenset({200})
+_REFUSED = ("403", "407")
+"""A proxy's answers to CONNECT that another try won't change (httpx gives status and phrase as the error's text)."""
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown")
 
 
 class FeedFault(Exception):
-    """A source gave no usable answer; ``reason`` is one of unavailable, throttled, denied, malformed, timeout."""
+    """A source gave no usable answer; ``reason`` is one of unavailable, throttled, denied, malformed, timeout. ``status`` is HTTP's, where there was one."""
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(self, reason: str, detail: str, status: int | None = None) -> None:
         self.reason = reason
         self.detail = detail
+        self.status = status
         super().__init__(f"{reason}: {detail}")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of 200 with the time of the source's own clock."""
+    """A good answer with the time of the source's own clock."""
 
     body: bytes
     at: datetime
@@ -57,11 +61,11 @@ class Fetcher:
         """The answer to a GET. Raises :class:`FeedFault`."""
         return self.send(lambda: self._client.build_request("GET", url, params=dict(params) if params else None, headers=dict(headers or {})))
 
-    def send(self, request: Callable[[], httpx.Request]) -> Answer:
-        """The answer to what ``request`` makes, anew for each try (a signature is good for once). Raises :class:`FeedFault`."""
+    def send(self, request: Callable[[], httpx.Request], good: frozenset[int] = _OK) -> Answer:
+        """The answer, of a status in ``good``, to what ``request`` makes, anew for each try (a signature is good for once). Raises :class:`FeedFault`."""
         pause = _FIRST_PAUSE
         for attempt in range(1, TRIES + 1):
-            fault, wait = self._try(request())
+            fault, wait = self._try(request(), good)
             if isinstance(fault, Answer):
                 return fault
             if wait is None or attempt == TRIES:
@@ -70,25 +74,29 @@ class Fetcher:
             pause *= 2
         raise AssertionError("the last try returns or raises")
 
-    def _try(self, request: httpx.Request) -> tuple[Answer | FeedFault, float | None]:
+    def _try(self, request: httpx.Request, good: frozenset[int]) -> tuple[Answer | FeedFault, float | None]:
         """An answer, or a fault with the least pause before another try (None: another try is of no use)."""
         host = request.url.host
         try:
             response = self._client.send(request)
         except httpx.TimeoutException:
             return FeedFault("timeout", f"{host} did not answer in time"), 0.0
+        except httpx.ProxyError as error:
+            if str(error)[:3] in _REFUSED:
+                return FeedFault("denied", f"the proxy refused the way to {host} ({error})", int(str(error)[:3])), None
+            return FeedFault("unavailable", f"{host} can't be reached (ProxyError: {error})"), 0.0
         except httpx.HTTPError as error:
             return FeedFault("unavailable", f"{host} can't be reached ({type(error).__name__})"), 0.0
-        if response.status_code == 200:
+        if response.status_code in good:
             return Answer(response.content, _date(response), response), None
         text = response.text[:500]
         if response.status_code == 429 or any(word in text for word in _THROTTLED):
-            return FeedFault("throttled", f"{host} asks for fewer requests"), _retry_after(response)
+            return FeedFault("throttled", f"{host} asks for fewer requests", response.status_code), _retry_after(response)
         if response.status_code in (401, 403, 407):
-            return FeedFault("denied", f"{host} or the proxy refused the call ({response.status_code}): {text[:200]}"), None
+            return FeedFault("denied", f"{host} or the proxy refused the call ({response.status_code}): {text[:300]}", response.status_code), None
         if response.status_code in _AGAIN:
-            return FeedFault("unavailable", f"{host} answered {response.status_code}"), _retry_after(response)
-        return FeedFault("malformed", f"{host} answered {response.status_code}: {text[:200]}"), None
+            return FeedFault("unavailable", f"{host} answered {response.status_code}", response.status_code), _retry_after(response)
+        return FeedFault("malformed", f"{host} answered {response.status_code}: {text[:300]}", response.status_code), None
 
 
 def _retry_after(response: httpx.Response) -> float:

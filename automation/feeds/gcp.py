@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from automation.accounts.google_token import GoogleToken
 from automation.feeds.fetch import FeedFault, Fetcher
 from automation.feeds.quarantine import price_or_fault
 from domain.catalog import CATALOG, CloudName, OfferRef
@@ -34,13 +35,14 @@ class _Rate:
 
 
 class GcpFeed:
-    """Keeps :class:`domain.ports.PriceFeed`. ``environment`` may hold GOOGLE_API_KEY or GOOGLE_OAUTH_ACCESS_TOKEN."""
+    """Keeps :class:`domain.ports.PriceFeed`. Without a GOOGLE_API_KEY in ``environment`` it asks by a token of the platform's identity."""
 
     cloud: CloudName = "gcp"
 
     def __init__(self, fetcher: Fetcher, environment: Mapping[str, str], scope: Scope = Scope()) -> None:  # a frozen value
         self._fetcher = fetcher
         self._environment = environment
+        self._token = GoogleToken(environment)
         self.scope = scope
 
     def collect(self, now: datetime) -> FeedReport:
@@ -84,10 +86,8 @@ class GcpFeed:
         headers: dict[str, str] = {}
         if key := self._environment.get("GOOGLE_API_KEY"):
             headers["x-goog-api-key"] = key
-        elif token := self._environment.get("GOOGLE_OAUTH_ACCESS_TOKEN"):
-            headers["authorization"] = f"Bearer {token}"
         else:
-            raise FeedFault("denied", "neither GOOGLE_API_KEY nor GOOGLE_OAUTH_ACCESS_TOKEN is set")
+            headers["authorization"] = f"Bearer {self._token()}"
         for _ in range(_PAGES):
             answer = self._fetcher.get(URL, params, headers)
             page = answer.json()

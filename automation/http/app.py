@@ -31,8 +31,10 @@ from automation.http.tokens import InvalidToken, Principal, TokenVerifier
 from automation.runs.queue import Runs
 from automation.scheduler.daemon import Daemon
 from automation.service.boundaries import check
+from automation.service.preflight import Preflight
 from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
+from automation.service.sweep import Sweeper
 from spotlane import wire
 from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
 
@@ -71,6 +73,8 @@ def app(
     plans: StackPlans,
     tokens: TokenVerifier,
     ready: Callable[[], dict[str, str]],
+    preflight: Preflight,
+    sweeper: Sweeper,
 ) -> FastAPI:
     """The ASGI application. ``door`` raises for a run that isn't taken in; ``ready`` gives the faults that keep the service from working, by part."""
     api = FastAPI(title="Spotlane automation", version="1", docs_url=None, redoc_url=None)
@@ -147,6 +151,16 @@ def app(
     def standing(tenant: str, caller: Caller) -> dict[str, list[wire.StackRef]]:
         need(caller, "platform:admin")
         return {"items": plans.standing(tenant)}
+
+    @api.get("/v1/preflight")
+    def examine(caller: Caller) -> wire.Preflight:
+        need(caller, "platform:admin")
+        return preflight.examine()
+
+    @api.post("/v1/sweeps")
+    def sweep(request: wire.SweepRequest, caller: Caller) -> wire.Sweep:
+        need(caller, "platform:admin")
+        return sweeper.look(request)
 
     @api.post("/v1/ticks")
     def tick(caller: Caller) -> wire.TickReport:

@@ -108,6 +108,25 @@ class Engine:
         listed = self._tool(stack, "settle", ["stack", "ls", "--json"])
         return any(entry["name"] == stack for entry in json.loads(listed))
 
+    def settings(self, stack: str) -> dict[str, Any]:
+        """The stack's settings of its last run, secrets encrypted; empty where there was none."""
+        kept: dict[str, Any] = (_read(self._settings_file(stack)).get("config") or {}).get("spotlane:settings") or {}
+        return kept
+
+    def deployment(self, stack: str) -> dict[str, Any] | None:
+        """The stack's state as ``pulumi stack export`` gives it; None where there is no such stack. Raises :class:`EngineFailed` for an unreadable one."""
+        if not self.exists(stack):
+            return None
+        try:
+            if self._files is not None:
+                return self._files.deployment(stack)
+            document: dict[str, Any] = json.loads(self._tool(stack, "export", ["stack", "export", "-s", stack]))
+            return document
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError) as error:
+            raise EngineFailed(stack, "export", [f"the state can't be read ({error})"], []) from error
+
     def _begin(self, stack: str) -> None:
         """Makes a stack. The first one is the engine's; where its form is known, the next begin as it did, under the same key.
 
@@ -175,11 +194,9 @@ class Engine:
     def _back_up(self, stack: str, operation: str) -> None:
         """Keeps the state of now. Raises :class:`EngineFailed` where it can't be kept: then nothing is taken down."""
         try:
-            if self._files is not None:
-                self.backups.take(stack, self._files.deployment(stack))
-            else:
-                self.backups.take(stack, json.loads(self._tool(stack, operation, ["stack", "export", "-s", stack])))
-        except (OSError, ValueError, KeyError) as error:
+            if (state := self.deployment(stack)) is not None:
+                self.backups.take(stack, state)
+        except (OSError, EngineFailed) as error:
             raise EngineFailed(stack, operation, [f"the state can't be kept before it is changed ({error}); mend the backend or the disk first"], []) from error
 
     def recover(self, stack: str, journal: Path) -> None:

@@ -335,6 +335,10 @@ class Runs:
             load_output=False,
         )
 
+    def unfinished_stacks(self) -> set[str]:
+        """Names of the stacks that are worked on or will be, by any service process."""
+        return {RunRequest.model_validate(one.input["args"][0]).stack.name for one in self._unfinished(load_input=True) if one.input}
+
     def _request(self, run: str) -> RunRequest:
         status = DBOS.get_workflow_status(run)
         if status is None or not status.input:

@@ -23,7 +23,7 @@ ec2:DescribeFlowLogs ec2:DescribeImages ec2:DescribeInstanceAttribute ec2:Descri
 ec2:DescribeInternetGateways ec2:DescribeLaunchTemplateVersions ec2:DescribeLaunchTemplates ec2:DescribeNatGateways ec2:DescribeNetworkAcls
 ec2:DescribeNetworkInterfaces ec2:DescribePrefixLists ec2:DescribeRouteTables ec2:DescribeSecurityGroupRules ec2:DescribeSecurityGroups
 ec2:DescribeSpotInstanceRequests ec2:DescribeSubnets ec2:DescribeTags ec2:DescribeVolumes ec2:DescribeVpcAttribute ec2:DescribeVpcEndpoints ec2:DescribeVpcs
-ec2:GetEbsEncryptionByDefault ec2:GetInstanceMetadataDefaults logs:DescribeLogGroups sts:GetCallerIdentity tag:GetResources
+ec2:GetEbsEncryptionByDefault ec2:GetInstanceMetadataDefaults logs:DescribeLogGroups servicequotas:GetServiceQuota sts:GetCallerIdentity tag:GetResources
 """
 MAKES = """
 ec2:AllocateAddress ec2:AssociateRouteTable ec2:AttachInternetGateway ec2:AuthorizeSecurityGroupEgress ec2:CreateFleet ec2:CreateFlowLogs
@@ -33,7 +33,8 @@ ec2:CreateSecurityGroup ec2:CreateSubnet ec2:CreateTags ec2:CreateVpc ec2:Create
 DEFAULTS = "ec2:EnableEbsEncryptionByDefault ec2:ModifyInstanceMetadataDefaults s3:GetAccountPublicAccessBlock s3:PutAccountPublicAccessBlock"
 """The account's own guard rails: they are switched on, never off."""
 CHANGES = """
-ec2:CancelSpotInstanceRequests ec2:DeleteFleets ec2:DeleteFlowLogs ec2:DeleteInternetGateway ec2:DeleteLaunchTemplate ec2:DeleteNatGateway ec2:DeleteRoute
+ec2:CancelSpotInstanceRequests ec2:DeleteFleets ec2:DeleteFlowLogs ec2:DeleteInternetGateway ec2:DeleteLaunchTemplate ec2:DeleteNatGateway
+ec2:DeleteNetworkInterface ec2:DeleteRoute ec2:DeleteVolume
 ec2:DeleteRouteTable ec2:DeleteSecurityGroup ec2:DeleteSubnet ec2:DeleteTags ec2:DeleteVpc ec2:DeleteVpcEndpoints ec2:DetachInternetGateway
 ec2:DisassociateAddress ec2:DisassociateRouteTable ec2:ModifyInstanceAttribute ec2:ModifyLaunchTemplate ec2:ModifySecurityGroupRules
 ec2:ModifySubnetAttribute ec2:ModifyVpcAttribute ec2:ModifyVpcEndpoint ec2:ReleaseAddress ec2:ReplaceRoute ec2:RevokeSecurityGroupEgress

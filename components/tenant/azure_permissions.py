@@ -12,7 +12,8 @@ Microsoft.Network/networkWatchers/flowLogs Microsoft.Network/publicIPAddresses M
 Microsoft.Resources/subscriptions/resourceGroups Microsoft.Storage/storageAccounts
 """
 _ALSO = """
-Microsoft.Compute/locations/operations/read Microsoft.Compute/skus/read Microsoft.KeyVault/locations/operationResults/read Microsoft.KeyVault/vaults/keys/read
+Microsoft.Compute/locations/operations/read Microsoft.Compute/locations/usages/read Microsoft.Compute/skus/read
+Microsoft.KeyVault/locations/operationResults/read Microsoft.KeyVault/vaults/keys/read
 Microsoft.KeyVault/vaults/keys/write Microsoft.ManagedIdentity/userAssignedIdentities/assign/action Microsoft.Network/locations/operationResults/read
 Microsoft.Network/locations/operations/read Microsoft.Network/natGateways/join/action Microsoft.Network/networkInterfaces/join/action
 Microsoft.Network/networkSecurityGroups/join/action Microsoft.Network/networkWatchers/configureFlowLog/action Microsoft.Network/networkWatchers/read

@@ -23,6 +23,9 @@ AUTOMATION_PERMISSIONS = (
     *("compute.networks.updatePolicy", "compute.subnetworks.expandIpCidrRange", "compute.subnetworks.setPrivateIpGoogleAccess", "compute.subnetworks.use"),
     *("compute.subnetworks.useExternalIp", "compute.zones.get", "compute.disks.create", "compute.disks.get", "compute.disks.setLabels"),
     *(f"compute.instances.{verb}" for verb in ("create", "delete", "get", "setLabels", "setMetadata", "setServiceAccount")),
+    # What the orphan sweep looks at and takes away, the preflight's quotas.
+    *("compute.instances.list", "compute.disks.list", "compute.disks.delete", "compute.regions.get"),
+    *(f"compute.addresses.{verb}" for verb in ("delete", "get", "list")),
     *(f"compute.{place}Operations.get" for place in ("global", "region", "zone")),
     *(f"iam.serviceAccounts.{verb}" for verb in ("actAs", "create", "delete", "get", "update")),
     *("cloudkms.keyRings.create", "cloudkms.keyRings.get", "cloudkms.cryptoKeyVersions.destroy", "cloudkms.cryptoKeyVersions.list"),

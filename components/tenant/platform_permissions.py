@@ -16,7 +16,8 @@ Document = dict[str, Any]
 
 _ORGANIZATION = """
 organizations:AttachPolicy organizations:CloseAccount organizations:CreateAccount organizations:CreatePolicy organizations:DeletePolicy
-organizations:DescribeAccount organizations:DescribeCreateAccountStatus organizations:DescribeOrganization organizations:DescribePolicy
+organizations:DescribeAccount organizations:DescribeCreateAccountStatus organizations:DescribeOrganization organizations:DescribeOrganizationalUnit
+organizations:DescribePolicy
 organizations:DetachPolicy organizations:ListParents organizations:ListPoliciesForTarget organizations:ListRoots organizations:ListTagsForResource
 organizations:ListTargetsForPolicy organizations:MoveAccount organizations:TagResource organizations:UntagResource organizations:UpdatePolicy
 """

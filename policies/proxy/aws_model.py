@@ -17,7 +17,7 @@ from policies.proxy.request import Refused
 MODELS: Mapping[str, str] = {
     "ec2": "ec2", "sts": "sts", "s3": "s3", "kms": "kms", "ssm": "ssm", "autoscaling": "autoscaling", "iam": "iam", "organizations": "organizations",
     "account": "account", "budgets": "budgets", "ce": "ce", "monitoring": "cloudwatch", "logs": "logs", "secretsmanager": "secretsmanager",
-    "dynamodb": "dynamodb",
+    "dynamodb": "dynamodb", "servicequotas": "service-quotas",
 }  # fmt: skip
 """Host label → botocore's name of the service."""
 
@@ -68,6 +68,8 @@ class ServiceModel:
 
     def check_document(self, operation: Operation, document: Mapping[str, Any]) -> None:
         """Every key of a JSON or CBOR document is one of the operation's. Raises :class:`Refused`."""
+        if not document:
+            return  # also where the operation takes no input at all: SDKs then send an empty object
         for path in self._strangers(operation.shape, document, "", 0):
             raise Refused("request", f"{operation.name} has no parameter {path!r}", 400)
 

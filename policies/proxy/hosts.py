@@ -38,7 +38,7 @@ _EXACT: dict[str, KnownHost] = {
 _GOOGLE = frozenset(
     ["compute", "cloudresourcemanager", "serviceusage", "cloudbilling", "iam", "orgpolicy", "iamcredentials", "cloudkms", "billingbudgets", "monitoring"]
 )
-_AWS_REGIONAL = frozenset(["ec2", "sts", "s3", "kms", "ssm", "autoscaling", "monitoring", "logs", "secretsmanager", "dynamodb"])
+_AWS_REGIONAL = frozenset(["ec2", "sts", "s3", "kms", "ssm", "autoscaling", "monitoring", "logs", "secretsmanager", "dynamodb", "servicequotas"])
 
 
 def classify(host: str) -> KnownHost | None:

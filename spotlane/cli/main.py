@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated
 
 import typer
 
-from spotlane.cli import audit, keys, moves, runs, tenants, workloads
-from spotlane.cli.session import project_root
+from spotlane.cli import audit, doctor, keys, moves, runs, tenants, workloads
+from spotlane.cli.session import become
 
 _HELP = "Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes."
 _PASSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
@@ -20,37 +19,31 @@ cli.add_typer(workloads.cli, name="workload")
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(keys.cli, name="key")
 moves.register(cli)
-
-
-def _become(module: str, arguments: list[str]) -> None:
-    """Goes on as another of Spotlane's programs, so that signals and exit codes are its own."""
-    os.environ.setdefault("SPOTLANE_HOME", str(project_root() / ".spotlane"))
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+doctor.register(cli)
 
 
 @cli.command("local", context_settings=_PASSED, add_help_option=False)
 def local(context: typer.Context) -> None:
     """The local cloud: up, down, status, env, logs, fault."""
-    _become("localcloud", context.args or ["--help"])
+    become("localcloud", context.args or ["--help"])
 
 
 @cli.command("demo", context_settings=_PASSED, add_help_option=False)
 def demo(context: typer.Context) -> None:
     """Shows the whole on this machine: two tenants, three clouds, moves under live traffic, a report."""
-    _become("demo", context.args)
+    become("demo", context.args)
 
 
 @cli.command("policies", context_settings=_PASSED, add_help_option=False)
 def policies(context: typer.Context) -> None:
     """Policy as code: review, explain, test, replay, price."""
-    _become("policies.review", context.args or ["--help"])
+    become("policies.review", context.args or ["--help"])
 
 
 @cli.command("audit", context_settings=_PASSED, add_help_option=False)
 def audited(context: typer.Context) -> None:
     """The audit trail: verify, query."""
-    _become("policies.audit", audit.with_anchors(context.args) or ["--help"])
+    become("policies.audit", audit.with_anchors(context.args) or ["--help"])
 
 
 @cli.command("version")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 import typer
 
@@ -39,6 +40,14 @@ def environment() -> dict[str, str]:
         for variable, value in local.get("environment", {}).items():
             env.setdefault(variable, value)
     return env
+
+
+def become(module: str, arguments: list[str], env: dict[str, str] | None = None) -> NoReturn:
+    """Goes on as another of Spotlane's programs, so that signals and exit codes are its own; in ``env``, else in the process's environment."""
+    full = {**(os.environ if env is None else env)}
+    full.setdefault("SPOTLANE_HOME", str(project_root() / ".spotlane"))
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", module, *arguments], full)
 
 
 def edge() -> Client:

@@ -10,6 +10,7 @@ from spotlane.wire.artifacts import Artifact, Upload, UploadPart, UploadRequest
 from spotlane.wire.audit import AuditHead
 from spotlane.wire.base import Cloud, Digest, Json, PlacementId, TenantId, Wire, WorkloadId, WorkloadName
 from spotlane.wire.decisions import Alternative, CostParts, Decision, Evidence, Hurdle
+from spotlane.wire.doctor import Check, Orphan, Preflight, Sweep, SweepRequest
 from spotlane.wire.ledger import Ledger, LedgerHour, LedgerMove, LedgerTotals
 from spotlane.wire.migrations import Migration, MigrationStep
 from spotlane.wire.plans import MoveRequest, Plan, PlanItem, TickReport
@@ -49,6 +50,11 @@ from spotlane.wire.workloads import (
 )
 
 __all__ = [
+    "SweepRequest",
+    "Sweep",
+    "Preflight",
+    "Orphan",
+    "Check",
     "Alternative",
     "ApiKey",
     "Artifact",

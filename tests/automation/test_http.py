@@ -146,10 +146,26 @@ ACME = {"authorization": "Bearer key acme tenant:deploy tenant:read"}
 RUN = {"idempotencyKey": "k", "stack": {"kind": "edge"}, "operation": "up"}
 
 
+class Examined:
+    """A preflight of which one check failed."""
+
+    def examine(self) -> wire.Preflight:
+        return wire.Preflight(ready=False, checks=[wire.Check(part="aws", name="credentials", status="failed", detail="none", remedy="set them")])
+
+
+class Swept:
+    """Finds one orphan, and removes it when told."""
+
+    def look(self, request: wire.SweepRequest) -> wire.Sweep:
+        orphan = {"tenant": request.tenant or "acme", "cloud": "aws", "account": "1", "region": "eu-west-1", "kind": "instance", "id": "i-1", "stack": "s"}
+        outcome = "removed" if request.remove else "found"
+        return wire.Sweep.model_validate({"accounts": 1, "orphans": [orphan | {"reason": "no-stack", "detail": "gone", "outcome": outcome}]})
+
+
 @pytest.fixture
 def parts() -> tuple[Caller, FakeRebalancer]:
     rebalancer = FakeRebalancer()
-    api = app(FakeRuns(), barred, rebalancer, None, None, Tokens(), lambda: {"edge": "away"})  # type: ignore[arg-type]  # fakes with the calls in use
+    api = app(FakeRuns(), barred, rebalancer, None, None, Tokens(), lambda: {"edge": "away"}, Examined(), Swept())  # type: ignore[arg-type]  # fakes with the calls in use
     return Caller(api), rebalancer
 
 
@@ -243,6 +259,15 @@ def test_readiness_names_what_is_away(parts: tuple[Caller, FakeRebalancer]) -> N
 
 def test_the_edge_may_nudge_the_daemon_and_nobody_else() -> None:
     daemon = FakeDaemon()
-    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), daemon, None, Tokens(), dict))  # type: ignore[arg-type]  # fakes with the calls in use
+    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), daemon, None, Tokens(), dict, Examined(), Swept()))  # type: ignore[arg-type]  # fakes with the calls in use
     assert [client.post("/v1/nudges", headers=who).status_code for who in (EDGE, ACME)] == [202, 403]
     assert daemon.nudges == 1
+
+
+def test_accounts_are_examined_and_swept_by_the_platform_alone(parts: tuple[Caller, FakeRebalancer]) -> None:
+    client, _ = parts
+    admin, tenant = {"authorization": "Bearer root - platform:admin"}, {"authorization": "Bearer a acme tenant:admin"}
+    assert client.get("/v1/preflight", headers=admin).json()["checks"][0]["remedy"] == "set them"
+    assert client.post("/v1/sweeps", json={"tenant": "acme", "remove": True}, headers=admin).json()["orphans"][0]["outcome"] == "removed"
+    assert client.get("/v1/preflight", headers=tenant).status_code == 403
+    assert client.post("/v1/sweeps", json={}, headers=tenant).status_code == 403

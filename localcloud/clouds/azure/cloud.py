@@ -81,12 +81,16 @@ class AzureCloud:
             return self._operation(target)
         if lowered.startswith("/providers/microsoft.subscription/"):
             return subscriptions.aliases(self.documents, request, target)
+        if lowered.startswith("/providers/microsoft.management/managementgroups/") and request.method == "GET":
+            return json_answer(200, subscriptions.management_group(target.path))
         if lowered == "/subscriptions":
             return json_answer(200, {"value": [document.body for document in self.documents.of(subscriptions.KIND)]})
         if lowered.endswith("/providers/microsoft.subscription/cancel") and request.method == "POST":
             return subscriptions.cancel(self.documents, target.subscription)
         if target.subscription:
             subscriptions.known(self.documents, target.subscription)
+        if lowered.endswith("/usages") and target.type.lower() == "microsoft.compute/locations" and request.method == "GET":
+            return json_answer(200, {"value": self._machines.usages(target.subscription, target.name.lower())})
         if target.type and not target.verb and target.name:
             return self._resource(request, target)
         if target.type and target.verb and request.method == "POST":

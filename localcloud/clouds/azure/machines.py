@@ -14,6 +14,9 @@ from localcloud.hosts.room import Machine, MachineRoom, MachineSpec
 VM = "Microsoft.Compute/virtualMachines"
 DISK = "Microsoft.Compute/disks"
 
+SPOT_VCPUS = 100
+"""Of a subscription in a location. Azure's own default is 3 to 100, by the kind of its offer."""
+
 _FIXED = (
     ("priority",),
     ("osProfile", "computerName"),
@@ -62,6 +65,13 @@ class VirtualMachines:
         if failure is None:
             self._start(resource_id, subscription, body, hidden, spot)
         return body, hidden, failure
+
+    def usages(self, subscription: str, location: str) -> list[Json]:
+        """What the subscription uses of its spot quota in a location (Compute, "Usage - List"), in vCPUs."""
+        spot = [one for one in self._documents.of(VM, subscription) if one.body["location"] == location and one.body["properties"].get("priority") == "Spot"]
+        used = sum(CATALOG.machine("azure", one.body["properties"]["hardwareProfile"]["vmSize"]).vcpu for one in spot)
+        name = {"value": "lowPriorityCores", "localizedValue": "Total Regional Spot vCPUs"}
+        return [{"unit": "Count", "currentValue": used, "limit": SPOT_VCPUS, "name": name}]
 
     def update(self, document: Document, body: Json) -> Json:
         """The body of a machine that a PUT changes; what it can't change is refused. Raises :class:`ArmError`."""

@@ -39,6 +39,14 @@ def aliases(documents: Documents, request: HttpRequest, target: Target) -> HttpA
     return json_answer(200, _shown(found))
 
 
+def management_group(path: str) -> Json:
+    """Any management group: all subscriptions here are below it."""
+    name = path.rpartition("/")[2]
+    shown = {"displayName": name, "tenantId": TENANT, "details": {"version": 1, "parent": {}}}
+    kind = "Microsoft.Management/managementGroups"
+    return {"id": f"/providers/{kind}/{name}", "type": kind, "name": name, "properties": shown}
+
+
 def cancel(documents: Documents, subscription: str) -> HttpAnswer:
     """Closes a subscription in which nothing is left. Raises :class:`ArmError`."""
     found = known(documents, subscription)

@@ -36,6 +36,9 @@ _KINDS = {
     "instances": INSTANCE,
 }
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_LABEL_FILTER = re.compile(r"labels\.([a-z][a-z0-9_-]*)=([a-z0-9_-]*)")
+_CPUS = {"CPUS": 72, "PREEMPTIBLE_CPUS": 0}
+"""Quotas of a region in a project that never asked for more (Compute Engine, "Allocation quotas"): spot machines then use that of all CPUs."""
 _LINKS = ("network", "subnetwork", "natIps", "source", "sourceSubnetworkIpRangesToNat")
 """Fields that name another resource."""
 
@@ -75,6 +78,8 @@ class Compute:
         if len(parts) < 2 or parts[0] != "projects":
             raise GoogleError(404, f"{request.path}: the local cloud serves compute/v1/projects/*")
         project = self._projects.require_service(parts[1], "compute.googleapis.com").account
+        if parts[2:3] == ["aggregated"]:
+            return self._aggregated(project, parts[3] if len(parts) == 4 else "", request)
         place = _place(project, parts)
         if place.collection in ("zones", "regions", "machineTypes"):
             return _catalogue(place, parts)
@@ -98,6 +103,21 @@ class Compute:
         if request.method == "DELETE":
             return self._delete(found, place)
         return self._change(request, found, place)
+
+    def _aggregated(self, project: str, collection: str, request: HttpRequest) -> HttpAnswer:
+        """``aggregatedList``: the members of a collection in all places, by place. Of filters, equality with a label is understood."""
+        if collection not in _KINDS:
+            raise GoogleError(404, f"{request.path}: the local cloud serves {', '.join(sorted(_KINDS))}")
+        wanted = _LABEL_FILTER.fullmatch(request.parameters.get("filter", ""))
+        if wanted is None and "filter" in request.parameters:
+            raise GoogleError(400, f"Invalid value for field 'filter': '{request.parameters['filter']}'. The local cloud reads labels.KEY=VALUE.")
+        items: dict[str, Json] = {}
+        for document in self._documents.below(f"projects/{project}"):
+            location, _, rest = document.key.removeprefix(f"projects/{project}/").partition(f"/{collection}/")
+            labels = document.body.get("labels") or {}
+            if document.kind == _KINDS[collection] and rest and (wanted is None or labels.get(wanted[1]) == wanted[2]):
+                items.setdefault(location, {collection: []})[collection].append(_shown(document))
+        return json_answer(200, {"kind": f"{_KINDS[collection]}AggregatedList", "items": items})
 
     def empty(self, project: str) -> None:
         """Removes everything of a project that is deleted."""
@@ -316,13 +336,15 @@ def _catalogue(place: _Place, parts: list[str]) -> HttpAnswer:
         return json_answer(200, shape | {"zone": place.location.rpartition("/")[2], "selfLink": BASE + place.key})
     kind = place.collection.rstrip("s")
     names = [region.name for region in CATALOG.regions("gcp")] if kind == "region" else [zone for region in CATALOG.regions("gcp") for zone in region.zones]
-    items = [
+    items: list[Json] = [
         {"kind": f"compute#{kind}", "name": name, "status": "UP", "selfLink": f"{BASE}projects/{place.project}/{place.collection}/{name}"} for name in names
     ]
     if place.name:
         found = next((item for item in items if item["name"] == place.name), None)
         if found is None:
             raise not_found("/".join(parts))
+        if kind == "region":
+            found |= {"quotas": [{"metric": metric, "limit": limit, "usage": 0} for metric, limit in _CPUS.items()]}
         return json_answer(200, found)
     return json_answer(200, {"kind": f"compute#{kind}List", "items": items})
 

@@ -58,6 +58,9 @@ def required(request: HttpRequest) -> Iterator[str]:
 
 
 def _compute(request: HttpRequest, after: list[str]) -> Iterator[str]:
+    if after[:1] == ["aggregated"] and len(after) == 2:
+        yield f"compute.{after[1]}.list"
+        return
     scope, rest = ("global", after[1:]) if after[:1] == ["global"] else (after[0] if len(after) > 2 else "global", after[2:] if len(after) > 2 else after)
     collection, _, verb = (*rest, "", "", "")[:3]
     if collection == "operations":

@@ -50,8 +50,10 @@ class Projects:
         version, *rest = request.path.strip("/").split("/")
         if rest and rest[0] == "operations":
             return self._operation("/".join(rest))
+        if version == "v3" and rest[:1] == ["folders"] and len(rest) == 2 and request.method == "GET":
+            return json_answer(200, {"name": "/".join(rest), "displayName": "spotlane", "parent": "organizations/200000000000", "state": "ACTIVE"})
         if not rest or rest[0] != "projects":
-            raise GoogleError(404, f"{request.method} {request.path}: the local cloud serves projects and operations")
+            raise GoogleError(404, f"{request.method} {request.path}: the local cloud serves projects, folders and operations")
         if len(rest) == 1:
             if request.method == "POST":
                 return self._create(request.json(), version)
@@ -137,7 +139,10 @@ class Projects:
         return json_answer(200, _service(project, name))
 
     def billing(self, request: HttpRequest) -> HttpAnswer:
-        """cloudbilling.googleapis.com v1: the billing account of a project."""
+        """cloudbilling.googleapis.com v1: billing accounts, all of them open, and that of a project."""
+        parts = request.path.strip("/").split("/")
+        if parts[1:2] == ["billingAccounts"] and len(parts) == 3 and request.method == "GET":
+            return json_answer(200, {"name": "/".join(parts[1:]), "open": True, "displayName": "spotlane", "masterBillingAccount": ""})
         project = self.active(request.path.strip("/").split("/")[2])
         if request.method == "PUT":
             project.body["billingAccount"] = request.json().get("billingAccountName", "")

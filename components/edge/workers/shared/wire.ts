@@ -37,6 +37,14 @@ export interface BoundaryDocument {
   boundary: Record<string, unknown>;
 }
 
+export interface Check {
+  part: string;
+  name: string;
+  status: "ok" | "warning" | "failed";
+  detail: string;
+  remedy: string;
+}
+
 export interface CostParts {
   spotUsdPerHour: number;
   egressUsdPerHour: number;
@@ -195,6 +203,19 @@ export interface OfferRef {
   instanceType: string;
 }
 
+export interface Orphan {
+  tenant: string;
+  cloud: "aws" | "azure" | "gcp";
+  account: string;
+  region: string;
+  kind: string;
+  id: string;
+  stack: string;
+  reason: "no-stack" | "not-in-state";
+  detail: string;
+  outcome: "found" | "removed" | "failed";
+}
+
 export interface Placement {
   id: string;
   workload: string;
@@ -260,6 +281,11 @@ export interface Ports {
   http: number | null;
   tcp: number | null;
   proxyProtocol: "off" | "v1" | "v2";
+}
+
+export interface Preflight {
+  ready: boolean;
+  checks: Check[];
 }
 
 export interface PriceBook {
@@ -357,6 +383,17 @@ export interface StackRef {
   region: string | null;
   workload: string | null;
   generation: number | null;
+}
+
+export interface Sweep {
+  orphans: Orphan[];
+  accounts: number;
+  errors: string[];
+}
+
+export interface SweepRequest {
+  tenant: string | null;
+  remove: boolean;
 }
 
 export interface Tenant {

@@ -1,0 +1,84 @@
+"""What the service asks of the clouds itself, beside the engine: the preflight's and the sweep's calls pass, for the tenant's accounts only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from botocore.credentials import Credentials
+
+from automation.accounts.signing import JSON, signed
+from tests.policies.stage import SUBSCRIPTION, Stage, staged
+
+ROLE = "arn:aws:iam::123456789012:role/spotlane-automation"
+ORGANIZATIONS = "https://organizations.us-east-1.amazonaws.com/"
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with staged(tmp_path_factory.mktemp("proxy")) as found:
+        yield found
+
+
+def sent(stage: Stage, request: httpx.Request) -> httpx.Response:
+    with stage.client() as client:
+        return client.send(request)
+
+
+def entered(stage: Stage) -> Credentials:
+    """The session that the proxy saw handed out for acme's account."""
+    form = f"Action=AssumeRole&Version=2011-06-15&RoleArn={ROLE}&RoleSessionName=spotlane"
+    assert sent(stage, signed(Credentials("AKIAPLATFORM", "s"), "sts", "eu-west-1", "https://sts.eu-west-1.amazonaws.com/", form)).status_code == 200
+    return Credentials("ASIATENANT", "s", "t")
+
+
+def ec2(stage: Stage, region: str, form: str) -> httpx.Response:
+    return sent(stage, signed(entered(stage), "ec2", region, f"https://ec2.{region}.amazonaws.com/", f"{form}&Version=2016-11-15"))
+
+
+@pytest.mark.parametrize(
+    ("operation", "body"), [("DescribeOrganization", "{}"), ("ListRoots", "{}"), ("DescribeOrganizationalUnit", '{"OrganizationalUnitId": "ou-1"}')]
+)
+def test_the_organisation_can_be_read_also_where_a_call_takes_no_input(stage: Stage, operation: str, body: str) -> None:
+    request = signed(Credentials("AKIAPLATFORM", "s"), "organizations", "us-east-1", ORGANIZATIONS, body, JSON, f"AWSOrganizationsV20161128.{operation}")
+    assert sent(stage, request).status_code == 200
+
+
+def test_a_call_without_input_takes_none_that_is_not_known(stage: Stage) -> None:
+    body, target = '{"Region": "us-east-1"}', "AWSOrganizationsV20161128.DescribeOrganization"
+    assert sent(stage, signed(Credentials("AKIAPLATFORM", "s"), "organizations", "us-east-1", ORGANIZATIONS, body, JSON, target)).status_code == 400
+
+
+def test_tags_are_listed_and_orphans_removed_inside_the_boundary(stage: Stage) -> None:
+    assert ec2(stage, "eu-west-1", "Action=DescribeTags&Filter.1.Name=key&Filter.1.Value.1=managed-by").status_code == 200
+    assert ec2(stage, "eu-west-1", "Action=DeleteVolume&VolumeId=vol-1").status_code == 200
+
+
+def test_quotas_are_read_and_none_is_asked_for_outside_the_boundary(stage: Stage) -> None:
+    def asked(region: str, operation: str, body: str) -> httpx.Response:
+        url, target = f"https://servicequotas.{region}.amazonaws.com/", f"ServiceQuotasV20190624.{operation}"
+        return sent(stage, signed(entered(stage), "servicequotas", region, url, body, JSON, target))
+
+    quota = '{"ServiceCode": "ec2", "QuotaCode": "L-34B43A08"}'
+    assert asked("eu-west-1", "GetServiceQuota", quota).status_code == 200
+    refused = asked("us-east-1", "RequestServiceQuotaIncrease", quota[:-1] + ', "DesiredValue": 9}')
+    assert (refused.status_code, refused.json()["__type"]) == (400, "AccessDeniedException")
+    assert "us-east-1" in refused.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        (f"https://management.azure.com/subscriptions/{SUBSCRIPTION}/resources?api-version=2021-04-01", 200),
+        (f"https://management.azure.com/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/locations/westeurope/usages?api-version=2024-07-01", 200),
+        ("https://management.azure.com/providers/Microsoft.Management/managementGroups/spotlane?api-version=2021-04-01", 200),
+        ("https://compute.googleapis.com/compute/v1/projects/acme-1/aggregated/instances?filter=labels.managed-by%3Dspotlane", 200),
+        ("https://compute.googleapis.com/compute/v1/projects/acme-1/regions/europe-west4", 200),
+        ("https://compute.googleapis.com/compute/v1/projects/nobodys-1/aggregated/instances", 403),
+        ("https://cloudresourcemanager.googleapis.com/v3/folders/1", 200),
+        ("https://cloudbilling.googleapis.com/v1/billingAccounts/0-1-2", 200),
+    ],
+)
+def test_listings_pass_for_accounts_of_tenants(stage: Stage, url: str, status: int) -> None:
+    assert sent(stage, httpx.Request("GET", url)).status_code == status
