@@ -18,20 +18,24 @@ SERVICES = (
 )
 BUDGET_SERVICES = ("billingbudgets.googleapis.com", "monitoring.googleapis.com")
 
-AUTOMATION_PERMISSIONS = (
+STACK_PERMISSIONS = (
     *(f"compute.{kind}.{verb}" for kind in ("networks", "subnetworks", "firewalls", "routers") for verb in ("create", "delete", "get", "update")),
     *("compute.networks.updatePolicy", "compute.subnetworks.expandIpCidrRange", "compute.subnetworks.setPrivateIpGoogleAccess", "compute.subnetworks.use"),
     *("compute.subnetworks.useExternalIp", "compute.zones.get", "compute.disks.create", "compute.disks.get", "compute.disks.setLabels"),
     *(f"compute.instances.{verb}" for verb in ("create", "delete", "get", "setLabels", "setMetadata", "setServiceAccount")),
-    # What the orphan sweep looks at and takes away, the preflight's quotas.
-    *("compute.instances.list", "compute.disks.list", "compute.disks.delete", "compute.regions.get"),
-    *(f"compute.addresses.{verb}" for verb in ("delete", "get", "list")),
     *(f"compute.{place}Operations.get" for place in ("global", "region", "zone")),
     *(f"iam.serviceAccounts.{verb}" for verb in ("actAs", "create", "delete", "get", "update")),
     *("cloudkms.keyRings.create", "cloudkms.keyRings.get", "cloudkms.cryptoKeyVersions.destroy", "cloudkms.cryptoKeyVersions.list"),
     *(f"cloudkms.cryptoKeys.{verb}" for verb in ("create", "get", "getIamPolicy", "setIamPolicy", "update")),
 )
-"""What the automation account may do in a tenant's project: the calls of the region and placement stacks, and no more."""
+"""The calls of the region and placement stacks."""
+SERVICE_PERMISSIONS = (
+    *("compute.instances.list", "compute.disks.list", "compute.disks.delete", "compute.regions.get"),
+    *(f"compute.addresses.{verb}" for verb in ("delete", "get", "list")),
+)
+"""What the service asks itself: the orphan sweep's look and removals, the preflight's quotas."""
+AUTOMATION_PERMISSIONS = (*STACK_PERMISSIONS, *SERVICE_PERMISSIONS)
+"""What the automation account may do in a tenant's project, and no more."""
 
 POOL_ID = "spotlane-automation"
 THRESHOLDS = (0.5, 0.9, 1.0)

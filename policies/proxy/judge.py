@@ -78,9 +78,21 @@ def _managed(call: Call) -> bool:
     return call.service in _MANAGEMENT_SERVICES and (call.service != "arm" or is_management(call.action))
 
 
+def _clears(call: Call) -> bool:
+    """Whether a call is one of those by which a new project loses the network that Google makes in it: its rules let the world in."""
+    if call.service != "compute":
+        return False
+    if call.action == "firewalls.delete":
+        return call.resource.startswith("default-allow-")
+    if call.action in {"networks.get", "networks.delete"}:
+        return call.resource == "default"
+    return call.action in {"firewalls.get", "operations.get", "operations.wait"}
+
+
 def _unowned(call: Call, principal: str, books: Books) -> Verdict:
     assert call.account is not None
-    if principal == PLATFORM and _managed(call) and call.scope == "global" and not call.regions and not books.claimed(call.cloud, call.account):
+    in_the_making = call.scope == "global" and not call.regions and not books.claimed(call.cloud, call.account)
+    if principal == PLATFORM and in_the_making and (_managed(call) or _clears(call)):
         # Identity, policy and services of an account in the making; nothing with a place until it has an owner and so a boundary.
         return Verdict(call, True)
     return Verdict(call, False, "account", f"Account {call.account!r} of {call.cloud} belongs to no tenant.")

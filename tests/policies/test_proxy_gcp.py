@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -88,3 +89,41 @@ def test_a_tenant_gets_no_token_of_another_tenants_account(stage: Stage) -> None
     assert asked(stage, "POST", own, {"scope": ["x"]}, **acme).status_code == 200
     refused = asked(stage, "POST", other, {"scope": ["x"]}, **acme)
     assert (refused.status_code, "isn't tenant 'acme''s" in refused.text) == (403, True)
+
+
+NEW = "https://compute.googleapis.com/compute/v1/projects/in-the-making-1/global"
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", f"{NEW}/networks/default"),
+        ("GET", f"{NEW}/firewalls?filter=network+eq+{quote(NEW, safe='')}%2Fnetworks%2Fdefault"),
+        ("DELETE", f"{NEW}/firewalls/default-allow-ssh"),
+        ("DELETE", f"{NEW}/networks/default"),
+        ("GET", f"{NEW}/operations/operation-1"),
+        ("POST", "https://serviceusage.googleapis.com/v1/projects/in-the-making-1/services:batchEnable"),
+    ],
+)
+def test_a_project_in_the_making_loses_its_default_network(stage: Stage, method: str, url: str) -> None:
+    answer = asked(stage, method, url, {"serviceIds": ["compute.googleapis.com"]} if method == "POST" else None)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "who"),
+    [
+        ("DELETE", f"{NEW}/networks/production", None, {}),
+        ("DELETE", f"{NEW}/firewalls/deny-in", None, {}),
+        ("DELETE", f"{NEW}/firewalls/default", None, {}),
+        ("GET", f"{NEW}/networks", None, {}),
+        ("POST", f"{NEW}/networks", {"name": "default"}, {}),
+        ("PATCH", f"{NEW}/networks/default", {"autoCreateSubnetworks": True}, {}),
+        ("POST", f"{NEW}/networks/default/addPeering", {"name": "p"}, {}),
+        ("POST", f"{NEW}/firewalls", {"name": "default-allow-ssh", "sourceRanges": ["0.0.0.0/0"]}, {}),
+        ("DELETE", f"{NEW.removesuffix('/global')}/regions/europe-west4/subnetworks/default", None, {}),
+        ("DELETE", f"{NEW}/networks/default", None, {"principal": "acme", "key": "k-acme"}),
+    ],
+)
+def test_nothing_else_is_done_to_a_project_that_is_no_tenants(stage: Stage, method: str, url: str, body: Any, who: dict[str, str]) -> None:
+    assert asked(stage, method, url, body, **who).status_code in (403, 407)

@@ -36,6 +36,7 @@ _KINDS = {
     "instances": INSTANCE,
 }
 _NAME = re.compile(r"[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?")
+_NETWORK_FILTER = re.compile(r"network eq (https://\S+)")
 _LABEL_FILTER = re.compile(r"labels\.([a-z][a-z0-9_-]*)=([a-z0-9_-]*)")
 _CPUS = {"CPUS": 72, "PREEMPTIBLE_CPUS": 0}
 """Quotas of a region in a project that never asked for more (Compute Engine, "Allocation quotas"): spot machines then use that of all CPUs."""
@@ -92,6 +93,8 @@ class Compute:
             return self._insert(request.json(), place)
         if not place.name:
             items = [_shown(document) for document in self._documents.below(place.parent)]
+            if wanted := _NETWORK_FILTER.fullmatch(request.parameters.get("filter", "")):
+                items = [item for item in items if item.get("network") == wanted[1]]
             return json_answer(200, {"kind": f"{_KINDS[place.collection]}List", "id": place.parent, "items": items, "selfLink": BASE + place.parent})
         found = self._documents.get(place.key)
         if found is None:

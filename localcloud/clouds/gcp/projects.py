@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from localcloud.clouds.documents import Document, Documents, Json, made_up_number, made_up_uuid
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest, json_answer
+from localcloud.clouds.gcp import default_network
 from localcloud.clouds.gcp.constraints import enforced
 from localcloud.clouds.gcp.errors import GoogleError
 
@@ -222,6 +223,9 @@ class Projects:
 
     def _enable(self, project: Document, names: list[str]) -> None:
         if "compute.googleapis.com" in names and "compute.googleapis.com" not in project.body["services"]:
+            if not project.body.get("computeWasOn"):
+                default_network.make(self._documents, project.account)
+                project.body["computeWasOn"] = True
             project = self._default_account(project)
         project.body["services"] = sorted({*project.body["services"], *names})
         self._documents.put(project.key, PROJECT, project.account, project.body)

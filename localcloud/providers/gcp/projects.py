@@ -35,7 +35,22 @@ class Project(GcpHandler):
         known = {**inputs, "projectId": project}
         if inputs.get("billingAccount"):
             self._bill(project, inputs["billingAccount"])
+        if inputs.get("autoCreateNetwork") is False:
+            self._without_network(call, project)
         return self.present(call, f"projects/{project}", known)
+
+    def _without_network(self, call: Call, project: str) -> None:
+        """Takes the default network away, as the provider does: Google makes it all the same, when Compute Engine is switched on."""
+        answer = self.google.request("POST", f"{_SERVICES}projects/{project}/services:batchEnable", json={"serviceIds": ["compute.googleapis.com"]})
+        self.google.long_running(call, _SERVICES, answer)
+        place = f"projects/{project}/global"
+        network = self.google.find(self.google.compute(f"{place}/networks/default"))
+        if network is None:
+            return
+        rules = self.google.request("GET", self.google.compute(f"{place}/firewalls"), params={"filter": f"network eq {network['selfLink']}"})
+        for rule in rules.get("items") or []:
+            self.google.change(call, "DELETE", f"{place}/firewalls/{rule['name']}")
+        self.google.change(call, "DELETE", f"{place}/networks/default")
 
     def read(self, call: Call, id: str, known: Props) -> Made | None:
         project = id.removeprefix("projects/")

@@ -87,6 +87,21 @@ def test_the_location_policy_of_a_project_is_enforced(project: Project) -> None:
     assert project.compute("POST", "regions/europe-west4/subnetworks", subnetwork).status_code == 200
 
 
+def test_a_new_project_has_the_default_network_until_it_is_taken_away(project: Project) -> None:
+    network = project.compute("GET", "global/networks/default").json()
+    rules = project.compute("GET", f"global/firewalls?filter=network eq {network['selfLink']}").json()["items"]
+    assert sorted(rule["name"] for rule in rules) == ["default-allow-icmp", "default-allow-internal", "default-allow-rdp", "default-allow-ssh"]
+    assert project.compute("DELETE", "global/networks/default").json()["error"]["errors"][0]["reason"] == "resourceInUseByAnotherResource"
+
+    for rule in rules:
+        project.compute("DELETE", f"global/firewalls/{rule['name']}")
+    project.compute("DELETE", "global/networks/default")
+    project.served.google("serviceusage", "POST", f"/v1/projects/{project.id}/services/compute.googleapis.com:disable", {})
+    project.served.google("serviceusage", "POST", f"/v1/projects/{project.id}/services/compute.googleapis.com:enable", {})
+
+    assert project.compute("GET", "global/networks/default").status_code == 404
+
+
 def test_a_network_in_use_is_not_deleted(project: Project) -> None:
     answer = project.compute("DELETE", "global/networks/net")
 

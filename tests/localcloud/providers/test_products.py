@@ -33,6 +33,7 @@ from localcloud.providers.rest import Answer, Rest
 from tests.localcloud.clouds.conftest import Served
 from tests.localcloud.providers.conftest import Stage
 
+PROJECT = "spotlane-acme-1"
 BOOT = "#!/bin/sh\nsleep 1000\n"
 
 
@@ -69,7 +70,7 @@ def in_gcp() -> None:
     args = gcp_tenant.TenantProjectArgs(
         "acme",
         ["in:europe-west4-locations"],
-        project_id="spotlane-acme-1",
+        project_id=PROJECT,
         billing_account="0-0-0",
         customer_keys=True,
         federation=gcp_tenant.Federation("https://issuer.example.com", "automation"),
@@ -114,7 +115,18 @@ def test_the_automation_role_is_what_the_stacks_calls_need(stage: Stage, monkeyp
     stack = stage.stack(in_gcp)
     stack.up()
     stack.destroy()
-    assert needed == set(gcp_tenant.AUTOMATION_PERMISSIONS) - BEYOND_A_LIFE
+    assert needed == set(gcp_tenant.STACK_PERMISSIONS) - BEYOND_A_LIFE
+
+
+def test_a_new_project_is_left_without_the_network_that_google_makes_in_it(stage: Stage, served: Served) -> None:
+    stack = stage.stack(in_gcp)
+    stack.up()
+    networks = served.google("compute", "GET", f"/compute/v1/projects/{PROJECT}/global/networks").json()["items"]
+    assert [one["name"] for one in networks] == ["spotlane-europe-west4"]
+    assert not [
+        one["name"] for one in served.google("compute", "GET", f"/compute/v1/projects/{PROJECT}/global/firewalls").json()["items"] if "allow" in one["name"]
+    ]
+    stack.destroy()
 
 
 @pytest.mark.parametrize(("program", "cloud"), [(in_aws, "aws"), (in_azure, "azure"), (in_gcp, "gcp")], ids=["aws", "azure", "gcp"])
