@@ -12,7 +12,7 @@ from automation.service.tenants import TenantFiles
 from spotlane.client import Client
 from spotlane.errors import ApiProblem
 from spotlane.wire import RunRequest
-from stacks.settings import SettingsError, load_settings
+from stacks.settings import SettingsError, TenantSettings, load_settings
 
 
 class Door:
@@ -33,13 +33,29 @@ class Door:
             raise ForeignMigration(stack.name, request.migration)
         if request.settings is not None:
             try:
-                load_settings(stack.name, request.settings)
+                settings = load_settings(stack.name, request.settings)
             except SettingsError as error:
                 raise InvalidSettings(stack.name, error.faults) from error
+            if isinstance(settings, TenantSettings) and (taken := self._taken(str(stack.tenant), settings)):
+                raise InvalidSettings(stack.name, taken)
         if request.operation in ("up", "preview") and stack.tenant is not None:
             self._tenant(stack.tenant)
         if request.operation in ("refresh", "drift") and not self._exists(stack.name):
             raise UnknownStack(stack.name)
+
+    def _taken(self, tenant: str, settings: TenantSettings) -> list[str]:
+        """Accounts of other tenants that the settings would take: two tenants in one account could reach each other's machines."""
+        named = {
+            ("aws", "existingAccountId"): settings.aws and settings.aws.existing_account_id,
+            ("azure", "existingSubscriptionId"): settings.azure and settings.azure.existing_subscription_id,
+            ("gcp", "existingProjectId"): settings.gcp and settings.gcp.existing_project_id,
+            ("gcp", "projectId"): settings.gcp and settings.gcp.project_id,
+        }
+        return [
+            f"{cloud}.{field}: {account} is tenant {owner}'s already; an account belongs to one tenant, name another or leave it out for a new one"
+            for (cloud, field), account in named.items()
+            if account and (owner := self._tenants.other_owner(tenant, cloud, account)) is not None
+        ]
 
     def _tenant(self, tenant: str) -> None:
         if self._tenants.knows(tenant):

@@ -53,6 +53,13 @@ class TenantFiles:
         """Whether the tenant was met before; false says nothing about the edge."""
         return (self._proxy / f"{tenant}.json").exists()
 
+    def other_owner(self, tenant: str, cloud: str, account: str) -> str | None:
+        """The tenant, another than ``tenant``, whose account it is; compared without case, as the proxy does."""
+        for path in sorted(self._proxy.glob("*.json")):
+            if path.stem != tenant and account.lower() in (one.lower() for one in self._read(path.stem).get("accounts", {}).get(cloud, [])):
+                return path.stem
+        return None
+
     def pack_config(self, tenant: str) -> Path | None:
         """The pack's configuration for a tenant's stacks; None before the tenant is known."""
         path = self._packs / f"{tenant}.json"

@@ -44,14 +44,29 @@ def admission(tenant: str, outputs: Any) -> dict[str, Any]:
 
 
 def admit(home: Path, document: dict[str, Any]) -> Path:
-    """Writes the document by rename; a proxy key that the tenant has stays. The file."""
+    """Writes the document by rename; a proxy key that the tenant has stays. The file. Raises :class:`AdmissionError` for an account of another tenant's."""
     file = home / "proxy" / "tenants" / f"{document['tenant']}.json"
+    if taken := _taken(file, document["accounts"]):
+        raise AdmissionError("; ".join(taken))
     file.parent.mkdir(parents=True, exist_ok=True)
     kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     replacement = file.with_suffix(".new")
     replacement.write_text(json.dumps({**kept, **document}, indent=1), encoding="utf-8")
     replacement.replace(file)
     return file
+
+
+def _taken(file: Path, accounts: dict[str, list[str]]) -> list[str]:
+    """Accounts that another tenant's file names: the proxy holds what two claim for nobody's, so both would lose it."""
+    faults = []
+    for other in sorted(file.parent.glob("*.json")):
+        if other == file:
+            continue
+        theirs = json.loads(other.read_text(encoding="utf-8")).get("accounts", {})
+        for cloud, names in accounts.items():
+            held = {str(one).lower() for one in theirs.get(cloud, [])}
+            faults += [f"{cloud} {name} is tenant {other.stem}'s already; an account belongs to one tenant" for name in names if name.lower() in held]
+    return faults
 
 
 def main(argv: list[str] | None = None) -> int:

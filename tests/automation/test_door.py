@@ -69,3 +69,19 @@ def test_a_stack_that_is_there_can_be_refreshed_and_one_that_is_not_can_be_destr
     checked = door(tmp_path, stacks=frozenset({REGION.name}))
     checked.check(REQUEST.model_copy(update={"stack": REGION, "migration": None, "operation": "refresh"}))
     checked.check(REQUEST.model_copy(update={"stack": PLACEMENT, "operation": "destroy"}))
+
+
+TAKEN = {"aws": {"existingAccountId": "123456789012"}, "azure": {"existingSubscriptionId": "ABC-1"}, "gcp": {"projectId": "spotlane-acme"}}
+
+
+@pytest.mark.parametrize("cloud", ["aws", "azure", "gcp"])
+def test_an_account_of_another_tenant_is_refused_before_anything_is_made(tmp_path: Path, cloud: str) -> None:
+    checked, tenants = door(tmp_path), TenantFiles(tmp_path)
+    tenants.write(wire.Tenant.model_construct(id="globex", boundary={"name": "us"}, boundary_digest="sha256:1"))
+    tenants.learn("globex", {"aws_account_id": "123456789012", "azure_subscription_id": "abc-1", "gcp_project_id": "spotlane-acme"})
+    own = wire.RunRequest(
+        idempotency_key="t", stack=wire.StackRef(kind="tenant", tenant="acme"), operation="up", settings={"boundary": {}, cloud: TAKEN[cloud]}
+    )
+    with pytest.raises(InvalidSettings, match="is tenant globex's already"):
+        checked.check(own)
+    checked.check(own.model_copy(update={"stack": wire.StackRef(kind="tenant", tenant="globex")}))

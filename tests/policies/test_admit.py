@@ -60,3 +60,11 @@ def test_what_makes_no_tenant_is_one_clear_line_and_changes_nothing(
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1 and said in error
     assert not (tmp_path / "proxy").exists()
+
+
+def test_an_account_of_another_tenants_is_refused_and_stays_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, tmp_path, json.dumps(OUTPUTS)) == 0
+    assert run(monkeypatch, tmp_path, json.dumps(OUTPUTS), "globex") == 2
+    assert "aws 123456789012 is tenant acme's already" in capsys.readouterr().err
+    owner = Books(tmp_path / "proxy").owner("aws", "123456789012")
+    assert owner is not None and owner.name == "acme"
