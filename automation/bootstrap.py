@@ -34,6 +34,7 @@ from automation.service import drift
 from automation.service.audit import AuditAnchor
 from automation.service.door import Door
 from automation.service.drift import DriftWatch
+from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.preflight import Identities, Preflight
 from automation.service.programs import digest_of
@@ -41,6 +42,7 @@ from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
 from automation.service.sweep import Sweeper
 from automation.service.tenants import TenantFiles
+from automation.service.translation import quote_from_wire
 from automation.settings import PROJECT_ROOT, AutomationSettings
 from spotlane import wire
 from spotlane.client import Client, api_key_of
@@ -66,6 +68,7 @@ class Service:
     members: Members
     daemon: Daemon
     history: QuoteHistory
+    feed_watch: FeedWatch
     anchor: AuditAnchor
     stop_seconds: int
 
@@ -84,6 +87,7 @@ class Service:
             _log.warning("the audit's last head wasn't anchored", error=str(error))
         self.members.stop(hand_over=self.runs.close(self.stop_seconds))
         self.history.close()
+        self.feed_watch.close()
 
 
 def bootstrap(settings: AutomationSettings) -> Service:
@@ -105,7 +109,10 @@ def bootstrap(settings: AutomationSettings) -> Service:
     members = Members(settings.runs_database, settings.member, runs.take_over)
 
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
-    rebalancer = Rebalancer(edge, Collection.of_all_clouds(pass_on_after=timedelta(hours=settings.price_limit_hours / 2)), history, settings.price_limit_hours)
+    price_limit = timedelta(hours=settings.price_limit_hours)
+    feed_watch = FeedWatch(home / "automation" / "feeds.sqlite", price_limit)
+    collection = Collection.of_all_clouds(pass_on_after=price_limit / 2, restored=[quote_from_wire(quote) for quote in history.latest()])
+    rebalancer = Rebalancer(edge, collection, history, settings.price_limit_hours, feed_watch)
     drift_watch = DriftWatch(edge, plans, runs, lambda: datetime.now(UTC).date())
     fetcher = Fetcher()
     identities = _identities(fetcher)
@@ -128,7 +135,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     door = Door(tenants, lambda: edge, engine.exists)
     api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper)
-    return Service(api, runs, members, daemon, history, anchor, settings.stop_seconds)
+    return Service(api, runs, members, daemon, history, feed_watch, anchor, settings.stop_seconds)
 
 
 def examine(settings: AutomationSettings) -> wire.Preflight:

@@ -17,7 +17,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from automation.feeds.collection import CollectionReport
 from automation.service import rebalancer as of_the_service
+from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.rebalancer import Rebalancer
 from automation.service.translation import offer_to_wire, quote_to_wire
@@ -53,7 +55,8 @@ def run(samples: int, arguments: argparse.Namespace) -> Result:
     edge = _Edge(arguments.workloads, market, dice)
     with tempfile.TemporaryDirectory(prefix="spotlane-tick-") as directory:
         history = QuoteHistory(Path(directory) / "quotes.sqlite")
-        service = Rebalancer(edge, market, history, 6.0, lambda: market.now)  # type: ignore[arg-type]  # in memory, with the calls in use
+        watch = FeedWatch(Path(directory) / "feeds.sqlite", timedelta(hours=6))
+        service = Rebalancer(edge, market, history, 6.0, watch, lambda: market.now)  # type: ignore[arg-type]  # in memory, with the calls in use
         seconds = _metered(service, market, history)
         totals, parts = [], []
         for _ in range(samples + 1):
@@ -64,6 +67,7 @@ def run(samples: int, arguments: argparse.Namespace) -> Result:
             parts.append(dict(seconds))
             market.later(dice)
         history.close()
+        watch.close()
     middle = sorted(range(1, samples + 1), key=lambda number: totals[number])[samples // 2]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     claims = {"tick_seconds": totals[middle], "slowest_tick_seconds": max(totals), "first_tick_seconds": totals[0], "peak_gib": peak}
@@ -89,7 +93,7 @@ class _Market:
 
     def collect(self, *_: Any) -> Any:
         """What has changed since the last time."""
-        return SimpleNamespace(quotes=tuple(self._news), confirmed=len(self.quotes_now), quarantined=0, errors=[])
+        return CollectionReport(tuple(self._news), tuple(self.quotes_now.values()), (), (), frozenset({"aws"}), frozenset({"aws"}))
 
     def later(self, dice: random.Random) -> None:
         """A quarter of an hour passes."""

@@ -30,7 +30,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class FeedError:
-    """Why one region (``"*"``: all of them) gave no answer: ``reason`` is one of unavailable, throttled, denied, malformed, timeout."""
+    """Why one region (``"*"``: all of them) gave no answer: ``reason`` is one of unavailable, throttled, denied, malformed, timeout, empty."""
 
     cloud: CloudName
     region: str

@@ -371,6 +371,10 @@ class AutomationClient:
         """What no stack owns in tenants' accounts; removed where the request says so."""
         return self._session.one(wire.Sweep, "POST", "/sweeps", json=request)
 
+    def feeds(self) -> wire.Feeds:
+        """How the price feeds do, and what was held back last."""
+        return self._session.one(wire.Feeds, "GET", "/feeds")
+
     def tick(self) -> wire.TickReport:
         """One cycle of the daemon, now."""
         return self._session.one(wire.TickReport, "POST", "/ticks")

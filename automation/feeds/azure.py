@@ -1,11 +1,14 @@
 """Azure's prices, from the Retail Prices API (learn.microsoft.com/rest/api/cost-management/retail-prices/azure-retail-prices); needs no credential.
 
-One query for all types asked for, followed page by page by the link that each page names. Prices are by region; the API tells no eviction rates.
+A query a group of regions, for all types asked for, followed page by page by the link that each page names. A group whose pages can't all be read gives
+no quote, since the page that is missing may hold the dearer of two meters; the other groups' quotes count. Prices are by region; the API tells no eviction
+rates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +22,10 @@ URL = "https://prices.azure.com/api/retail/prices"
 _HOST = "prices.azure.com"
 _PAGES = 200
 """More pages than any query of ours has; a chain of links that is longer runs in a circle."""
-_NAMED_REGIONS = 12
-"""Up to so many regions are named in the filter; more would make the URL too long, and all are asked for."""
+_GROUP = 8
+"""Regions named in one filter: more would make the URL longer than servers take (the types are named as well)."""
+_AT_ONCE = 3
+"""Queries at a time; the API is for all the world and has no key to bill."""
 
 
 class AzureFeed:
@@ -37,43 +42,55 @@ class AzureFeed:
         types = {one.name for one in CATALOG.machines("azure") if self.scope.instance_types is None or one.name in self.scope.instance_types}
         if not regions or not types:
             return FeedReport("azure", None)
+        names = sorted(regions)
+        groups = [frozenset(names[start : start + _GROUP]) for start in range(0, len(names), _GROUP)]
+        with ThreadPoolExecutor(min(_AT_ONCE, len(groups)), thread_name_prefix="azure-feed") as pool:
+            found = list(pool.map(lambda group: self._group(group, types), groups))
+        return FeedReport(
+            "azure",
+            max((one.observed_at for one in found if one.observed_at is not None), default=None),
+            tuple(quote for one in found for quote in one.quotes),
+            tuple(fault for one in found for fault in one.quarantined),
+            tuple(error for one in found for error in one.errors),
+        )
+
+    def _group(self, regions: frozenset[str], types: set[str]) -> FeedReport:
+        """What one group of regions costs; its failure is its own."""
         spot: dict[OfferRef, Price] = {}
         listed: dict[OfferRef, Price] = {}
         faults: list[Quarantined] = []
         observed: datetime | None = None
-        errors: tuple[FeedError, ...] = ()
         try:
-            for item, at in self._items(regions, types):
+            for items, at in self._pages(regions, types):
                 observed = at if observed is None else min(observed, at)
-                offer = OfferRef("azure", str(item.get("armRegionName")), "-", str(item.get("armSkuName")))
-                if offer.region not in regions or offer.instance_type not in types or not _is_linux_hour(item):
-                    continue
-                prices = spot if str(item.get("meterName", "")).endswith(" Spot") else listed
-                price = price_or_fault(item.get("retailPrice"), offer, at) if item.get("currencyCode") == "USD" else _currency(item, offer, at)
-                if isinstance(price, Quarantined):
-                    faults.append(price)
-                else:
-                    held = prices.get(offer)
-                    # Two meters for one machine are the old and the new of a transition: the dearer is never too low.
-                    prices[offer] = price if held is None or isinstance(held, Unknown) else max(held, price)
+                for item in items:
+                    offer = OfferRef("azure", str(item.get("armRegionName")), "-", str(item.get("armSkuName")))
+                    if offer.region not in regions or offer.instance_type not in types or not _is_linux_hour(item):
+                        continue
+                    prices = spot if str(item.get("meterName", "")).endswith(" Spot") else listed
+                    price = price_or_fault(item.get("retailPrice"), offer, at) if item.get("currencyCode") == "USD" else _currency(item, offer, at)
+                    if isinstance(price, Quarantined):
+                        faults.append(price)
+                    else:
+                        held = prices.get(offer)
+                        # Two meters for one machine are the old and the new of a transition: the dearer is never too low.
+                        prices[offer] = price if held is None or isinstance(held, Unknown) else max(held, price)
         except FeedFault as fault:
-            errors = (FeedError("azure", "*", fault.reason, fault.detail),)
+            return FeedReport("azure", None, errors=tuple(FeedError("azure", region, fault.reason, fault.detail) for region in sorted(regions)))
         if observed is None:
-            return FeedReport("azure", None, errors=errors)
+            return FeedReport("azure", None)
         quotes = tuple(Quote(offer, price, listed.get(offer, Unknown("not listed")), URL, observed) for offer, price in sorted(spot.items()))
-        return FeedReport("azure", observed, quotes, tuple(faults), errors)
+        return FeedReport("azure", observed, quotes, tuple(faults))
 
-    def _items(self, regions: set[str], types: set[str]) -> Iterator[tuple[dict[str, Any], datetime]]:
-        clauses = ["serviceName eq 'Virtual Machines'", "priceType eq 'Consumption'", _one_of("armSkuName", types)]
-        if len(regions) <= _NAMED_REGIONS:
-            clauses.append(_one_of("armRegionName", regions))
+    def _pages(self, regions: frozenset[str], types: set[str]) -> Iterator[tuple[list[dict[str, Any]], datetime]]:
+        clauses = ["serviceName eq 'Virtual Machines'", "priceType eq 'Consumption'", _one_of("armSkuName", types), _one_of("armRegionName", regions)]
         answer = self._fetcher.get(URL, {"api-version": "2023-01-01-preview", "currencyCode": "'USD'", "$filter": " and ".join(clauses)})
         for _ in range(_PAGES):
             page = answer.json()
             items = page.get("Items")
             if not isinstance(items, list):
                 raise FeedFault("malformed", f"{_HOST} sent a page without Items")
-            yield from ((item, answer.at) for item in items if isinstance(item, dict))
+            yield [item for item in items if isinstance(item, dict)], answer.at
             link = page.get("NextPageLink")
             if not link:
                 return
@@ -95,7 +112,7 @@ def _is_linux_hour(item: dict[str, Any]) -> bool:
     )
 
 
-def _one_of(field: str, values: set[str]) -> str:
+def _one_of(field: str, values: Iterable[str]) -> str:
     return "(" + " or ".join(f"{field} eq '{value}'" for value in sorted(values)) + ")"
 
 

@@ -18,7 +18,7 @@ from automation.feeds.fetch import Fetcher
 from automation.feeds.gcp import GcpFeed
 from domain.boundary.compiled import CompiledBoundary
 from domain.catalog import CATALOG, CLOUDS, OfferRef
-from domain.ports import PriceFeed, Scope
+from domain.ports import FeedError, FeedReport, PriceFeed, Quarantined, Scope
 from domain.prices import Quote
 from domain.workload import Requirements
 
@@ -31,12 +31,27 @@ class ScopedFeed(PriceFeed, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CollectionReport:
-    """What one collection brought: quotes that changed, or whose confirmation is to be passed on; how many were confirmed in all; what went wrong."""
+    """What one collection brought: quotes that changed, or whose confirmation is to be passed on; all that were told; what went wrong.
+
+    ``answered`` are the clouds whose feeds gave an answer, ``asked`` those that were to give one.
+    """
 
     quotes: tuple[Quote, ...]
-    confirmed: int
-    quarantined: int
-    errors: list[str]
+    told: tuple[Quote, ...]
+    quarantined: tuple[Quarantined, ...]
+    faults: tuple[FeedError, ...]
+    asked: frozenset[str]
+    answered: frozenset[str]
+
+    @property
+    def confirmed(self) -> int:
+        """How many quotes were told."""
+        return len(self.told)
+
+    @property
+    def errors(self) -> list[str]:
+        """The faults, a sentence each."""
+        return [f"{error.cloud} {error.region}: {error.reason}: {error.detail}" for error in self.faults]
 
 
 class Collection:
@@ -52,10 +67,13 @@ class Collection:
         self._passed_on: dict[OfferRef, Quote] = {}
 
     @classmethod
-    def of_all_clouds(cls, environment: Mapping[str, str] = os.environ, pass_on_after: timedelta = timedelta(hours=1)) -> Collection:
-        """The feeds of the three clouds over the environment's proxy, CA and credentials."""
+    def of_all_clouds(
+        cls, environment: Mapping[str, str] = os.environ, pass_on_after: timedelta = timedelta(hours=1), restored: Iterable[Quote] = ()
+    ) -> Collection:
+        """The feeds of the three clouds over the environment's proxy, CA and credentials; ``restored`` is what an earlier process last knew."""
         fetcher, session = Fetcher(), get_session()
-        return cls([AwsFeed(fetcher, session.get_credentials), AzureFeed(fetcher), GcpFeed(fetcher, environment)], Book(), pass_on_after=pass_on_after)
+        feeds: list[ScopedFeed] = [AwsFeed(fetcher, session.get_credentials), AzureFeed(fetcher), GcpFeed(fetcher, environment)]
+        return cls(feeds, Book(restored), pass_on_after=pass_on_after)
 
     def collect(self, boundaries: Sequence[CompiledBoundary] = (), needs: Iterable[Requirements] = ()) -> CollectionReport:
         """Asks every feed for the regions that any of ``boundaries`` allows and the types that serve any of ``needs``; none given means all."""
@@ -68,14 +86,28 @@ class Collection:
         kept, held_back = self.book.merge(reports)
         quotes = tuple(quote for quote in kept if self._is_news(quote))
         self._passed_on.update((quote.offer, quote) for quote in quotes)
-        errors = [f"{error.cloud} {error.region}: {error.reason}: {error.detail}" for report in reports for error in report.errors]
-        return CollectionReport(quotes, len(kept), len(held_back), errors)
+        wanted = frozenset(cloud for cloud, scope in scopes.items() if scope.regions != frozenset() and scope.instance_types != frozenset())
+        return CollectionReport(
+            quotes,
+            tuple(kept),
+            tuple(held_back),
+            tuple(fault for report in reports for fault in (*report.errors, *_missing(report))),
+            wanted & {feed.cloud for feed in self._feeds},
+            frozenset(report.cloud for report in reports if report.observed_at is not None),
+        )
 
     def _is_news(self, quote: Quote) -> bool:
         told = self._passed_on.get(quote.offer)
         if told is None or (told.spot, told.on_demand, told.doubtful) != (quote.spot, quote.on_demand, quote.doubtful):
             return True
         return quote.observed_at - told.observed_at >= self._pass_on_after
+
+
+def _missing(report: FeedReport) -> tuple[FeedError, ...]:
+    """A source that answers well, and prices nothing of what it was asked for, is at fault: no cloud sells nothing."""
+    if report.observed_at is None or report.quotes or report.quarantined or report.errors:
+        return ()
+    return (FeedError(report.cloud, "*", "empty", "the answer holds none of the prices asked for; what is known of this cloud ages"),)
 
 
 def _regions(cloud: str, boundaries: Sequence[CompiledBoundary]) -> frozenset[str] | None:

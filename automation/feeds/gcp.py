@@ -55,12 +55,13 @@ class GcpFeed:
         errors: tuple[FeedError, ...] = ()
         wanted = {one.name for one in regions}
         try:
-            for sku, at in self._skus():
+            for skus, at in self._pages():
                 observed = at if observed is None else min(observed, at)
-                if (rate := _rate_of(sku)) is not None:
-                    price = _unit_price(sku, _UNITS[rate.part])
-                    for region in wanted.intersection(sku.get("serviceRegions") or ()):
-                        rates[region, rate] = price
+                for sku in skus:
+                    if (rate := _rate_of(sku)) is not None:
+                        price = _unit_price(sku, _UNITS[rate.part])
+                        for region in wanted.intersection(sku.get("serviceRegions") or ()):
+                            rates[region, rate] = price
         except FeedFault as fault:
             errors = (FeedError("gcp", "*", fault.reason, fault.detail),)
         if observed is None:
@@ -81,7 +82,7 @@ class GcpFeed:
                     quotes += [Quote(OfferRef("gcp", place.name, zone, machine.name), spot, listed, URL, observed) for zone in place.zones]
         return FeedReport("gcp", observed, tuple(quotes), tuple(faults), errors)
 
-    def _skus(self) -> Iterator[tuple[dict[str, Any], datetime]]:
+    def _pages(self) -> Iterator[tuple[list[dict[str, Any]], datetime]]:
         params = {"currencyCode": "USD", "pageSize": "5000"}
         headers: dict[str, str] = {}
         if key := self._environment.get("GOOGLE_API_KEY"):
@@ -91,7 +92,10 @@ class GcpFeed:
         for _ in range(_PAGES):
             answer = self._fetcher.get(URL, params, headers)
             page = answer.json()
-            yield from ((sku, answer.at) for sku in page.get("skus", []) if isinstance(sku, dict))
+            skus = page.get("skus", [])
+            if not isinstance(skus, list):
+                raise FeedFault("malformed", "the catalogue sent a page whose skus are no list")
+            yield [sku for sku in skus if isinstance(sku, dict)], answer.at
             token = page.get("nextPageToken")
             if not token:
                 return

@@ -135,6 +135,11 @@ def app(
             request = PlanRequest(tenant=caller.tenant, workload=request.workload)
         return rebalancer.plan(tenant=request.tenant, workload=request.workload)
 
+    @api.get("/v1/feeds")
+    def feeds(caller: Caller) -> wire.Feeds:
+        need(caller, "platform:admin", "tenant:read", "tenant:deploy", "tenant:admin")
+        return rebalancer.feeds()
+
     @api.post("/v1/moves")
     def move(request: wire.MoveRequest, caller: Caller) -> wire.Migration:
         tenant = request.workload.rpartition("-")[2]

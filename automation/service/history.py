@@ -75,6 +75,14 @@ class QuoteHistory:
             )
         return None if row is None else _quote(row)
 
+    def latest(self) -> list[Quote]:
+        """Of each offer the quote that was recorded last."""
+        with self._lock:
+            rows = self._db.execute(
+                "select q.* from quotes q join (select offer, max(observed_at) at from quotes group by offer) l on q.offer = l.offer and q.observed_at = l.at"
+            ).fetchall()
+        return [_quote(row) for row in rows]
+
     def changes(self, cloud: str, since: datetime, until: datetime, pools: int) -> list[tuple[list[float], list[float]]]:
         """Of the first ``pools`` offers of a cloud: when each spot price was seen to change (seconds since the epoch, ascending), and to what.
 

@@ -14,6 +14,7 @@ from automation.feeds.collection import Collection
 from automation.service import ledger, redeploys
 from automation.service.boundaries import Boundaries
 from automation.service.exclusions import Exclusions
+from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.restlessness import Restlessness
 from automation.service.served import Served
@@ -61,12 +62,14 @@ class Rebalancer:
         collection: Collection,
         history: QuoteHistory,
         price_limit_hours: float,
+        feed_watch: FeedWatch,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._clock = clock
         self._edge = edge
         self._collection = collection
         self._history = history
+        self._feed_watch = feed_watch
         self._settings = Settings(price_limit=timedelta(hours=price_limit_hours))
         self._restlessness = Restlessness(history)
         self._boundaries = Boundaries()
@@ -81,12 +84,14 @@ class Rebalancer:
         with self._lock:
             estate = self._estate()
             report = self._collection.collect([self._boundary(one, estate) for one in estate.workloads], [requirements(one.spec) for one in estate.workloads])
+            self._feed_watch.record(report, self._collection.book, self._clock())
             market_now = self._collection.book.market_now
             if market_now is None:
                 raise ApiProblem(
                     wire.Problem(type="https://spotlane.dev/problems/no-prices", title="No price feed answered", status=503, detail="; ".join(report.errors))
                 )
-            quotes = [quote_to_wire(quote) for quote in report.quotes]
+            # What is in doubt stays here: the edge and the ledger hold the last good quote, which ages.
+            quotes = [quote_to_wire(quote) for quote in report.quotes if quote.doubtful is None]
             if quotes:
                 self._edge.put_prices(wire.PriceBook(market_now=market_now, quotes=quotes))
                 self._history.record(quotes)
@@ -98,7 +103,7 @@ class Rebalancer:
             started, errors = self._propose(verdicts, estate)
             plan_shown = self._shown(verdicts, estate, market_now)
         return wire.TickReport(
-            market_now=market_now, quotes=len(quotes), quarantined=report.quarantined, plan=plan_shown, started=started, errors=[*report.errors, *errors]
+            market_now=market_now, quotes=len(quotes), quarantined=len(report.quarantined), plan=plan_shown, started=started, errors=[*report.errors, *errors]
         )
 
     def plan(self, tenant: str | None = None, workload: str | None = None) -> wire.Plan:
@@ -110,6 +115,10 @@ class Rebalancer:
                 one for one in estate.workloads if _placeable(one) and (tenant is None or one.tenant == tenant) and (workload is None or one.id == workload)
             ]
             return self._shown(self._cycle(estate, market_now, chosen), estate, market_now)
+
+    def feeds(self) -> wire.Feeds:
+        """How the price feeds do, and what was held back last."""
+        return self._feed_watch.status(self._collection.book)
 
     def move(self, request: wire.MoveRequest) -> wire.Migration:
         """A person's move. Raises :class:`MoveRefused` with findings, or :class:`NothingToMove`."""

@@ -45,6 +45,18 @@ def quote_to_wire(quote: prices.Quote) -> wire.Quote:
     )
 
 
+def quote_from_wire(quote: wire.Quote) -> prices.Quote:
+    """The quote as the domain knows it; null is unknown."""
+    return prices.Quote(
+        offer_from_wire(quote.offer),
+        prices.or_unknown(quote.spot_usd_per_hour),
+        prices.or_unknown(quote.on_demand_usd_per_hour),
+        quote.source,
+        quote.observed_at,
+        prices.or_unknown(quote.interruptions_per_hour),
+    )
+
+
 def requirements(spec: wire.WorkloadSpec) -> Requirements:
     """The least machine that serves."""
     needs = spec.resources
@@ -130,7 +142,7 @@ def decision_of(verdict: Deploy | Move, digest: str, deadline: datetime | None) 
             "fromPlacement": source,
             "boundaryDigest": digest,
             "evidence": evidence_to_wire(verdict.evidence),
-            "reason": verdict.detail,
+            "reason": _reason(verdict),
             "deadline": deadline,
         }
     )
@@ -142,12 +154,21 @@ def item_of(verdict: Verdict, digest: str, deadline: datetime | None = None) -> 
         decision = decision_of(verdict, digest, deadline)
         word = "deploy" if isinstance(verdict, Deploy) else "move"
         return wire.PlanItem.model_validate(
-            {"workload": verdict.workload, "verdict": word, "reason": verdict.detail, "decision": decision, "evidence": decision.evidence}
+            {"workload": verdict.workload, "verdict": word, "reason": decision.reason, "decision": decision, "evidence": decision.evidence}
         )
     if isinstance(verdict, NoOffer):
         return wire.PlanItem(workload=verdict.workload, verdict="no_offer", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=None)
     held = None if verdict.evidence is None else evidence_to_wire(verdict.evidence)
     return wire.PlanItem(workload=verdict.workload, verdict="stay", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=held)
+
+
+def _reason(verdict: Deploy | Move) -> str:
+    """The verdict's own; where it had to be reached on a price past its limit or in doubt, that too."""
+    evidence = verdict.evidence
+    if not evidence.stale:
+        return verdict.detail
+    why = evidence.quote.doubtful or f"{evidence.quote_age_seconds / 3600:.1f} h old"
+    return f"{verdict.detail}; by the last known price ({why})"
 
 
 def _hurdle(hurdle: Hurdle) -> wire.Hurdle:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spotlane.cli import audit, doctor, keys, moves, runs, tenants, workloads
+from spotlane.cli import audit, doctor, keys, moves, prices, runs, tenants, workloads
 from spotlane.cli.session import become
 
 _HELP = "Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes."
@@ -18,6 +18,7 @@ cli.add_typer(tenants.cli, name="tenant")
 cli.add_typer(workloads.cli, name="workload")
 cli.add_typer(runs.cli, name="runs")
 cli.add_typer(keys.cli, name="key")
+cli.add_typer(prices.cli, name="prices")
 moves.register(cli)
 doctor.register(cli)
 

@@ -1,4 +1,4 @@
-"""``spotlane plan | migrate | daemon | ledger | prices``: decisions and dollars."""
+"""``spotlane plan | migrate | daemon | ledger``: decisions and dollars."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ def register(cli: typer.Typer) -> None:
     cli.command("migrate")(migrate)
     cli.command("daemon")(daemon)
     cli.command("ledger")(ledger)
-    cli.command("prices")(prices)
 
 
 @reported
@@ -123,33 +122,6 @@ def ledger(tenant: Tenant = None, workload: Annotated[str | None, typer.Option(h
         f"{totals.hours:.1f} h: paid {output.usd(totals.paid_usd, 2)} USD, "
         f"on-demand {output.usd(totals.on_demand_usd, 2)}, stayed {output.usd(totals.stayed_usd, 2)}"
     )
-
-
-@reported
-def prices(
-    cloud: Annotated[str | None, typer.Option(help="aws, azure or gcp.")] = None,
-    region: Annotated[str | None, typer.Option(help="Only this region.")] = None,
-    limit: Annotated[int, typer.Option(help="Cheapest first, this many.")] = 20,
-    json: Json = False,
-) -> None:
-    """The price book: spot and on-demand with source and age."""
-    book = edge().prices(cloud, region)
-    if json:
-        output.document(book)
-        return
-    known = sorted((quote for quote in book.quotes if quote.spot_usd_per_hour is not None), key=lambda quote: quote.spot_usd_per_hour or 0)
-    rows = [
-        (
-            f"{q.offer.cloud}/{q.offer.region}/{q.offer.zone}",
-            q.offer.instance_type,
-            output.usd(q.spot_usd_per_hour),
-            output.usd(q.on_demand_usd_per_hour),
-            f"{(book.market_now - q.observed_at).total_seconds() / 60:.0f} min",
-            q.source,
-        )
-        for q in known[:limit]
-    ]
-    output.table(("WHERE", "TYPE", "USD/h SPOT", "USD/h ON-DEMAND", "AGE", "SOURCE"), rows, "no prices yet; the daemon collects them")
 
 
 def parse_offer(text: str) -> wire.OfferRef:

@@ -14,7 +14,7 @@ from spotlane.wire.doctor import Check, Orphan, Preflight, Sweep, SweepRequest
 from spotlane.wire.ledger import Ledger, LedgerHour, LedgerMove, LedgerTotals
 from spotlane.wire.migrations import Migration, MigrationStep
 from spotlane.wire.plans import MoveRequest, Plan, PlanItem, TickReport
-from spotlane.wire.prices import OfferRef, PriceBook, Quote
+from spotlane.wire.prices import FeedFault, Feeds, FeedStatus, HeldBack, OfferRef, PriceBook, Quote
 from spotlane.wire.problems import Problem
 from spotlane.wire.runs import PolicyFinding, Run, RunEvent, RunRequest, StackRef
 from spotlane.wire.tenants import BoundaryCheck, BoundaryDocument, Tenant
@@ -50,6 +50,10 @@ from spotlane.wire.workloads import (
 )
 
 __all__ = [
+    "FeedFault",
+    "FeedStatus",
+    "Feeds",
+    "HeldBack",
     "SweepRequest",
     "Sweep",
     "Preflight",

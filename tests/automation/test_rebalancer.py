@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from automation.feeds.collection import CollectionReport
+from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.rebalancer import Rebalancer
 from domain.catalog import OfferRef
@@ -67,16 +69,17 @@ class Prices:
         self.book = SimpleNamespace(market_now=now, quotes=lambda: self.quotes)
 
     def collect(self, *_: Any) -> Any:
-        return SimpleNamespace(quotes=self.quotes, confirmed=2, quarantined=0, errors=[])
+        return CollectionReport(self.quotes, self.quotes, (), (), frozenset({"aws"}), frozenset({"aws"}))
 
 
 def cycle(edge: Edge, directory: Path, now: datetime = NOW) -> wire.TickReport:
     """One cycle of a service that has just started."""
-    history = QuoteHistory(directory / "quotes.sqlite")
+    history, watch = QuoteHistory(directory / "quotes.sqlite"), FeedWatch(directory / "feeds.sqlite", timedelta(hours=6))
     try:
-        return Rebalancer(edge, Prices(now), history, 6.0, lambda: NOW).tick()  # type: ignore[arg-type]  # fakes with the calls in use
+        return Rebalancer(edge, Prices(now), history, 6.0, watch, lambda: NOW).tick()  # type: ignore[arg-type]  # fakes with the calls in use
     finally:
         history.close()
+        watch.close()
 
 
 def serving(of_spec: str, of_placement: str) -> wire.Workload:

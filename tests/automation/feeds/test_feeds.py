@@ -135,6 +135,18 @@ def test_one_regions_failure_leaves_the_other_regions_quotes(tmp_path: Path) -> 
     assert [(error.region, error.reason) for error in report.errors] == [("us-east-2", "unavailable")]
 
 
+def test_a_group_of_azures_regions_that_fails_gives_no_quote_and_leaves_the_others(tmp_path: Path) -> None:
+    def tamper(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        return httpx.Response(500) if "eastus2" in str(request.url) else response
+
+    market = Market.open(tmp_path, MarketSettings(start=START, running=False))
+    fetcher = Fetcher(httpx.Client(transport=AppTransport(app(market), tamper)), sleep=lambda _: None)
+    report = AzureFeed(fetcher).collect(datetime.now(UTC))
+    failed = {error.region for error in report.errors}
+    assert "eastus2" in failed and {error.reason for error in report.errors} == {"unavailable"}
+    assert {quote.offer.region for quote in report.quotes} == {region.name for region in CATALOG.regions("azure")} - failed
+
+
 def test_a_calls_signature_names_its_region_and_a_missing_credential_is_an_error(tmp_path: Path) -> None:
     transport = AppTransport(app(Market.open(tmp_path, MarketSettings(start=START, running=False))))
     fetcher = Fetcher(httpx.Client(transport=transport), sleep=lambda _: None)
@@ -151,10 +163,28 @@ def test_only_news_is_passed_on_and_a_jump_starts_in_doubt(tmp_path: Path) -> No
     collection = Collection([feed], Book())
     first, second = collection.collect(), collection.collect()
     assert (len(first.quotes), len(second.quotes), second.confirmed) == (first.confirmed, 0, first.confirmed)
-    market.inject({"kind": "repricing", "cloud": "azure", "region": "eastus", "instance_type": "Standard_D2s_v5", "factor": 0.05})
+    market.inject({"kind": "repricing", "cloud": "azure", "region": "eastus", "instance_type": "Standard_D2s_v5", "factor": 12.0})
     held = collection.collect()
     [doubted] = [quote for quote in held.quotes if quote.doubtful]
-    assert (held.quarantined, doubted.offer.id) == (1, "azure/eastus/-/Standard_D2s_v5")
+    assert ([one.reason for one in held.quarantined], doubted.offer.id) == (["jump"], "azure/eastus/-/Standard_D2s_v5")
     collection.collect()
-    [confirmed] = collection.collect().quotes
+    assert len(collection.collect().quarantined) == 1  # the market's clock stood still: the same answer again proves nothing
+    for _ in range(2):
+        market.advance(60)
+        told = collection.collect()
+    [confirmed] = [quote for quote in told.quotes if quote.offer == doubted.offer]
     assert confirmed.doubtful is None and confirmed.spot == pytest.approx(market.spot_price(*confirmed.offer), abs=2e-6)
+
+
+def test_an_answer_without_a_price_is_a_fault_and_what_is_known_stays(tmp_path: Path) -> None:
+    emptied = {"on": False}
+
+    def tamper(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        return httpx.Response(200, headers={"date": response.headers["date"]}, json={"Items": [], "NextPageLink": None}) if emptied["on"] else response
+
+    market = Market.open(tmp_path, MarketSettings(start=START, running=False))
+    collection = Collection([AzureFeed(Fetcher(httpx.Client(transport=AppTransport(app(market), tamper))))], Book())
+    known = collection.collect().confirmed
+    emptied["on"] = True
+    report = collection.collect()
+    assert ([(one.cloud, one.reason) for one in report.faults], report.confirmed, len(collection.book.quotes())) == ([("azure", "empty")], 0, known)

@@ -90,6 +90,31 @@ export interface Evidence {
   hurdle: Hurdle | null;
 }
 
+export interface FeedFault {
+  region: string;
+  reason: string;
+  detail: string;
+  firstAt: string;
+  lastAt: string;
+  times: number;
+}
+
+export interface FeedStatus {
+  cloud: "aws" | "azure" | "gcp";
+  observedAt: string | null;
+  answeredAt: string | null;
+  fresh: number;
+  stale: number;
+  doubtful: number;
+  faults: FeedFault[];
+}
+
+export interface Feeds {
+  marketNow: string | null;
+  feeds: FeedStatus[];
+  heldBack: HeldBack[];
+}
+
 export interface Health {
   protocol: "http" | "tcp" | null;
   path: string;
@@ -97,6 +122,15 @@ export interface Health {
   timeoutSeconds: number;
   healthyCount: number;
   unhealthyCount: number;
+}
+
+export interface HeldBack {
+  offer: string;
+  reason: string;
+  detail: string;
+  firstAt: string;
+  lastAt: string;
+  times: number;
 }
 
 export interface Hurdle {
