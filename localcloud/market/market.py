@@ -7,6 +7,7 @@ that loses its capacity takes its running machines back. All of it is a function
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -27,6 +28,7 @@ from localcloud.market.noise import keys, uniform
 from localcloud.market.replay import ReplaySource
 from localcloud.market.source import Change, Floats, PriceSource, pool_of
 
+_log = logging.getLogger(__name__)
 _SPELL = 12 * 3600.0
 """A pool is with or without capacity for this long, in market seconds."""
 _SPELLS_A_MONTH = 60.0
@@ -85,7 +87,7 @@ class Market:
     def open(cls, home: Path, settings: MarketSettings, monotonic: Callable[[], float] = time.monotonic) -> Market:
         """The market kept in ``home``, or a new one there if that plays something else. Raises :class:`RecordingError` for a bad file."""
         home.mkdir(parents=True, exist_ok=True)
-        source: PriceSource = ModelSource(settings.seed) if settings.source is None else ReplaySource(settings.source)
+        source: PriceSource = ModelSource(settings.seed) if settings.source is None else _replay(settings.source)
         start = source.starts_at if settings.start is None else settings.start
         identity = {
             "seed": settings.seed,
@@ -294,6 +296,13 @@ class Market:
 
     def _lacking(self, spell: int) -> Any:
         return uniform(self._zone_keys, spell) < self._lack
+
+
+def _replay(path: Path) -> ReplaySource:
+    source = ReplaySource(path)
+    for note in source.notes:
+        _log.warning("%s: %s", path, note)
+    return source
 
 
 def _edges(repricing: Event, until: float) -> list[float]:

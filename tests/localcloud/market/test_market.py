@@ -17,7 +17,7 @@ from localcloud.market.control import routes
 from localcloud.market.gate import PriceGate
 from localcloud.market.http import app
 from localcloud.market.model import ModelSource
-from localcloud.market.replay import RecordingError, zone_name
+from localcloud.market.recording import RecordingError, zone_name
 from tests.localcloud.market.transport import client
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
