@@ -1,7 +1,8 @@
 """AWS's prices: spot from EC2 DescribeSpotPriceHistory of each region, on demand from the Price List API, interruption rates from the Spot Advisor.
 
 Requests are signed by botocore with the credentials of its own chain and sent by our HTTP stack: the wire format of the EC2 query protocol (2016-11-15)
-without the megabytes of its client model. On-demand prices and the Advisor change rarely and are asked for once a day of the market's clock.
+without the megabytes of its client model. On-demand prices and the Advisor change rarely and are asked for once a day of the market's clock, the
+Advisor's document only if it has changed (ETag); where they can't be had, those of the last days stand in for a week.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
@@ -25,6 +26,7 @@ from domain.catalog import CATALOG, CloudName, OfferRef
 from domain.ports import FeedError, FeedReport, Quarantined, Scope
 from domain.prices import Price, Quote, Rate, Unknown
 
+T = TypeVar("T")
 SPOT_SOURCE = "ec2:DescribeSpotPriceHistory"
 PRICING_URL = "https://api.pricing.us-east-1.amazonaws.com/"
 ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
@@ -32,6 +34,10 @@ _LINUX = "Linux/UNIX"
 _AT_ONCE = 6
 _PAGES = 200
 _RARELY = timedelta(hours=24)
+_AT_MOST = timedelta(days=7)
+"""So old may on-demand prices and interruption rates be while their source is away: the first change a few times a year, the others are monthly means."""
+_SKEW = timedelta(minutes=5)
+"""How far EC2's clock may lag behind the one that we know, before a start time lies in its future and nothing but an error comes."""
 _HOURS_A_MONTH = 720.0
 _BUCKETS = (0.025, 0.075, 0.125, 0.175, 0.25)
 """Chance of an interruption within a month that each of the Advisor's ranges stands for: its middle, a quarter for the open one."""
@@ -82,13 +88,17 @@ class AwsFeed:
             spot, faults, at = self._spot(credentials, region, types, now)
         except FeedFault as fault:
             return [], [], [FeedError("aws", region, fault.reason, fault.detail)], None
-        listed: dict[str, float] = {}
-        rates: dict[tuple[str, str], float] = {}
+        listed, rates = {}, {}
         try:
             listed = self._listed(credentials, region, at)
+        except FeedFault as fault:
+            listed = _recent(self._on_demand.get(region), at) or {}
+            errors.append(FeedError("aws", region, fault.reason, f"on-demand prices: {fault.detail}"))
+        try:
             rates = self._rates(at)
         except FeedFault as fault:
-            errors.append(FeedError("aws", region, fault.reason, fault.detail))
+            rates = _recent(self._advisor, at) or {}
+            errors.append(FeedError("aws", region, fault.reason, f"interruption rates: {fault.detail}"))
         quotes = []
         for offer, price in sorted(spot.items()):
             on_demand: Price = listed.get(offer.instance_type, Unknown("not listed"))
@@ -97,8 +107,8 @@ class AwsFeed:
         return quotes, faults, errors, at
 
     def _spot(self, credentials: Credentials, region: str, types: list[str], now: datetime) -> tuple[dict[OfferRef, float], list[Quarantined], datetime]:
-        """The prices in force: of each pool the latest change, whatever the order of the pages."""
-        since = self._clock or now
+        """The prices in force: of each pool the latest change, whatever the order of the pages. EC2 tells the one in force before the start time as well."""
+        since = (self._clock or now) - _SKEW
         form = {
             "Action": "DescribeSpotPriceHistory",
             "Version": "2016-11-15",
@@ -107,7 +117,7 @@ class AwsFeed:
             "MaxResults": "1000",
             **{f"InstanceType.{number}": name for number, name in enumerate(types, 1)},
         }
-        latest: dict[OfferRef, tuple[str, str]] = {}
+        latest: dict[OfferRef, tuple[datetime, str]] = {}
         first: datetime | None = None
         for _ in range(_PAGES):
             answer = self._signed(credentials, "ec2", region, f"https://ec2.{region}.amazonaws.com/", urlencode(form))
@@ -160,21 +170,36 @@ class AwsFeed:
 
     def _advised(self, at: datetime) -> dict[tuple[str, str], float]:
         if self._advisor is None or at - self._advisor[0] >= _RARELY:
-            document = self._fetcher.get(ADVISOR_URL).json().get("spot_advisor", {})
-            rates = {}
-            for region, systems in document.items():
-                for name, entry in systems.get("Linux", {}).items():
-                    if entry.get("r") in range(len(_BUCKETS)):
-                        rates[region, name] = -math.log(1.0 - _BUCKETS[entry["r"]]) / _HOURS_A_MONTH
-            self._advisor = (at, rates)
+            self._advisor = (at, _advice(self._fetcher.get_if_changed(ADVISOR_URL).json()))
         return self._advisor[1]
 
     def _signed(self, credentials: Credentials, service: str, region: str, url: str, body: str, content_type: str = FORM, target: str | None = None) -> Answer:
         return self._fetcher.send(lambda: signed(credentials, service, region, url, body, content_type, target))
 
 
-def _read_page(body: bytes, region: str, latest: dict[OfferRef, tuple[str, str]]) -> str:
-    """Takes a page's items into ``latest`` (offer to timestamp and price, as text) and returns the token of the next page. Raises :class:`FeedFault`."""
+def _recent(kept: tuple[datetime, T] | None, at: datetime) -> T | None:
+    """What was told last, unless that is too long ago."""
+    return kept[1] if kept is not None and at - kept[0] <= _AT_MOST else None
+
+
+def _advice(document: dict[str, Any]) -> dict[tuple[str, str], float]:
+    """Interruptions per hour by region and type, from the Advisor's document. Raises :class:`FeedFault`."""
+    rates = {}
+    try:
+        for region, systems in document["spot_advisor"].items():
+            for name, entry in systems.get("Linux", {}).items():
+                if (bucket := entry.get("r")) in range(len(_BUCKETS)):
+                    rates[region, name] = -math.log(1.0 - _BUCKETS[bucket]) / _HOURS_A_MONTH
+    except (KeyError, AttributeError) as error:
+        raise FeedFault("malformed", f"the Spot Advisor's document has another form ({type(error).__name__}: {error})") from error
+    return rates
+
+
+def _read_page(body: bytes, region: str, latest: dict[OfferRef, tuple[datetime, str]]) -> str:
+    """Takes a page's items into ``latest`` (offer to the moment of its last change and the price, as text) and returns the token of the next page.
+
+    Raises :class:`FeedFault`.
+    """
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError as error:
@@ -190,9 +215,12 @@ def _read_page(body: bytes, region: str, latest: dict[OfferRef, tuple[str, str]]
                 if parts.get("productDescription") not in (_LINUX, f"{_LINUX} (Amazon VPC)"):
                     continue
                 offer = OfferRef("aws", region, parts.get("availabilityZone", ""), parts.get("instanceType", ""))
-                change = (parts.get("timestamp", ""), parts.get("spotPrice", ""))
-                if offer.zone and offer.instance_type and change > latest.get(offer, ("", "")):
-                    latest[offer] = change
+                try:
+                    changed = datetime.fromisoformat(parts.get("timestamp", "")).astimezone(UTC)
+                except ValueError as error:
+                    raise FeedFault("malformed", f"EC2 of {region} sent a price of {parts.get('timestamp')!r}, which is no moment") from error
+                if offer.zone and offer.instance_type and (offer not in latest or changed >= latest[offer][0]):
+                    latest[offer] = (changed, parts.get("spotPrice", ""))
     return token
 
 

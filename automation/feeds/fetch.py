@@ -56,10 +56,23 @@ class Fetcher:
     def __init__(self, client: httpx.Client | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client or httpx.Client(timeout=httpx.Timeout(20.0, connect=5.0), trust_env=True, follow_redirects=False)
         self._sleep = sleep
+        self._kept: dict[str, Answer] = {}
 
     def get(self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer to a GET. Raises :class:`FeedFault`."""
         return self.send(lambda: self._client.build_request("GET", url, params=dict(params) if params else None, headers=dict(headers or {})))
+
+    def get_if_changed(self, url: str) -> Answer:
+        """The answer to a GET of a document that changes rarely: by its ETag or date it is sent again only if it has changed. Raises :class:`FeedFault`."""
+        kept = self._kept.get(url)
+        held = {} if kept is None else kept.response.headers
+        named = (("if-none-match", "etag"), ("if-modified-since", "last-modified"))
+        condition = {asks: held[tells] for asks, tells in named if tells in held}
+        answer = self.send(lambda: self._client.build_request("GET", url, headers=condition), _OK | {304} if condition else _OK)
+        if kept is not None and answer.response.status_code == 304:
+            return Answer(kept.body, answer.at, kept.response)
+        self._kept[url] = answer
+        return answer
 
     def send(self, request: Callable[[], httpx.Request], good: frozenset[int] = _OK) -> Answer:
         """The answer, of a status in ``good``, to what ``request`` makes, anew for each try (a signature is good for once). Raises :class:`FeedFault`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -63,10 +64,14 @@ def app(market: Market) -> Starlette:
         except aws_api.FeedOut:
             return _json(503, {"__type": "InternalErrorException", "message": "Service unavailable"}, market, "aws")
 
-    async def advisor(_: Request) -> Response:
+    async def advisor(request: Request) -> Response:
         if market.feed_time("aws", None) is None:
             return _json(503, {}, market, "aws")
-        return _json(200, aws_api.advisor(market), market, "aws")
+        answer = _json(200, aws_api.advisor(market), market, "aws")
+        answer.headers["etag"] = f'"{hashlib.md5(answer.body, usedforsecurity=False).hexdigest()}"'  # as S3 makes them
+        if request.headers.get("if-none-match") == answer.headers["etag"]:
+            return Response(None, 304, {name: answer.headers[name] for name in ("date", "etag")})
+        return answer
 
     async def ec2(request: Request) -> Response:
         form = {**dict(parse_qsl((await request.body()).decode(), keep_blank_values=True)), **request.query_params}

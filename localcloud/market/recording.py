@@ -170,7 +170,7 @@ def _gaps(pools: list[OfferRef], pool: Integers, instant: Integers) -> list[str]
             continue
         for at in np.flatnonzero(between > _QUIET_HOURS):
             found.append(
-                f"{cloud}: nothing changed from {_moment(moments[at])} to {_moment(moments[at + 1])}, where the recording may have a gap; prices hold through it"
+                f"{cloud}: nothing changed from {_moment(moments[at])} to {_moment(moments[at + 1])}, a gap of the recording perhaps; prices hold through it"
             )
     return found
 

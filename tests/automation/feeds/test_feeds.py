@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from botocore.credentials import Credentials
 
-from automation.feeds.aws import AwsFeed
+from automation.feeds.aws import ADVISOR_URL, AwsFeed
 from automation.feeds.azure import AzureFeed
 from automation.feeds.book import Book
 from automation.feeds.collection import Collection, ScopedFeed
@@ -20,6 +20,7 @@ from automation.feeds.fetch import Fetcher
 from automation.feeds.gcp import GcpFeed
 from domain.catalog import CATALOG
 from domain.ports import Scope
+from domain.prices import Unknown
 from localcloud.market import Market, MarketSettings
 from localcloud.market.http import app
 from tests.localcloud.market.transport import AppTransport, Tamper
@@ -155,6 +156,92 @@ def test_a_calls_signature_names_its_region_and_a_missing_credential_is_an_error
     assert "/eu-west-1/ec2/aws4_request" in transport.seen[0].headers["authorization"]
     [error] = AwsFeed(fetcher, lambda: None, scope).collect(datetime.now(UTC)).errors
     assert (error.region, error.reason) == ("*", "denied")
+
+
+AWS_SCOPE = Scope(frozenset({"eu-west-1"}), frozenset({"m5.large"}))
+
+
+def aws(tmp_path: Path, tamper: Tamper) -> tuple[AwsFeed, Market, AppTransport]:
+    market = Market.open(tmp_path, MarketSettings(seed=3, start=START, running=False))
+    transport = AppTransport(app(market), tamper)
+    return AwsFeed(Fetcher(httpx.Client(transport=transport), sleep=lambda _: None), lambda: Credentials("key", "secret"), AWS_SCOPE), market, transport
+
+
+def test_the_advisors_document_is_sent_again_only_if_it_has_changed(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    def watched(_: httpx.Request, response: httpx.Response) -> httpx.Response:
+        told.append(response.status_code)
+        return response
+
+    market = Market.open(tmp_path, MarketSettings(seed=3, start=START, running=False))
+    fetcher = Fetcher(httpx.Client(transport=AppTransport(app(market), watched)), sleep=lambda _: None)
+    first, again = fetcher.get_if_changed(ADVISOR_URL), fetcher.get_if_changed(ADVISOR_URL)
+    market.inject({"kind": "repricing", "cloud": "aws", "region": "eu-west-1", "factor": 0.5})
+    changed = fetcher.get_if_changed(ADVISOR_URL)
+    assert told == [200, 304, 200]
+    assert again.json() == first.json() != changed.json()
+
+
+def test_while_the_price_list_is_away_the_on_demand_prices_of_the_last_days_stand_in_for_a_week(tmp_path: Path) -> None:
+    away = {"on": False}
+
+    def tamper(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        return httpx.Response(503) if away["on"] and request.url.host.startswith("api.pricing") else response
+
+    feed, market, _ = aws(tmp_path, tamper)
+    before = {one.offer: one.on_demand for one in feed.collect(START).quotes}
+    away["on"] = True
+    market.advance(2 * 86400)
+    late = feed.collect(START)
+    assert {one.offer: one.on_demand for one in late.quotes} == before
+    assert [(one.region, one.reason) for one in late.errors] == [("eu-west-1", "unavailable")] and "on-demand" in late.errors[0].detail
+    market.advance(6 * 86400)
+    assert {type(one.on_demand) for one in feed.collect(START).quotes} == {Unknown}
+
+
+def page(*items: tuple[str, str, str], token: str = "") -> bytes:
+    rows = "".join(
+        f"<item><instanceType>m5.large</instanceType><productDescription>{product}</productDescription><spotPrice>{price}</spotPrice>"
+        f"<timestamp>{at}</timestamp><availabilityZone>eu-west-1a</availabilityZone></item>"
+        for at, price, product in items
+    )
+    return (
+        '<DescribeSpotPriceHistoryResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
+        f"<spotPriceHistorySet>{rows}</spotPriceHistorySet><nextToken>{token}</nextToken></DescribeSpotPriceHistoryResponse>"
+    ).encode()
+
+
+def spot_of(tmp_path: Path, *pages: bytes) -> list[float | Unknown]:
+    """What the feed takes from these pages, the next one for each request."""
+    left = list(pages)
+
+    def tamper(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        return httpx.Response(200, headers={"date": response.headers["date"]}, content=left.pop(0)) if request.url.host.startswith("ec2.") else response
+
+    feed, _, _ = aws(tmp_path, tamper)
+    found = [one.spot for one in feed.collect(START).quotes]
+    assert left == []
+    return found
+
+
+LINUX = "Linux/UNIX"
+
+
+def test_the_latest_change_is_in_force_whatever_the_order_the_fraction_of_the_second_or_the_page(tmp_path: Path) -> None:
+    old, new = ("2026-03-10T07:00:00Z", "0.0500", LINUX), ("2026-03-10T07:00:00.500Z", "0.0600", LINUX)
+    assert spot_of(tmp_path / "1", page(old, new)) == [0.06]
+    assert spot_of(tmp_path / "2", page(new, old)) == [0.06]
+    assert spot_of(tmp_path / "3", page(old, token="more"), page(token="still"), page(new)) == [0.06]
+
+
+def test_other_operating_systems_are_left_out_and_the_classic_name_is_not(tmp_path: Path) -> None:
+    at = "2026-03-10T07:00:00Z"
+    assert spot_of(tmp_path / "1", page((at, "0.09", "Windows"), (at, "0.08", "SUSE Linux"), (at, "0.05", f"{LINUX} (Amazon VPC)"))) == [0.05]
+
+
+def test_a_change_of_no_moment_makes_its_region_malformed(tmp_path: Path) -> None:
+    assert spot_of(tmp_path, page(("yesterday", "0.05", LINUX))) == []
 
 
 def test_only_news_is_passed_on_and_a_jump_starts_in_doubt(tmp_path: Path) -> None:
