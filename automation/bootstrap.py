@@ -11,13 +11,13 @@ from pathlib import Path
 
 import httpx
 import structlog
-from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 from botocore.session import get_session
 from dbos import DBOS
 from fastapi import FastAPI
 
 from automation.accounts.azure import ArmToken
+from automation.accounts.cloudflare import CloudflareAccount
 from automation.accounts.entry import Entry
 from automation.accounts.google_token import GoogleToken
 from automation.feeds.collection import Collection
@@ -29,13 +29,16 @@ from automation.runs.engine import Engine
 from automation.runs.journal import Journals
 from automation.runs.members import Members
 from automation.runs.queue import RunExecutor, Runs, stored_in
-from automation.scheduler.daemon import Daemon
+from automation.runs.recovery import Recovery
+from automation.scheduler.daemon import Daemon, nightly
+from automation.scheduler.holds import Holds
 from automation.service import drift
 from automation.service.audit import AuditAnchor
 from automation.service.door import Door
 from automation.service.drift import DriftWatch
 from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
+from automation.service.lookup import Lookup
 from automation.service.preflight import Identities, Preflight
 from automation.service.programs import digest_of
 from automation.service.rebalancer import Rebalancer
@@ -54,9 +57,8 @@ _log = structlog.get_logger(__name__)
 _AUDIT_SECONDS = 10
 _INCIDENT_SECONDS = 1
 _DRIFT_HOUR = 3
-"""Of the day in UTC, as the sweep's; the jitter keeps many platforms from asking the clouds at the same second."""
+"""Of the day in UTC, as the sweep's."""
 _SWEEP_HOUR = 4
-_JITTER_SECONDS = 1800
 
 
 @dataclass
@@ -66,6 +68,7 @@ class Service:
     api: FastAPI
     runs: Runs
     members: Members
+    holds: Holds
     daemon: Daemon
     history: QuoteHistory
     feed_watch: FeedWatch
@@ -76,6 +79,7 @@ class Service:
         """Recovers interrupted runs, joins the other service processes and starts the scheduler."""
         self.runs.open()
         self.members.start()
+        self.holds.open()
         self.daemon.start()
 
     def close(self) -> None:
@@ -86,6 +90,7 @@ class Service:
         except SpotlaneError as error:
             _log.warning("the audit's last head wasn't anchored", error=str(error))
         self.members.stop(hand_over=self.runs.close(self.stop_seconds))
+        self.holds.close()
         self.history.close()
         self.feed_watch.close()
 
@@ -103,7 +108,12 @@ def bootstrap(settings: AutomationSettings) -> Service:
     journals = Journals(home / "automation" / "runs")
     plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest(), digest_of(PROJECT_ROOT))
     engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ, secrets_provider=settings.secrets_provider)
-    executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report)
+    fetcher = Fetcher()
+    identities = _identities(fetcher)
+    entry = Entry(fetcher, identities.aws, identities.azure, identities.gcp)
+    accounts = Sweeper(edge, engine, entry, set).accounts
+    lookup = Lookup(tenants, accounts, engine.settings, CloudflareAccount(fetcher, identities.cloudflare, os.environ))
+    executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report, Recovery(engine, lookup))
     limits = Limits(settings.unfinished_runs, settings.unfinished_runs_of_tenant, settings.tenant_runs)
     runs = Runs(executor, journals, settings.concurrent_runs, limits)
     members = Members(settings.runs_database, settings.member, runs.take_over)
@@ -112,11 +122,9 @@ def bootstrap(settings: AutomationSettings) -> Service:
     price_limit = timedelta(hours=settings.price_limit_hours)
     feed_watch = FeedWatch(home / "automation" / "feeds.sqlite", price_limit)
     collection = Collection.of_all_clouds(pass_on_after=price_limit / 2, restored=[quote_from_wire(quote) for quote in history.latest()])
-    rebalancer = Rebalancer(edge, collection, history, settings.price_limit_hours, feed_watch)
+    holds = Holds(settings.runs_database, paused=settings.paused)
+    rebalancer = Rebalancer(edge, collection, history, settings.price_limit_hours, feed_watch, holds=holds.all)
     drift_watch = DriftWatch(edge, plans, runs, lambda: datetime.now(UTC).date())
-    fetcher = Fetcher()
-    identities = _identities(fetcher)
-    entry = Entry(fetcher, identities.aws, identities.azure, identities.gcp)
     sweeper = Sweeper(edge, engine, entry, runs.unfinished_stacks)
     preflight = Preflight(settings, edge, engine.version, fetcher, identities, sweeper.accounts)
     anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
@@ -126,16 +134,16 @@ def bootstrap(settings: AutomationSettings) -> Service:
         {
             "audit": (IntervalTrigger(seconds=_AUDIT_SECONDS), anchor.anchor),
             "incidents": (IntervalTrigger(seconds=_INCIDENT_SECONDS), rebalancer.chase),
-            "drift": (CronTrigger(hour=_DRIFT_HOUR, jitter=_JITTER_SECONDS, timezone="UTC"), drift_watch.look),
-            "sweep": (CronTrigger(hour=_SWEEP_HOUR, jitter=_JITTER_SECONDS, timezone="UTC"), sweeper.watch),
+            "drift": (nightly(_DRIFT_HOUR), drift_watch.look),
+            "sweep": (nightly(_SWEEP_HOUR), sweeper.watch),
         },
         leads=lambda: members.leads,
-        paused=settings.paused,
+        switch=holds,
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     door = Door(tenants, lambda: edge, engine.exists)
-    api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper)
-    return Service(api, runs, members, daemon, history, feed_watch, anchor, settings.stop_seconds)
+    api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper, holds)
+    return Service(api, runs, members, holds, daemon, history, feed_watch, anchor, settings.stop_seconds)
 
 
 def examine(settings: AutomationSettings) -> wire.Preflight:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from automation.errors import AutomationError, EngineFailed
 from automation.runs.engine import Engine, PolicyPack
+from automation.runs.recovery import NoClouds, Recovery
 from automation.service.stack_plans import PACK
 from automation.settings import PROJECT_ROOT, AutomationSettings
 from spotlane.client import api_key_of
@@ -31,7 +32,8 @@ def operate(settings: AutomationSettings, operation: Literal["up", "preview", "d
     }
     packs = [PolicyPack(PACK, None)]
     try:
-        engine.recover(STACK, journal) if operation != "preview" and journal.with_suffix(".pid").exists() else None
+        if operation != "preview" and engine.interrupted(STACK):
+            Recovery(engine, NoClouds()).recover(STACK, journal)
         if operation == "destroy":
             outcome = engine.destroy(STACK, journal)
         else:

@@ -59,6 +59,16 @@ class EngineStopped(AutomationError):
         super().__init__(f"{operation} of {stack} was stopped: {reason}")
 
 
+class EngineDied(AutomationError):
+    """The engine was ended by ``signal`` in the middle of ``operation`` on ``stack``: its lock stands, and what it had in hand is unknown until repaired."""
+
+    def __init__(self, stack: str, operation: str, signal: int) -> None:
+        self.stack = stack
+        self.operation = operation
+        self.signal = signal
+        super().__init__(f"the engine died (signal {signal}) in {operation} of {stack}; the next run of the stack repairs it first")
+
+
 class KeyReused(AutomationError):
     """The idempotency key belongs to another request; nothing was accepted."""
 

@@ -379,6 +379,14 @@ class AutomationClient:
         """One cycle of the daemon, now."""
         return self._session.one(wire.TickReport, "POST", "/ticks")
 
+    def holds(self) -> list[wire.Hold]:
+        """What the daemon leaves alone, as far as the key may see it."""
+        return [wire.Hold.model_validate(one) for one in self._session.call("GET", "/holds").json()["items"]]
+
+    def hold(self, hold: wire.Hold) -> wire.Hold:
+        """Puts a hold in its subject's place; one that holds nothing takes it away."""
+        return self._session.one(wire.Hold, "PUT", "/holds", json=hold)
+
     def daemon(self, *, paused: bool) -> None:
         """Pauses or resumes the daemon."""
         self._session.call("POST", "/daemon", json={"paused": paused})

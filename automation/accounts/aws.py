@@ -173,7 +173,7 @@ class AwsAccount:
             raise FeedFault("malformed", f"{service} of {region} sent no XML") from error
 
 
-_FILTER = {"Name": "key", "Value.1": "managed-by", "Value.2": "tenant", "Value.3": "workload", "Value.4": "placement"}
+_FILTER = {"Name": "key", "Value.1": "managed-by", "Value.2": "tenant", "Value.3": "workload", "Value.4": "placement", "Value.5": "Name"}
 
 
 def _in_order(entry: tuple[tuple[str, str], object]) -> tuple[int, str]:

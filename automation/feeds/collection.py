@@ -96,6 +96,11 @@ class Collection:
             frozenset(report.cloud for report in reports if report.observed_at is not None),
         )
 
+    def take_back(self, quotes: Iterable[Quote]) -> None:
+        """These could not be passed on: the next collection brings them again, as they are then."""
+        for quote in quotes:
+            self._passed_on.pop(quote.offer, None)
+
     def _is_news(self, quote: Quote) -> bool:
         told = self._passed_on.get(quote.offer)
         if told is None or (told.spot, told.on_demand, told.doubtful) != (quote.spot, quote.on_demand, quote.doubtful):

@@ -30,11 +30,13 @@ from automation.http.bodies import BodyLimit
 from automation.http.tokens import InvalidToken, Principal, TokenVerifier
 from automation.runs.queue import Runs
 from automation.scheduler.daemon import Daemon
+from automation.scheduler.holds import Holds
 from automation.service.boundaries import check
 from automation.service.preflight import Preflight
 from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
 from automation.service.sweep import Sweeper
+from domain.windows import WindowError
 from spotlane import wire
 from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
 
@@ -75,6 +77,7 @@ def app(
     ready: Callable[[], dict[str, str]],
     preflight: Preflight,
     sweeper: Sweeper,
+    holds: Holds,
 ) -> FastAPI:
     """The ASGI application. ``door`` raises for a run that isn't taken in; ``ready`` gives the faults that keep the service from working, by part."""
     api = FastAPI(title="Spotlane automation", version="1", docs_url=None, redoc_url=None)
@@ -184,6 +187,16 @@ def app(
         daemon.pause() if request.paused else daemon.resume()
         return {"paused": daemon.paused}
 
+    @api.get("/v1/holds")
+    def held(caller: Caller) -> dict[str, list[wire.Hold]]:
+        return {"items": [one for one in holds.listed() if _may_hold(caller, one, "tenant:read", "tenant:deploy", "tenant:admin")]}
+
+    @api.put("/v1/holds")
+    def hold(request: wire.Hold, caller: Caller) -> wire.Hold:
+        if not _may_hold(caller, request, "tenant:deploy", "tenant:admin"):
+            raise Forbidden("a hold needs the scope tenant:deploy of its tenant, one of the whole platform needs platform:admin")
+        return holds.put(request)
+
     @api.post("/v1/incidents")
     def incident(report: wire.Incident, caller: Caller) -> dict[str, str]:
         need(caller, "service:edge", "platform:admin")
@@ -213,6 +226,11 @@ def need(caller: Principal, *scopes: str) -> None:
         raise Forbidden(f"this call needs one of the scopes {', '.join(scopes)}")
 
 
+def _may_hold(caller: Principal, hold: wire.Hold, *scopes: str) -> bool:
+    tenant = hold.workload.rpartition("-")[2] if hold.workload is not None else hold.tenant
+    return "platform:admin" in caller.scopes or (tenant is not None and caller.may_act_for(tenant, *scopes))
+
+
 def _problems(api: FastAPI) -> None:
     """Every error leaves as a problem document (RFC 9457); this is the one place where ours become public words."""
 
@@ -235,6 +253,8 @@ def _problems(api: FastAPI) -> None:
                 return _problem("foreign-migration", "The migration is another workload's", 403, str(error))
             case InvalidSettings():
                 return _problem("invalid-settings", "The stack's settings are not valid", 422, str(error))
+            case WindowError():
+                return _problem("invalid-hold", "The hold is not valid", 422, str(error))
             case KeyReused():
                 return _problem("idempotency-key-reused", "The idempotency key belongs to another request", 422, str(error))
             case TooManyRuns():
@@ -263,7 +283,7 @@ def _problems(api: FastAPI) -> None:
         )
 
     handler: Callable[[Request, Exception], Awaitable[Response]] = answer
-    for kind in (RequestValidationError, InvalidToken, Forbidden, AutomationError, SpotlaneError):
+    for kind in (RequestValidationError, InvalidToken, Forbidden, WindowError, AutomationError, SpotlaneError):
         api.add_exception_handler(kind, handler)
 
 

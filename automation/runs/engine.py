@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from automation.errors import EngineFailed, EngineMissing, EngineStopped, PreviewRefused
+from automation.errors import EngineDied, EngineFailed, EngineMissing, EngineStopped, PreviewRefused
 from automation.runs.backups import Backups
 from automation.runs.events import RunOutcome, read
 from automation.runs.file_backend import FileBackend
@@ -51,11 +51,13 @@ class Engine:
         self._project = project
         self._config = project.parent / "config"
         self._first = project / "first-stack.yaml"
+        self._marks = project.parent / "interrupted"
         self._environment = {**environment, "PULUMI_DEBUG_COMMANDS": "true", "PULUMI_SKIP_UPDATE_CHECK": "1"}
         self._files = FileBackend.of(environment, _PROJECT)
         self._passphrase = Passphrase(environment)
         project.mkdir(parents=True, exist_ok=True)
         self._config.mkdir(parents=True, exist_ok=True)
+        self._marks.mkdir(parents=True, exist_ok=True)
         python = root / ".venv"
         document: dict[str, Any] = {
             "name": _PROJECT,
@@ -199,26 +201,46 @@ class Engine:
         except (OSError, EngineFailed) as error:
             raise EngineFailed(stack, operation, [f"the state can't be kept before it is changed ({error}); mend the backend or the disk first"], []) from error
 
-    def recover(self, stack: str, journal: Path) -> None:
-        """Brings a stack whose engine died into a state that an update can go on from.
+    def interrupted(self, stack: str) -> bool:
+        """Whether an engine began to work on the stack here and nobody has seen it end well, or the stack repaired."""
+        return self._mark(stack).exists()
 
-        Cancels the dead lock and asks the clouds what became of the resources in hand; idempotent creates make the next update take over what
-        the dead one had begun. The process of the dead run is ended first, should it still live.
-        """
+    def end(self, journal: Path) -> None:
+        """Ends the engine that last wrote ``journal``, should it still live."""
         EngineProcess.of(journal).end()
-        if not self.exists(stack):
-            return
+
+    def unlock(self, stack: str) -> None:
+        """Takes away the lock that a dead engine left."""
         self._tool(stack, "cancel", ["cancel", "-s", stack, "--yes"])
+
+    def restore(self, stack: str, deployment: Mapping[str, Any]) -> None:
+        """Puts ``deployment`` (the form of :meth:`deployment`) into the stack's place; the state of before is kept as a backup."""
+        self._back_up(stack, "import")
+        self._tool(stack, "import", ["stack", "import", "-s", stack], stdin=json.dumps(deployment))
+
+    def ask(self, stack: str) -> None:
+        """Takes the clouds' answers into the state and forgets what is still pending. Raises :class:`EngineFailed`."""
         self._tool(stack, "refresh", ["refresh", "-s", stack, "--yes", "--skip-preview", "--non-interactive", "--clear-pending-creates"])
+
+    def repaired(self, stack: str) -> None:
+        """Notes that the stack is as if no engine had died on it."""
+        self._mark(stack).unlink(missing_ok=True)
+
+    def _mark(self, stack: str) -> Path:
+        return self._marks / stack
 
     def _operate(self, stack: str, operation: str, arguments: list[str], journal: Path) -> RunOutcome:
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.unlink(missing_ok=True)
         command = [self._program, *arguments, "-s", stack, "--non-interactive", "--color", "never", "--event-log", str(journal), "-C", str(self._project)]
         with part(f"engine {arguments[0]}", stack=stack):
+            self._mark(stack).touch()
             process = EngineProcess.start(command, self._environment, journal)
             code = process.wait()
         outcome = read(journal.read_text().splitlines()) if journal.exists() else RunOutcome()
+        if code < 0:
+            raise EngineDied(stack, operation, -code)
+        self.repaired(stack)
         if code != 0 and (reason := stop_reason(journal)) is not None:
             raise EngineStopped(stack, operation, reason)
         if code != 0:

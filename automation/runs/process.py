@@ -51,7 +51,10 @@ class EngineProcess:
         return cls(journal, document["pid"], document["started"])
 
     def wait(self) -> int:
-        """Waits for the end; the exit code. Asks the engine to stop (SIGINT, as Ctrl-C does) once its run shall."""
+        """Waits for the end; the exit code, negative for the signal that ended it: then the process stays known, as after :meth:`kill`.
+
+        Asks the engine to stop (SIGINT, as Ctrl-C does) once its run shall.
+        """
         assert self._child is not None, "only who started an engine can wait for it"
         asked_at: float | None = None
         while True:
@@ -64,7 +67,8 @@ class EngineProcess:
                     self._child.send_signal(signal.SIGINT)
                 elif asked_at is not None and time.monotonic() - asked_at > _STOP_GRACE_SECONDS:
                     self.signal(signal.SIGKILL)
-        _record(self.journal).unlink(missing_ok=True)
+        if code >= 0:
+            _record(self.journal).unlink(missing_ok=True)
         return code
 
     def alive(self) -> bool:

@@ -20,12 +20,13 @@ import structlog
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import WorkflowHandle as Handle
 
-from automation.errors import AutomationError, EngineFailed, EngineStopped, KeyReused, LanesChanged, RunEnded, UnknownRun
+from automation.errors import AutomationError, EngineDied, EngineFailed, EngineStopped, KeyReused, LanesChanged, RunEnded, UnknownRun
 from automation.runs.admission import Admission, Limits, lane, tenant_of_lane
 from automation.runs.engine import Engine, PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import Journals, stop_reason
 from automation.runs.process import EngineProcess
+from automation.runs.recovery import NoClouds, Recovery
 from automation.runs.telemetry import observed
 from domain.refusals import read
 from spotlane.errors import ApiProblem, SpotlaneError
@@ -56,6 +57,8 @@ _STATUS = {
 
 
 THROTTLED_PAUSES = (5.0, 15.0, 45.0)
+_DEATHS = 3
+"""Engines of one run that may die under it before it is given up (out of memory each time, for one)."""
 _log = structlog.get_logger("spotlane.runs")
 
 
@@ -98,9 +101,16 @@ class RunExecutor(DBOSConfiguredInstance):
     """Carries runs out. One instance a process, made before ``DBOS.launch``."""
 
     def __init__(
-        self, engine: Engine, plans: Plans, journals: Journals, deliver: Callable[[str, RunEvent], None], drifted: Callable[[str, RunOutcome], None] = _unheard
+        self,
+        engine: Engine,
+        plans: Plans,
+        journals: Journals,
+        deliver: Callable[[str, RunEvent], None],
+        drifted: Callable[[str, RunOutcome], None] = _unheard,
+        recovery: Recovery | None = None,
     ) -> None:
         super().__init__("runs")
+        self._recovery = recovery or Recovery(engine, NoClouds())
         self.at_once: int | None = None
         """Placement stacks of one tenant that work side by side (:class:`Limits`)."""
         self.pauses: Sequence[float] = THROTTLED_PAUSES
@@ -166,16 +176,17 @@ class RunExecutor(DBOSConfiguredInstance):
     def _carried_out(self, request: RunRequest, started: str, settled: bool) -> Json:
         stack = request.stack.name
         run = run_id(request)
-        journal = self._journals.of(run)
+        try:
+            self._repair(request, again=self._begun_before(run))
+        except (AutomationError, SpotlaneError) as error:
+            return _ended(request, started, datetime.now(UTC).isoformat(), error=f"the stack couldn't be repaired after its engine died: {error}")
         if request.deadline is not None and datetime.now(UTC) >= request.deadline:
             self._journals.stop(run, _DEADLINE)
         if (reason := self._journals.stopped(run)) is not None:
             return _ended(request, started, datetime.now(UTC).isoformat(), error=reason, status="cancelled")
         alarm = self._alarm(run, request.deadline)
         try:
-            if EngineProcess.of(journal).pid is not None:
-                self._engine.recover(stack, journal)
-            outcome = self._patiently(request, stack, settled=settled)
+            outcome = self._undying(request, stack, settled=settled)
             if request.operation == "drift":
                 self._drifted(stack, outcome)
             else:
@@ -192,6 +203,30 @@ class RunExecutor(DBOSConfiguredInstance):
                 alarm.cancel()
         findings = [_dump(finding) for finding in outcome.findings]
         return _ended(request, started, datetime.now(UTC).isoformat(), changes=dict(outcome.changes), outputs=outcome.outputs, findings=findings)
+
+    def _begun_before(self, run: str) -> bool:
+        """Whether a service process has died over this run: then its engine may have worked on another machine, which left no mark here."""
+        status = DBOS.get_workflow_status(run)
+        return status is not None and (status.recovery_attempts or 0) > 1
+
+    def _repair(self, request: RunRequest, *, again: bool = False) -> None:
+        """Mends the stack where an engine died on it: this run's, or that of a run before. Raises :class:`AutomationError` where it can't be mended now."""
+        stack, journal = request.stack.name, self._journals.of(run_id(request))
+        if again or self._engine.interrupted(stack) or EngineProcess.of(journal).pid is not None:
+            _log.warning("repairing", stack=stack)
+            self._recovery.recover(stack, journal)
+
+    def _undying(self, request: RunRequest, stack: str, *, settled: bool) -> RunOutcome:
+        """The operation; once more on the mended stack where its engine died. One that shall stop isn't begun again."""
+        for _ in range(_DEATHS - 1):
+            try:
+                return self._patiently(request, stack, settled=settled)
+            except EngineDied as error:
+                _log.warning("the engine died", stack=stack, signal=error.signal)
+                self._repair(request)
+                if (reason := self._journals.stopped(run_id(request))) is not None:
+                    raise EngineStopped(stack, request.operation, reason) from error
+        return self._patiently(request, stack, settled=settled)
 
     def _patiently(self, request: RunRequest, stack: str, *, settled: bool) -> RunOutcome:
         """The operation; again after a pause where the cloud said that it was asked too often."""

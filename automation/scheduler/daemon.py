@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
 from prometheus_client import Counter, Histogram
 
 from spotlane.errors import SpotlaneError
@@ -24,6 +25,14 @@ _BETWEEN = timedelta(seconds=2)
 """Least pause before a cycle that was asked for by a nudge: many workloads declared in a row make one."""
 
 
+JITTER_SECONDS = 1800
+
+
+def nightly(hour: int) -> BaseTrigger:
+    """Once a day around ``hour`` UTC, within :data:`JITTER_SECONDS` of it."""
+    return CronTrigger(hour=hour, jitter=JITTER_SECONDS, timezone="UTC")
+
+
 class Cycle(Protocol):
     """One cycle: collect prices, close the ledger, decide, propose."""
 
@@ -32,25 +41,37 @@ class Cycle(Protocol):
         ...
 
 
-class Daemon:
-    """Runs ``cycle`` every ``tick_seconds``, and other chores at their own times (one that was missed is made up for once).
+class Switch(Protocol):
+    """Whether the daemon is paused; kept by whoever keeps it."""
 
-    Of several service processes it works only where ``leads`` says so.
+    paused: bool
+
+
+class Daemon:
+    """Runs ``cycle`` every ``tick_seconds``, and ``chores`` at their own times. Of several service processes it works only where ``leads`` says so.
+
+    The rules, of all jobs alike: one never overlaps itself; of times that were missed (the one before lasted too long, the computer slept, the clock leapt)
+    all are made up for by one; nothing is too late. A chore of the night is spread by jitter, so that many platforms don't ask the clouds at one second.
     """
 
     def __init__(
-        self, cycle: Cycle, tick_seconds: float, chores: dict[str, tuple[BaseTrigger, Callable[[], object]]], *, leads: Callable[[], bool], paused: bool
+        self, cycle: Cycle, tick_seconds: float, chores: Mapping[str, tuple[BaseTrigger, Callable[[], object]]], *, leads: Callable[[], bool], switch: Switch
     ) -> None:
         self._cycle = cycle
         self._leads = leads
         self._lock = threading.Lock()
         self._nudged = threading.Event()
         self._last = datetime.min.replace(tzinfo=UTC)
-        self.paused = paused
+        self._switch = switch
         self._scheduler = BackgroundScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
         self._scheduler.add_job(self._scheduled, "interval", seconds=tick_seconds, id="tick")
         for name, (trigger, chore) in chores.items():
             self._scheduler.add_job(self._guarded, trigger, args=[name, chore], id=name)
+
+    @property
+    def paused(self) -> bool:
+        """Whether no cycle starts by itself."""
+        return self._switch.paused
 
     def start(self) -> None:
         """Starts the scheduler's thread."""
@@ -62,11 +83,11 @@ class Daemon:
 
     def pause(self) -> None:
         """No cycle starts by itself; prices are no longer collected, interruptions are still handled."""
-        self.paused = True
+        self._switch.paused = True
 
     def resume(self) -> None:
         """Cycles start by themselves again, the first one now."""
-        self.paused = False
+        self._switch.paused = False
         self._scheduler.modify_job("tick", next_run_time=datetime.now(UTC))
 
     def nudge(self) -> None:
@@ -85,7 +106,7 @@ class Daemon:
             return report
 
     def _scheduled(self) -> None:
-        if self.paused or not self._leads():
+        if not self._leads() or self._guarded("pause", lambda: self.paused) is not False:
             return
         self._nudged.clear()
         self._guarded("tick", lambda: self._told(self.tick_now()))
@@ -100,14 +121,16 @@ class Daemon:
         if report.started or report.errors:
             _log.info("tick", market_now=report.market_now.isoformat(), started=[one.id for one in report.started], errors=report.errors)
 
-    def _guarded(self, name: str, chore: Callable[[], object]) -> None:
+    def _guarded(self, name: str, chore: Callable[[], object]) -> object:
+        """What ``chore`` gives; None where another process leads, or it failed."""
         if not self._leads():
-            return
+            return None
         try:
-            chore()
+            return chore()
         except SpotlaneError as error:
             _TICKS.labels("away").inc()
             _log.warning("away", job=name, error=str(error))
         except Exception:  # noqa: BLE001  # the scheduler's thread survives a fault of one job; the log has the whole of it
             _TICKS.labels("failed").inc()
             _log.exception("failed", job=name)
+        return None

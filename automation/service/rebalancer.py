@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from automation.errors import MoveRefused, NothingToMove
-from automation.feeds.collection import Collection
+from automation.feeds.collection import Collection, CollectionReport
 from automation.service import ledger, redeploys
 from automation.service.boundaries import Boundaries
 from automation.service.exclusions import Exclusions
@@ -25,9 +25,10 @@ from domain.offers import Offers, RegionPredicate
 from domain.placement.engine import plan
 from domain.placement.plan import Demand, Deploy, Move, NoOffer, Problem, Reason, Settings, Stay, Trigger, Verdict
 from domain.placement.switching import Regret
+from domain.windows import Hold, held
 from spotlane import wire
 from spotlane.client import Client
-from spotlane.errors import ApiProblem
+from spotlane.errors import ApiProblem, SpotlaneError
 
 _log = structlog.get_logger("spotlane.rebalancer")
 _LEDGER_MARK = "ledger"
@@ -64,7 +65,9 @@ class Rebalancer:
         price_limit_hours: float,
         feed_watch: FeedWatch,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        holds: Callable[[], Mapping[str, Hold]] = dict,
     ) -> None:
+        self._holds = holds
         self._clock = clock
         self._edge = edge
         self._collection = collection
@@ -78,23 +81,31 @@ class Rebalancer:
         self._predicates: dict[tuple[str, str | None], RegionPredicate] = {}
         self._incidents: dict[str, wire.Incident] = {}
         self._lock = threading.RLock()
+        self._known: Estate | None = None
+        """What the edge held when it last answered."""
 
     def tick(self) -> wire.TickReport:
-        """One cycle. Raises SpotlaneError where the edge is away; the next cycle begins anew."""
+        """One cycle. Raises SpotlaneError where the edge is away; the next cycle begins anew, and no price seen meanwhile is lost to the ledger."""
         with self._lock:
-            estate = self._estate()
-            report = self._collection.collect([self._boundary(one, estate) for one in estate.workloads], [requirements(one.spec) for one in estate.workloads])
-            self._feed_watch.record(report, self._collection.book, self._clock())
+            try:
+                self._known = estate = self._estate()
+            except SpotlaneError:
+                if self._known is not None:
+                    self._collection.take_back(self._collected(self._known).quotes)
+                raise
+            report = self._collected(estate)
             market_now = self._collection.book.market_now
             if market_now is None:
                 raise ApiProblem(
                     wire.Problem(type="https://spotlane.dev/problems/no-prices", title="No price feed answered", status=503, detail="; ".join(report.errors))
                 )
-            # What is in doubt stays here: the edge and the ledger hold the last good quote, which ages.
-            quotes = [quote_to_wire(quote) for quote in report.quotes if quote.doubtful is None]
+            quotes = _good(report)
             if quotes:
-                self._edge.put_prices(wire.PriceBook(market_now=market_now, quotes=quotes))
-                self._history.record(quotes)
+                try:
+                    self._edge.put_prices(wire.PriceBook(market_now=market_now, quotes=quotes))
+                except SpotlaneError:
+                    self._collection.take_back(report.quotes)
+                    raise
             self._exclusions.learn(estate.migrations, market_now)
             self._close_ledger(estate, market_now)
             placeable = [one for one in estate.workloads if _placeable(one)]
@@ -105,6 +116,13 @@ class Rebalancer:
         return wire.TickReport(
             market_now=market_now, quotes=len(quotes), quarantined=len(report.quarantined), plan=plan_shown, started=started, errors=[*report.errors, *errors]
         )
+
+    def _collected(self, estate: Estate) -> CollectionReport:
+        """The prices of now, kept for the ledger."""
+        report = self._collection.collect([self._boundary(one, estate) for one in estate.workloads], [requirements(one.spec) for one in estate.workloads])
+        self._feed_watch.record(report, self._collection.book, self._clock())
+        self._history.record(_good(report))
+        return report
 
     def plan(self, tenant: str | None = None, workload: str | None = None) -> wire.Plan:
         """What a cycle would decide now, on the prices of the last one. Changes nothing."""
@@ -191,12 +209,24 @@ class Rebalancer:
         return self._predicates.setdefault((boundary.digest, boundary.data_class), _refusal_of(boundary))
 
     def _cycle(self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload]) -> tuple[Verdict, ...]:
-        """What a cycle decides: by price, but for those whose declaration has changed."""
+        """What a cycle decides: by price, but for those whose declaration has changed or whose credentials end; and of that what is held stays as it is."""
         changed = redeploys.due(workloads, estate.migrations, self._edge.placements, self._clock())
-        return (
-            *self._decide(estate, market_now, [one for one in workloads if one.id in changed], Trigger.REDEPLOY),
+        verdicts = (
+            *self._decide(estate, market_now, [one for one in workloads if changed.get(one.id) is Trigger.REDEPLOY], Trigger.REDEPLOY),
+            *self._decide(estate, market_now, [one for one in workloads if changed.get(one.id) is Trigger.RENEWAL], Trigger.RENEWAL),
             *self._decide(estate, market_now, [one for one in workloads if one.id not in changed]),
         )
+        return tuple(self._unless_held(verdicts, {one.id: one for one in workloads}))
+
+    def _unless_held(self, verdicts: Iterable[Verdict], workloads: Mapping[str, wire.Workload]) -> Iterator[Verdict]:
+        holds, now = self._holds(), self._clock()
+        for verdict in verdicts:
+            workload = workloads[verdict.workload]
+            trigger = _trigger(verdict, workload)
+            if isinstance(verdict, Deploy | Move) and trigger and (reason := held(holds, workload.id, workload.tenant, trigger, now)) is not None:
+                yield Stay(verdict.workload, Reason.HELD, reason, verdict.evidence)
+            else:
+                yield verdict
 
     def _decide(
         self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload], trigger: Trigger = Trigger.PRICE, requested: OfferRef | None = None
@@ -273,6 +303,18 @@ class Rebalancer:
         self._history.set_mark(_LEDGER_MARK, market_now)
         for placement in closing.unpriced:
             _log.warning("hours without a known price were left out of the ledger", placement=placement)
+
+
+def _good(report: CollectionReport) -> list[wire.Quote]:
+    """What goes to the edge and the ledger: of what is in doubt they hold the last good quote, which ages."""
+    return [quote_to_wire(quote) for quote in report.quotes if quote.doubtful is None]
+
+
+def _trigger(verdict: Verdict, workload: wire.Workload) -> Trigger | None:
+    """What sets off a verdict, as holds know it; None where none holds it: what runs outside its boundary leaves, what lost its machine gets another."""
+    if isinstance(verdict, Move):
+        return verdict.trigger if verdict.reason in (Reason.CHEAPEST, Reason.OVER_CAP, Reason.REDEPLOY) else None
+    return Trigger.REDEPLOY if isinstance(verdict, Deploy) and workload.state is wire.WorkloadState.PENDING else None
 
 
 def _of_a_month(newest_first: Iterable[wire.Migration]) -> Iterator[wire.Migration]:

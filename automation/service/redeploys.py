@@ -1,4 +1,4 @@
-"""Which running workloads are to get a new machine because their declaration has changed since theirs was made.
+"""Which running workloads are to get a new machine: because their declaration has changed since theirs was made, or its credentials are about to end.
 
 Pure but for asking the edge for the placements of a workload whose last redeploy failed.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from domain.placement.plan import Trigger
 from spotlane import wire
 
 AGAIN = timedelta(minutes=10)
@@ -15,11 +16,23 @@ AGAIN = timedelta(minutes=10)
 surroundings must not stay so."""
 
 
+RENEWED = timedelta(days=25)
+"""Age on the wall clock at which a machine is replaced by one with new credentials: its token is good for 30 days, and a generation's never changes."""
+
+
 def due(
-    workloads: Iterable[wire.Workload], migrations: Sequence[wire.Migration], placements: Callable[[str], Iterable[wire.Placement]], now: datetime
-) -> frozenset[str]:
-    """Ids of the workloads to redeploy now. A placement made before there were fingerprints says nothing, and stays."""
-    return frozenset(one.id for one in workloads if _outdated(one) and not _failed_lately(one, migrations, placements, now))
+    workloads: Sequence[wire.Workload], migrations: Sequence[wire.Migration], placements: Callable[[str], Iterable[wire.Placement]], now: datetime
+) -> dict[str, Trigger]:
+    """The workloads to redeploy now, by id, each with what sets it off. A placement made before there were fingerprints says nothing, and stays."""
+    found = {one.id: trigger for one in workloads if (trigger := _trigger(one, now)) is not None}
+    return {one.id: found[one.id] for one in workloads if one.id in found and not _failed_lately(one, migrations, placements, now)}
+
+
+def _trigger(workload: wire.Workload, now: datetime) -> Trigger | None:
+    if _outdated(workload):
+        return Trigger.REDEPLOY
+    placed = workload.placement
+    return Trigger.RENEWAL if placed is not None and now - placed.created_at >= RENEWED else None
 
 
 def _outdated(workload: wire.Workload) -> bool:

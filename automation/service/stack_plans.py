@@ -50,15 +50,27 @@ class StackPlans:
         if stack.kind == "region":
             waves = [[StackRef(kind="tenant", tenant=stack.tenant)]]
         elif stack.kind == "placement":
+            waves = self._beneath(request)
+        return [runs for wave in waves if (runs := [run for one in wave if (run := self._missing(one, request)) is not None])]
+
+    def _beneath(self, request: RunRequest) -> list[list[StackRef]]:
+        """What a placement stands on, by its migration's offer; by the settings that came with it, or of its last run, where it has no migration."""
+        stack, tcp = request.stack, False
+        if request.migration is not None:
             migration, workload = self._subject(request)
             offer = migration.decision.offer
             if offer is None:
                 raise AutomationError(f"migration {migration.id} has no offer; there is nothing to provision")
-            first = [StackRef(kind="tenant", tenant=stack.tenant)]
-            if workload.spec.ports.tcp is not None:
-                first.append(StackRef(kind="address", tenant=stack.tenant, workload=stack.workload))
-            waves = [first, [StackRef(kind="region", tenant=stack.tenant, cloud=offer.cloud, region=offer.region)]]
-        return [runs for wave in waves if (runs := [run for one in wave if (run := self._missing(one, request)) is not None])]
+            place, tcp = (offer.cloud, offer.region), workload.spec.ports.tcp is not None
+        else:
+            settings = request.settings or self._kept(stack)
+            if not settings:
+                raise AutomationError(f"a run of {stack.name} needs the migration that it belongs to, or settings of its own")
+            place = settings["cloud"], settings["region"]
+        first = [StackRef(kind="tenant", tenant=stack.tenant)]
+        if tcp:
+            first.append(StackRef(kind="address", tenant=stack.tenant, workload=stack.workload))
+        return [first, [StackRef(kind="region", tenant=stack.tenant, cloud=place[0], region=place[1])]]
 
     def _missing(self, foundation: StackRef, request: RunRequest) -> RunRequest | None:
         """The run that brings ``foundation`` up for ``request``; None where it stands with the settings of now."""
@@ -191,12 +203,14 @@ class StackPlans:
         return own
 
     def _kept_cidr(self, stack: StackRef) -> str | None:
+        return self._kept(stack).get("cidr")
+
+    def _kept(self, stack: StackRef) -> Json:
+        """The settings of the stack's last run, secrets encrypted; empty where there was none."""
         file: Path = self._settings.home / "config" / f"Pulumi.{stack.name}.yaml"
-        if not file.exists():
-            return None
-        document = yaml.safe_load(file.read_text()) or {}
-        kept = (document.get("config") or {}).get("spotlane:settings") or {}
-        return kept.get("cidr")
+        document = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
+        kept: Json = (document.get("config") or {}).get("spotlane:settings") or {}
+        return kept
 
     def _address(self, stack: StackRef) -> Json:
         workload = self._edge().workload(f"{stack.workload}-{stack.tenant}")

@@ -60,6 +60,14 @@ class TenantFiles:
                 return path.stem
         return None
 
+    def tenant(self, tenant: str) -> Tenant | None:
+        """The tenant as it was met last; None for one that wasn't."""
+        document = self._read(tenant)
+        if not document:
+            return None
+        clouds = [cloud for cloud, accounts in (document.get("accounts") or {}).items() if accounts]
+        return Tenant.model_validate({"id": tenant, "boundary": document["boundary"], "boundaryDigest": document["digest"], "clouds": clouds})
+
     def pack_config(self, tenant: str) -> Path | None:
         """The pack's configuration for a tenant's stacks; None before the tenant is known."""
         path = self._packs / f"{tenant}.json"

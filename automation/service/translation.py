@@ -20,6 +20,7 @@ _KINDS = {
     Trigger.UNHEALTHY: "unhealthy",
     Trigger.REQUESTED: "requested",
     Trigger.REDEPLOY: "redeploy",
+    Trigger.RENEWAL: "redeploy",
 }
 
 

@@ -93,7 +93,7 @@ class _Case:
             return self._forced(current, fault, f"it runs where it may not: {alternatives.DETAILS[fault]}")
         if demand.trigger is Trigger.REQUESTED:
             return self._leave(current, Reason.REQUESTED, "asked for", self.at, (int(USABLE),))
-        if demand.trigger is Trigger.REDEPLOY:
+        if demand.trigger in (Trigger.REDEPLOY, Trigger.RENEWAL):
             return self._redeployed(current)
         return self._by_price(current)
 
@@ -138,9 +138,10 @@ class _Case:
         return self._move(current, Outcome(best, total, horizon), Reason.CHEAPEST, detail, ranking, rate, cleared)
 
     def _redeployed(self, current: Current) -> Verdict:
-        """A new machine for a changed declaration: on the offer that it has where that may still be used, since what has changed isn't the market."""
+        """A new machine for a changed declaration or new credentials: on its own offer where that may still be used; the market hasn't changed."""
         own = self.at if self.at is not None and self.segment.codes[self.at] == int(USABLE) else None
-        return self._leave(current, Reason.REDEPLOY, "its declaration has changed", None, (int(USABLE),), own)
+        why = "its declaration has changed" if self.demand.trigger is Trigger.REDEPLOY else "its machine's credentials end soon"
+        return self._leave(current, Reason.REDEPLOY, why, None, (int(USABLE),), own)
 
     def _forced(self, current: Current, reason: Reason, detail: str) -> Verdict:
         """A move that can't wait for a price: fresh quotes if there are any, else the last known. What fails its probes may start anew where it is."""

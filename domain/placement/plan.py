@@ -28,6 +28,7 @@ class Trigger(StrEnum):
     UNHEALTHY = "unhealthy"
     REQUESTED = "requested"
     REDEPLOY = "redeploy"
+    RENEWAL = "renewal"
 
 
 class Reason(StrEnum):
@@ -53,6 +54,7 @@ class Reason(StrEnum):
     UNHEALTHY = "unhealthy"
     REQUESTED = "requested"
     REDEPLOY = "redeploy"
+    HELD = "held"
 
 
 @dataclass(frozen=True, slots=True)

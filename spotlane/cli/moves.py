@@ -73,36 +73,76 @@ def migrate(
         raise typer.Exit(1)
 
 
+_ACTIONS = ("run", "pause", "resume", "windows", "holds")
+
+
 @reported
 def daemon(
-    action: Annotated[str, typer.Argument(help="run, pause or resume")] = "run",
+    action: Annotated[str, typer.Argument(help="run, pause, resume, windows (when prices may move something) or holds (what is held)")] = "run",
     once: Annotated[bool, typer.Option("--once", help="One cycle of the running service, then its report.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="What a cycle would begin now, and what is held; begins nothing.")] = False,
+    tenant: Tenant = None,
+    workload: Annotated[str | None, typer.Option(help="Only this workload.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Prices move it only then, as 'mon-fri 22:00-06:00 Europe/Berlin'; may be given several times.")
+    ] = None,
+    never: Annotated[list[str] | None, typer.Option(help="Prices don't move it then.")] = None,
     json: Json = False,
 ) -> None:
-    """The rebalancing daemon: runs in the foreground, or is paused and resumed where it runs."""
-    if action not in ("run", "pause", "resume"):
-        raise InvalidDocument("daemon", [Fault("action", f"{action!r} is not one of run, pause, resume")])
-    if action == "run" and not once:
+    """The rebalancing daemon: runs in the foreground, or holds still where it runs: everything, a tenant's workloads, or one."""
+    faults = [] if action in _ACTIONS else [Fault("action", f"{action!r} is not one of {', '.join(_ACTIONS)}")]
+    if (only or never) and action != "windows":
+        faults.append(Fault("--only, --never", "they belong to `spotlane daemon windows`"))
+    if tenant and workload:
+        faults.append(Fault("--tenant, --workload", "a hold is a tenant's or a workload's; name one"))
+    if faults:
+        raise InvalidDocument("daemon", faults)
+    if action == "run" and not once and not dry_run:
         os.environ.update(environment())
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", "automation"])
     service = automation(edge())
-    if once:
-        report = service.tick()
-        if json:
-            output.document(report)
-            return
-        output.say(f"{report.quotes} quotes of {report.market_now:%Y-%m-%d %H:%M} UTC, {report.quarantined} quarantined")
-        for item in report.plan.items:
-            output.say(f"  {item.workload}: {item.verdict} ({item.reason})")
-        for fault in report.errors:
-            output.failure(fault)
-        return
-    service.daemon(paused=action == "pause")
-    if json:
-        output.document({"paused": action == "pause"})
+    if dry_run:
+        _shown(service.plan(tenant, workload), json=json)
+    elif once:
+        _cycle(service.tick(), json=json)
+    elif action == "holds":
+        _held(service.holds(), json=json)
+    elif action != "windows" and tenant is None and workload is None:
+        service.daemon(paused=action == "pause")
+        output.document({"paused": action == "pause"}) if json else output.say("the daemon is paused" if action == "pause" else "the daemon runs")
     else:
-        output.say("the daemon is paused" if action == "pause" else "the daemon runs")
+        known = next((one for one in service.holds() if (one.tenant, one.workload) == (tenant, workload)), wire.Hold(tenant=tenant, workload=workload))
+        change = {"only": only or [], "never": never or []} if action == "windows" else {"paused": action == "pause"}
+        _held([service.hold(known.model_copy(update=change))], json=json)
+
+
+def _cycle(report: wire.TickReport, *, json: bool) -> None:
+    if json:
+        output.document(report)
+        return
+    output.say(f"{report.quotes} quotes of {report.market_now:%Y-%m-%d %H:%M} UTC, {report.quarantined} quarantined")
+    for item in report.plan.items:
+        output.say(f"  {item.workload}: {item.verdict} ({item.reason})")
+    for fault in report.errors:
+        output.failure(fault)
+
+
+def _shown(plan: wire.Plan, *, json: bool) -> None:
+    if json:
+        output.document(plan)
+        return
+    for item in plan.items:
+        output.say(f"  {item.workload}: {item.verdict} ({item.reason})")
+    output.say(f"${plan.saving_usd_per_30_days:,.2f} saved in 30 days by what would be begun; nothing was")
+
+
+def _held(holds: list[wire.Hold], *, json: bool) -> None:
+    if json:
+        output.document({"items": [one.model_dump(mode="json", by_alias=True) for one in holds]})
+        return
+    rows = [(one.workload or one.tenant or "everything", "paused" if one.paused else "", ", ".join(one.only), ", ".join(one.never)) for one in holds]
+    output.table(("WHAT", "PAUSED", "ONLY", "NEVER"), rows, "nothing is held")
 
 
 @reported

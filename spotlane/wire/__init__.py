@@ -11,6 +11,7 @@ from spotlane.wire.audit import AuditHead
 from spotlane.wire.base import Cloud, Digest, Json, PlacementId, TenantId, Wire, WorkloadId, WorkloadName
 from spotlane.wire.decisions import Alternative, CostParts, Decision, Evidence, Hurdle
 from spotlane.wire.doctor import Check, Orphan, Preflight, Sweep, SweepRequest
+from spotlane.wire.holds import Hold
 from spotlane.wire.ledger import Ledger, LedgerHour, LedgerMove, LedgerTotals
 from spotlane.wire.migrations import Migration, MigrationStep
 from spotlane.wire.plans import MoveRequest, Plan, PlanItem, TickReport
@@ -72,6 +73,7 @@ __all__ = [
     "Endpoint",
     "Evidence",
     "Health",
+    "Hold",
     "Hurdle",
     "Incident",
     "Json",

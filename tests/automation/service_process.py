@@ -52,6 +52,18 @@ class NotingEngine:
     def settle(self, stack: str, settings: object) -> None:
         return None
 
+    def interrupted(self, stack: str) -> bool:
+        return False
+
+    def end(self, journal: Path) -> None:
+        return None
+
+    def deployment(self, stack: str) -> None:
+        return None
+
+    def repaired(self, stack: str) -> None:
+        return None
+
     def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
         note(self._log, f"begin {stack} {os.getpid()}")
         time.sleep(WORK_SECONDS)

@@ -26,6 +26,7 @@ from automation.errors import (
 from automation.http.app import app
 from automation.http.bodies import MAX_BYTES
 from automation.http.tokens import InvalidToken, Principal
+from domain.windows import windows
 from spotlane import wire
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,6 +43,9 @@ class Caller:
 
     def post(self, path: str, **options: Any) -> httpx.Response:
         return self._call("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> httpx.Response:
+        return self._call("PUT", path, **options)
 
     def _call(self, method: str, path: str, **options: Any) -> httpx.Response:
         async def call() -> httpx.Response:
@@ -165,7 +169,7 @@ class Swept:
 @pytest.fixture
 def parts() -> tuple[Caller, FakeRebalancer]:
     rebalancer = FakeRebalancer()
-    api = app(FakeRuns(), barred, rebalancer, None, None, Tokens(), lambda: {"edge": "away"}, Examined(), Swept())  # type: ignore[arg-type]  # fakes with the calls in use
+    api = app(FakeRuns(), barred, rebalancer, None, None, Tokens(), lambda: {"edge": "away"}, Examined(), Swept(), None)  # type: ignore[arg-type]  # fakes with the calls in use
     return Caller(api), rebalancer
 
 
@@ -259,7 +263,7 @@ def test_readiness_names_what_is_away(parts: tuple[Caller, FakeRebalancer]) -> N
 
 def test_the_edge_may_nudge_the_daemon_and_nobody_else() -> None:
     daemon = FakeDaemon()
-    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), daemon, None, Tokens(), dict, Examined(), Swept()))  # type: ignore[arg-type]  # fakes with the calls in use
+    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), daemon, None, Tokens(), dict, Examined(), Swept(), None))  # type: ignore[arg-type]  # fakes with the calls in use
     assert [client.post("/v1/nudges", headers=who).status_code for who in (EDGE, ACME)] == [202, 403]
     assert daemon.nudges == 1
 
@@ -271,3 +275,31 @@ def test_accounts_are_examined_and_swept_by_the_platform_alone(parts: tuple[Call
     assert client.post("/v1/sweeps", json={"tenant": "acme", "remove": True}, headers=admin).json()["orphans"][0]["outcome"] == "removed"
     assert client.get("/v1/preflight", headers=tenant).status_code == 403
     assert client.post("/v1/sweeps", json={}, headers=tenant).status_code == 403
+
+
+class Held:
+    """Holds of two tenants, and what was put."""
+
+    def __init__(self) -> None:
+        self.put_: list[wire.Hold] = []
+
+    def listed(self) -> list[wire.Hold]:
+        return [wire.Hold(paused=True), wire.Hold(tenant="acme", paused=True), wire.Hold(workload="api-globex", paused=True)]
+
+    def put(self, hold: wire.Hold) -> wire.Hold:
+        windows([*hold.only, *hold.never])
+        self.put_.append(hold)
+        return hold
+
+
+def test_a_tenant_holds_its_own_and_sees_no_other_hold() -> None:
+    holds = Held()
+    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), None, None, Tokens(), dict, Examined(), Swept(), holds))  # type: ignore[arg-type]  # fakes with the calls in use
+    assert client.get("/v1/holds", headers=ACME).json()["items"] == [wire.Hold(tenant="acme", paused=True).model_dump(by_alias=True)]
+    own = {"workload": "web-acme", "paused": True}
+    assert client.put("/v1/holds", json=own, headers=ACME).status_code == 200
+    for foreign in ({"workload": "api-globex"}, {"tenant": "globex"}, {"paused": True}):
+        assert client.put("/v1/holds", json=foreign, headers=ACME).status_code == 403
+    wrong = client.put("/v1/holds", json={"tenant": "acme", "only": ["now and then"]}, headers=ACME)
+    assert (wrong.status_code, wrong.json()["type"]) == (422, "https://spotlane.dev/problems/invalid-hold")
+    assert [one.workload for one in holds.put_] == ["web-acme"]

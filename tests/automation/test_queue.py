@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from dbos import DBOS
 
-from automation.errors import EngineFailed, EngineStopped, KeyReused, RunEnded, UnknownRun
+from automation.errors import EngineDied, EngineFailed, EngineStopped, KeyReused, RunEnded, UnknownRun
 from automation.runs.engine import PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import Journals, stop_reason
@@ -31,14 +31,25 @@ class FakeEngine:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
         self.fails: set[str] = set()
+        self.broken: set[str] = set()
+        """Stacks on which an engine died."""
+        self.dies = 0
+        """How many engines die from now on."""
         self.holds = threading.Event()
         self.holds.set()
 
     def settle(self, stack: str, settings: object) -> None:
         self.calls.append(("settle", stack))
 
+    def interrupted(self, stack: str) -> bool:
+        return stack in self.broken
+
     def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
         self.calls.append(("up", stack))
+        if self.dies:
+            self.dies -= 1
+            self.broken.add(stack)
+            raise EngineDied(stack, "up", 9)
         while not self.holds.is_set():
             if (reason := stop_reason(journal)) is not None:
                 raise EngineStopped(stack, "up", reason)
@@ -51,6 +62,20 @@ class FakeEngine:
     def destroy(self, stack: str, journal: Path) -> RunOutcome:
         self.calls.append(("destroy", stack))
         return RunOutcome()
+
+
+class FakeRecovery:
+    """Mends stacks at once; ``away``: it can't."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self._engine = engine
+        self.away = False
+
+    def recover(self, stack: str, journal: Path) -> None:
+        self._engine.calls.append(("recover", stack))
+        if self.away:
+            raise EngineFailed(stack, "recovery", ["no answer"], [])
+        self._engine.broken.discard(stack)
 
 
 class FakePlans(NoPlans):
@@ -81,7 +106,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Runs, Fake
     home = tmp_path_factory.mktemp("runs")
     DBOS(config=stored_in(f"sqlite:///{home}/runs.sqlite", "local", "ERROR"))
     engine, edge, journals = FakeEngine(), Edge(), Journals(home / "journals")
-    executor = RunExecutor(engine, FakePlans(), journals, edge.deliver)  # type: ignore[arg-type]  # a fake with the engine's calls in use
+    executor = RunExecutor(engine, FakePlans(), journals, edge.deliver, recovery=FakeRecovery(engine))  # type: ignore[arg-type]  # fakes with the calls in use
     runs = Runs(executor, journals, 2)
     runs.open()
     yield runs, engine, edge
@@ -237,3 +262,32 @@ def test_a_throttled_run_is_tried_again_after_a_pause_and_another_refusal_is_not
         tried.clear()
         run = ended(runs, wire.RunRequest(idempotency_key=key, stack=EDGE, operation="up"))
         assert (run.status, len(tried)) == (status, tries)
+
+
+def test_an_engine_that_dies_has_its_stack_mended_and_the_run_goes_on(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    engine.dies = 2
+    engine.calls.clear()
+    assert ended(runs, wire.RunRequest(idempotency_key="dies-twice", stack=TENANT, operation="up", settings={})).status == "succeeded"
+    assert [call for call in engine.calls if call[0] != "settle"] == [("up", TENANT.name), ("recover", TENANT.name)] * 2 + [("up", TENANT.name)]
+
+
+def test_a_run_whose_engine_dies_each_time_is_given_up_and_the_next_run_mends_the_stack(parts: tuple[Runs, FakeEngine, Edge]) -> None:
+    runs, engine, _ = parts
+    engine.dies = 3
+    failed = ended(runs, wire.RunRequest(idempotency_key="dies-always", stack=TENANT, operation="up", settings={}))
+    assert failed.status == "failed" and failed.error is not None and "signal 9" in failed.error
+    engine.calls.clear()
+    assert ended(runs, wire.RunRequest(idempotency_key="after", stack=TENANT, operation="up", settings={})).status == "succeeded"
+    assert engine.calls[0] == ("recover", TENANT.name)
+
+
+def test_a_stack_that_can_not_be_mended_now_fails_the_run_and_is_not_touched(parts: tuple[Runs, FakeEngine, Edge], monkeypatch: pytest.MonkeyPatch) -> None:
+    runs, engine, _ = parts
+    monkeypatch.setattr(runs._executor._recovery, "away", True)
+    engine.broken.add(TENANT.name)
+    engine.calls.clear()
+    failed = ended(runs, wire.RunRequest(idempotency_key="dark", stack=TENANT, operation="up", settings={}))
+    assert failed.status == "failed" and failed.error is not None and "no answer" in failed.error
+    assert engine.calls == [("recover", TENANT.name)]
+    engine.broken.clear()

@@ -33,9 +33,10 @@ class Edge:
         self.decisions: list[wire.Decision] = []
         self.refusal: str | None = None
         self.cap: float | None = None
+        self.boundary: wire.Json = {"name": "acme", "residency": {"regimes": ["gdpr"]}}
 
     def tenants(self) -> list[wire.Tenant]:
-        boundary = {"name": "acme", "residency": {"regimes": ["gdpr"]}} | ({} if self.cap is None else {"spend": {"usdPerHour": self.cap}})
+        boundary = self.boundary | ({} if self.cap is None else {"spend": {"usdPerHour": self.cap}})
         return [wire.Tenant(id="acme", boundary=boundary, boundary_digest=DIGEST)]
 
     def workloads(self) -> list[wire.Workload]:

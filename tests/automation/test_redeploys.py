@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from automation.service.redeploys import AGAIN, due
+from automation.service.redeploys import AGAIN, RENEWED, due
+from domain.placement.plan import Trigger
 from spotlane import wire
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,7 +47,7 @@ def test_a_changed_declaration_is_due(of_spec: str, of_placement: str | None, ex
 
 
 def test_a_workload_that_runs_nowhere_is_deployed_not_redeployed() -> None:
-    assert due([workload("b", None)], [], lambda _: [], NOW) == frozenset()
+    assert due([workload("b", None)], [], lambda _: [], NOW) == {}
 
 
 @pytest.mark.parametrize(
@@ -62,4 +63,15 @@ def test_what_just_failed_waits_and_a_repaired_declaration_does_not(ago: timedel
 
 def test_other_workloads_failures_and_other_kinds_hold_nothing_back() -> None:
     history = [failed(3, timedelta(0), workload="api-acme"), failed(4, timedelta(0), kind="move")]
-    assert due([workload("b", placement(1, "a"))], history, lambda _: [placement(4, "b")], NOW) == {"web-acme"}
+    assert due([workload("b", placement(1, "a"))], history, lambda _: [placement(4, "b")], NOW) == {"web-acme": Trigger.REDEPLOY}
+
+
+@pytest.mark.parametrize(("age", "expected"), [(RENEWED - timedelta(seconds=1), {}), (RENEWED, {"web-acme": Trigger.RENEWAL})])
+def test_a_machine_is_renewed_before_its_credentials_end(age: timedelta, expected: dict[str, Trigger]) -> None:
+    assert due([workload("a", placement(1, "a"))], [], lambda _: [], NOW + age) == expected
+
+
+def test_a_renewal_that_just_failed_waits_like_any_redeploy() -> None:
+    old = NOW + RENEWED
+    history = [failed(2, timedelta(minutes=1)).model_copy(update={"finished_at": old - timedelta(minutes=1)})]
+    assert due([workload("a", placement(1, "a"))], history, lambda _: [placement(2, "a")], old) == {}

@@ -47,7 +47,11 @@ class Platform:
 @pytest.fixture(scope="package")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The local cloud with the edge deployed, both tenants onboarded and their workloads served."""
-    home = tmp_path_factory.mktemp("platform")
+    yield from stand(tmp_path_factory.mktemp("platform"))
+
+
+def stand(home: Path) -> Iterator[Platform]:
+    """Puts the whole up in ``home``, gives it once, and takes it down."""
     stage = Stage(ROOT, home, free_base(), {"seed": "11", "speed": "3600"}, 1.0)
     try:
         stage.up()

@@ -133,6 +133,14 @@ export interface HeldBack {
   times: number;
 }
 
+export interface Hold {
+  tenant: string | null;
+  workload: string | null;
+  paused: boolean;
+  only: string[];
+  never: string[];
+}
+
 export interface Hurdle {
   gapUsdPerHour: number;
   leastGapUsdPerHour: number;

@@ -1,0 +1,64 @@
+"""Failing feeds, an edge that comes and goes, crashes: no move on stale prices, no missed close of the ledger, memory that stays flat."""
+
+from __future__ import annotations
+
+import tracemalloc
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.automation.simulated_day import Chances, Day, held_bytes
+
+MIB = 1024 * 1024
+
+
+def test_an_hour_with_failures_moves_on_no_stale_price_and_closes_the_ledger(tmp_path: Path) -> None:
+    day = Day(tmp_path, 5, chances=Chances(crashes=0.03, edge_fails=0.02, edge_minutes=4, feed_fails=0.03, feed_minutes=10))
+    for _ in range(75):
+        day.step()
+    day.settle()
+    assert day.edge.faults == []
+    assert day.crashed and day.failed and day.cycles > 30
+    assert {hour for _, hour in day.edge.ledger} >= {day.now.replace(minute=0) - timedelta(hours=1)}
+
+
+@pytest.mark.parametrize("hours", [5, 7])
+def test_prices_that_nobody_confirms_any_more_move_nothing_once_they_are_past_their_limit(tmp_path: Path, hours: int) -> None:
+    day = Day(tmp_path, 1, workloads=6, chances=Chances(0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+    for _ in range(3):
+        day.step()
+    for feed in day.feeds.values():  # the last that is heard: every other offer is to be had for a tenth
+        here = {one.placement.offer.zone for one in day.edge.held.values() if one.placement}
+        feed.spot = {ref: spot if ref.zone in here else 0.011 for ref, spot in feed.spot.items()}
+    day.step()
+    before = day.edge.kinds.get("move", 0)
+    for feed in day.feeds.values():
+        feed.outages.until = day.now + timedelta(hours=48)
+    day.now += timedelta(hours=hours)
+    for _ in range(3 * 60):
+        day.step()
+    assert day.edge.faults == []
+    assert (day.edge.kinds.get("move", 0) - before > 0) is (hours == 5)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_day_with_failures_moves_on_no_stale_price_closes_the_ledger_and_holds_its_memory(tmp_path: Path, seed: int) -> None:
+    day = Day(tmp_path, seed)
+    tracemalloc.start()
+    for _ in range(4 * 60):
+        day.step()
+    early = held_bytes()
+    for _ in range(20 * 60):
+        day.step()
+    late = held_bytes()
+    tracemalloc.stop()
+    day.settle()
+    outages = {cloud: feed.outages.count for cloud, feed in day.feeds.items()}
+    print(f"seed {seed}: {day.cycles} cycles, {day.failed} failed, {day.crashed} crashes, outages {outages}, decisions {day.edge.kinds}", flush=True)
+    print(f"ledger {len(day.edge.ledger)} rows; the service held {early / MIB:.2f} MiB after 4 h, {late / MIB:.2f} MiB after 24 h", flush=True)
+    assert day.edge.faults == []
+    assert day.edge.kinds["move"] > 0 and day.edge.kinds["interruption"] > 0
+    assert late < early + MIB
