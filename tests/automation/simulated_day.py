@@ -5,25 +5,30 @@ The very :class:`Rebalancer` and :class:`Collection`; feeds and edge are fakes t
 
 from __future__ import annotations
 
+import gc
 import random
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from automation.errors import NothingToMove
 from automation.feeds.book import Book
 from automation.feeds.collection import Collection
-from automation.service.history import QuoteHistory
+from automation.service.history import QuoteHistory, offer_id
 from automation.service.rebalancer import Rebalancer
-from domain.catalog import CATALOG, CLOUDS, CloudName, OfferRef
+from automation.service.translation import offer_to_wire
+from automation.settings import PROJECT_ROOT
+from domain.catalog import CATALOG, CLOUDS, CloudName
 from domain.ports import FeedError, FeedReport, Scope
 from domain.prices import Quote
 from spotlane import wire
-from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
+from spotlane.errors import SpotlaneError, Unreachable
 from tests.automation.test_redeploys import workload
 
+M = TypeVar("M", bound=wire.Wire)
 START = datetime(2026, 3, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -42,7 +47,7 @@ class Chances:
     feed_minutes: float = 150.0
     edge_fails: float = 0.004
     edge_minutes: float = 25.0
-    call_fails: float = 0.01
+    call_fails: float = 0.003
     """Of each call of the edge: what comes after it in its cycle is not done."""
     crashes: float = 0.003
     interruptions: float = 0.02
@@ -103,6 +108,8 @@ class Edge:
     moved: list[wire.Migration] = field(default_factory=list)
     ledger: dict[tuple[str, datetime], wire.LedgerHour] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    book: dict[str, float | None] = field(default_factory=dict)
+    """Spot prices by offer, as they were put."""
     kinds: dict[str, int] = field(default_factory=dict)
     reliable: bool = False
 
@@ -132,16 +139,18 @@ class Edge:
 
     def put_prices(self, book: wire.PriceBook) -> None:
         self._call()
+        self.book.update((offer_id(one.offer), one.spot_usd_per_hour) for one in book.quotes)
 
     def put_ledger_hours(self, hours: list[wire.LedgerHour]) -> None:
         self._call()
-        for hour in hours:
+        for hour in map(_received, hours):
             known = self.ledger.setdefault((hour.placement, hour.hour), hour)
             if known != hour:
                 self.faults.append(f"{self.day.now}: other figures for {hour.placement} at {hour.hour}: {known.paid_usd}, {hour.paid_usd}")
 
     def decide(self, decision: wire.Decision) -> wire.Migration:
         self._call()
+        decision = _received(decision)
         held, now = self.held[decision.workload], self.day.now
         assert decision.offer is not None
         self.kinds[decision.kind] = self.kinds.get(decision.kind, 0) + 1
@@ -152,14 +161,17 @@ class Edge:
                 if confirmed is None or now - confirmed > timedelta(hours=LIMIT_HOURS):
                     self.faults.append(f"{now}: {decision.workload} moved by prices of {cloud} that were last confirmed at {confirmed}")
         generation = held.generation + 1
-        old = [one.model_copy(update={"state": "GONE", "market_served_until": one.market_served_until or now}) for one in self.placed.get(held.id, ())]
+        old = [
+            one.model_copy(update={"state": wire.PlacementState.DESTROYED, "market_served_until": one.market_served_until or now})
+            for one in self.placed.get(held.id, ())
+        ]
         assert decision.evidence is not None
         made = wire.Placement.model_validate(
             {"id": f"{held.tenant}_{held.name}_{generation}", "workload": held.id, "tenant": held.tenant, "generation": generation, "state": "SERVING"}
             | {"offer": decision.offer, "origin": "https://o", "tcpOrigin": None, "quote": decision.evidence.quote, "createdAt": now, "marketCreatedAt": now}
             | {"marketServedFrom": now, "fingerprint": "a"}
         )
-        self.placed[held.id] = [*(wire.Placement.model_validate(one.model_dump()) for one in old), made]
+        self.placed[held.id] = [*old, made]
         self.held[held.id] = held.model_copy(update={"placement": made, "generation": generation, "state": wire.WorkloadState.RUNNING})
         done = wire.Migration.model_validate(
             {"id": made.id, "workload": held.id, "tenant": held.tenant, "generation": generation, "kind": decision.kind, "step": "done", "status": "succeeded"}
@@ -168,6 +180,11 @@ class Edge:
         )
         self.moved.append(done)
         return done
+
+
+def _received(sent: M) -> M:
+    """As it comes out of the wire: what a service sends doesn't live on at the edge."""
+    return type(sent).model_validate_json(sent.model_dump_json(by_alias=True))
 
 
 @dataclass
@@ -220,11 +237,9 @@ class Day:
             self.service.tick()
             self.cycles += 1
             self.unclosed()
-        except SpotlaneError:
+            self.untold()
+        except (SpotlaneError, NothingToMove):  # away, or no prices yet
             self.failed += 1
-        except Exception as error:  # an AutomationError before the first prices; anything else is a fault
-            if "no prices" not in str(error):
-                self.edge.faults.append(f"{self.now}: {type(error).__name__}: {error}")
 
     def _interrupt(self) -> None:
         running = [one for one in self.edge.held.values() if one.placement is not None]
@@ -235,11 +250,16 @@ class Day:
         notice = {"placement": victim.id, "kind": "interruption", "deadline": self.now + 2 * MINUTE, "detail": "the market took it back"}
         try:
             self.service.incident(wire.Incident.model_validate(notice))
-        except (SpotlaneError, ApiProblem):
+        except (SpotlaneError, NothingToMove):
             return  # it is kept, and chased with the next cycle
-        except Exception as error:
-            if "no prices" not in str(error):
-                self.edge.faults.append(f"{self.now}: interruption: {type(error).__name__}: {error}")
+
+    def untold(self) -> None:
+        """After a whole cycle the edge has the price of every offer that a feed confirmed in it."""
+        for feed in self.feeds.values():
+            if feed.confirmed_at == self.now:
+                told = {offer_id(offer_to_wire(ref)): spot for ref, spot in feed.spot.items()}
+                wrong = [one for one in told if self.edge.book.get(one) != told[one]]
+                self.edge.faults += [f"{self.now}: the edge has {self.edge.book.get(one)} for {one}, it is {told[one]}" for one in wrong]
 
     def unclosed(self) -> None:
         """After a whole cycle: every hour that a placement served and that has ended by the market's clock is in the ledger, with all of its seconds."""
@@ -277,6 +297,6 @@ class Day:
 
 def held_bytes() -> int:
     """Memory that the service's own modules hold, by tracemalloc."""
-    rooms = [tracemalloc.Filter(True, f"*/{room}/*") for room in ("automation", "domain")]
-    tests = [tracemalloc.Filter(False, "*/tests/*")]
-    return sum(one.size for one in tracemalloc.take_snapshot().filter_traces([*rooms]).filter_traces(tests).statistics("filename"))
+    gc.collect()
+    rooms = [tracemalloc.Filter(True, f"{PROJECT_ROOT / room}/*") for room in ("automation", "domain")]
+    return sum(one.size for one in tracemalloc.take_snapshot().filter_traces(rooms).statistics("filename"))
