@@ -17,9 +17,10 @@ from typing import Any, TypeVar
 from automation.errors import NothingToMove
 from automation.feeds.book import Book
 from automation.feeds.collection import Collection
+from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory, offer_id
 from automation.service.rebalancer import Rebalancer
-from automation.service.translation import offer_to_wire
+from automation.service.translation import offer_to_wire, quote_from_wire
 from automation.settings import PROJECT_ROOT
 from domain.catalog import CATALOG, CLOUDS, CloudName
 from domain.ports import FeedError, FeedReport, Scope
@@ -220,8 +221,10 @@ class Day:
     def _start(self) -> None:
         clock: Callable[[], datetime] = lambda: self.now  # noqa: E731  # the day's, which goes on
         self.history = QuoteHistory(self.directory / "quotes.sqlite")
-        collection = Collection(list(self.feeds.values()), Book(), clock, timedelta(hours=LIMIT_HOURS / 2))
-        self.service = Rebalancer(self.edge, collection, self.history, LIMIT_HOURS, clock)  # type: ignore[arg-type]  # the calls in use
+        self.watch = FeedWatch(self.directory / "feeds.sqlite", timedelta(hours=LIMIT_HOURS))
+        restored = Book(quote_from_wire(quote) for quote in self.history.latest())
+        collection = Collection(list(self.feeds.values()), restored, clock, timedelta(hours=LIMIT_HOURS / 2))
+        self.service = Rebalancer(self.edge, collection, self.history, LIMIT_HOURS, self.watch, clock)  # type: ignore[arg-type]  # the calls in use
 
     def step(self) -> None:
         """One minute: perhaps a crash, perhaps an interruption, and a cycle."""
@@ -229,6 +232,7 @@ class Day:
         if self.dice.random() < self.chances.crashes:
             self.crashed += 1
             self.history.close()
+            self.watch.close()
             self._start()
         if self.dice.random() < self.chances.interruptions:
             self._interrupt()

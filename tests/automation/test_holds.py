@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from automation.scheduler.holds import Holds
+from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.rebalancer import Rebalancer
 from domain.catalog import OfferRef
@@ -32,12 +33,13 @@ def holds(tmp_path: Path) -> Iterator[Holds]:
 
 def report(edge: Edge, directory: Path, holds: Holds, clock: datetime = LATER) -> wire.TickReport:
     """The second of two cycles a day apart, the wall clock of which is ``clock``."""
-    history = QuoteHistory(directory / "quotes.sqlite")
+    history, watch = QuoteHistory(directory / "quotes.sqlite"), FeedWatch(directory / "feeds.sqlite", timedelta(hours=6))
     try:
-        Rebalancer(edge, Prices(NOW), history, 6.0, lambda: NOW, holds.all).tick()  # type: ignore[arg-type]  # fakes with the calls in use
-        return Rebalancer(edge, Prices(LATER), history, 6.0, lambda: clock, holds.all).tick()  # type: ignore[arg-type]  # as above
+        Rebalancer(edge, Prices(NOW), history, 6.0, watch, lambda: NOW, holds.all).tick()  # type: ignore[arg-type]  # fakes with the calls in use
+        return Rebalancer(edge, Prices(LATER), history, 6.0, watch, lambda: clock, holds.all).tick()  # type: ignore[arg-type]  # as above
     finally:
         history.close()
+        watch.close()
 
 
 def test_without_a_hold_the_price_moves_it(tmp_path: Path, holds: Holds) -> None:
@@ -89,10 +91,12 @@ def test_a_paused_workload_that_lost_its_machine_gets_another(tmp_path: Path, ho
 def test_a_paused_workload_is_moved_off_a_machine_that_goes(tmp_path: Path, holds: Holds) -> None:
     holds.put(wire.Hold(paused=True))
     edge, history = Edge(serving("a", "a")), QuoteHistory(tmp_path / "quotes.sqlite")
-    rebalancer = Rebalancer(edge, Prices(NOW), history, 6.0, lambda: NOW, holds.all)  # type: ignore[arg-type]  # fakes with the calls in use
+    watch = FeedWatch(tmp_path / "feeds.sqlite", timedelta(hours=6))
+    rebalancer = Rebalancer(edge, Prices(NOW), history, 6.0, watch, lambda: NOW, holds.all)  # type: ignore[arg-type]  # fakes with the calls in use
     incident = wire.Incident.model_validate({"placement": "acme_web_1", "kind": "interruption", "deadline": NOW + timedelta(minutes=2), "detail": "notice"})
     assert rebalancer.incident(incident) is not None
     history.close()
+    watch.close()
 
 
 def test_a_hold_outlives_the_process_and_an_empty_one_is_forgotten(tmp_path: Path, holds: Holds) -> None:
@@ -135,7 +139,9 @@ def test_what_runs_outside_its_boundary_leaves_though_it_is_paused(tmp_path: Pat
     edge = Edge(serving("a", "a"))
     edge.boundary = {"name": "de", "residency": {"countries": ["DE"]}}  # the machine is in Ireland
     prices, history = Prices(NOW), QuoteHistory(tmp_path / "quotes.sqlite")
+    watch = FeedWatch(tmp_path / "feeds.sqlite", timedelta(hours=6))
     prices.quotes = (*prices.quotes, Quote(OfferRef("aws", "eu-central-1", "eu-central-1a", "m5.large"), 0.06, 0.1, "test", NOW, 0.0))
-    Rebalancer(edge, prices, history, 6.0, lambda: NOW, holds.all).tick()  # type: ignore[arg-type]  # fakes with the calls in use
+    Rebalancer(edge, prices, history, 6.0, watch, lambda: NOW, holds.all).tick()  # type: ignore[arg-type]  # fakes with the calls in use
     history.close()
+    watch.close()
     assert [one.offer.region for one in edge.decisions if one.offer is not None] == ["eu-central-1"]

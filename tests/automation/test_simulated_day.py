@@ -23,23 +23,23 @@ def test_an_hour_with_failures_moves_on_no_stale_price_and_closes_the_ledger(tmp
     assert {hour for _, hour in day.edge.ledger} >= {day.now.replace(minute=0) - timedelta(hours=1)}
 
 
-@pytest.mark.parametrize("hours", [5, 7])
-def test_prices_that_nobody_confirms_any_more_move_nothing_once_they_are_past_their_limit(tmp_path: Path, hours: int) -> None:
-    day = Day(tmp_path, 1, workloads=6, chances=Chances(0.0, 1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0))
+@pytest.mark.parametrize("dark", [False, True], ids=["while the feeds answer", "while none does"])
+def test_what_the_prices_would_move_stays_while_no_feed_answers_and_what_is_interrupted_moves(tmp_path: Path, dark: bool) -> None:
+    day = Day(tmp_path, 1, workloads=6, chances=Chances(feed_fails=0.0, edge_fails=0.0, call_fails=0.0, crashes=0.0, interruptions=0.0, price_changes=0.0))
     for _ in range(3):
         day.step()
-    for feed in day.feeds.values():  # the last that is heard: every other offer is to be had for a tenth
+    for feed in day.feeds.values():  # every other offer is to be had for a tenth
         here = {one.placement.offer.zone for one in day.edge.held.values() if one.placement}
         feed.spot = {ref: spot if ref.zone in here else 0.011 for ref, spot in feed.spot.items()}
     day.step()
-    before = day.edge.kinds.get("move", 0)
-    for feed in day.feeds.values():
-        feed.outages.until = day.now + timedelta(hours=48)
-    day.now += timedelta(hours=hours)
-    for _ in range(3 * 60):
+    if dark:
+        day.chances.interruptions = 0.005
+        for feed in day.feeds.values():
+            feed.outages.until = day.now + timedelta(hours=48)
+    for _ in range(8 * 60):
         day.step()
     assert day.edge.faults == []
-    assert (day.edge.kinds.get("move", 0) - before > 0) is (hours == 5)
+    assert ("move" in day.edge.kinds, "interruption" in day.edge.kinds) == (not dark, dark)
 
 
 @pytest.mark.soak
