@@ -25,6 +25,7 @@ from automation.feeds.fetch import Fetcher
 from automation.http.app import app
 from automation.http.tokens import TokenVerifier
 from automation.runs.admission import Limits
+from automation.runs.database import Database
 from automation.runs.engine import Engine
 from automation.runs.journal import Journals
 from automation.runs.members import Members
@@ -115,7 +116,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
     lookup = Lookup(tenants, accounts, engine.settings, CloudflareAccount(fetcher, identities.cloudflare, os.environ))
     executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report, Recovery(engine, lookup))
     limits = Limits(settings.unfinished_runs, settings.unfinished_runs_of_tenant, settings.tenant_runs)
-    runs = Runs(executor, journals, settings.concurrent_runs, limits)
+    database = Database(settings.runs_database)
+    runs = Runs(executor, journals, settings.concurrent_runs, limits, database.check)
     members = Members(settings.runs_database, settings.member, runs.take_over)
 
     history = QuoteHistory(home / "automation" / "quotes.sqlite")

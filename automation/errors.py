@@ -4,6 +4,7 @@ AutomationError
 ├── EngineMissing        no engine program, or one too old
 ├── EngineFailed         an operation ended with an error; its diagnostics
 │   └── PreviewRefused   the preview showed what the run may not do; nothing was updated
+├── EngineDied           an engine was killed in the middle of an operation; its stack must be mended
 ├── EngineStopped        an operation was stopped by hand or by its deadline
 ├── UnknownRun           no run of that id
 ├── UnknownTenant        no tenant of that id
@@ -13,6 +14,7 @@ AutomationError
 ├── KeyReused            an idempotency key came with another request than before
 ├── TooManyRuns          a limit of unfinished runs is reached; nothing was taken in
 ├── LanesChanged         the tenants' limit can't change while runs wait by the old one
+├── DatabaseAway         the runs' database can't be used; nothing was taken in
 ├── RunEnded             a run that has ended can't be stopped; one that succeeded isn't tried again
 ├── MoveRefused          a move asked for leaves the boundary, or no offer serves; its findings
 ├── InvalidBoundary      a boundary document is wrong; every fault
@@ -94,6 +96,14 @@ class LanesChanged(AutomationError):
             f"{waiting} unfinished runs wait by another SPOTLANE_TENANT_RUNS; a stack could be worked on twice at once. "
             "Start with the value of before until they have ended, then change it"
         )
+
+
+class DatabaseAway(AutomationError):
+    """The runs' database doesn't answer, or takes nothing (``reason``): nothing was taken in. What was accepted before is in it and goes on when it is back."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the runs' database can't be used ({reason}); nothing was accepted. Look after SPOTLANE_DATABASE_URL and its disk, then ask again")
 
 
 class RunEnded(AutomationError):

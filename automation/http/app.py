@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from automation.errors import (
     AutomationError,
+    DatabaseAway,
     EngineMissing,
     ForeignMigration,
     InvalidBoundary,
@@ -269,7 +270,7 @@ def _problems(api: FastAPI) -> None:
                 return _problem("nothing-to-move", "The workload can't move now", 409, str(error))
             case ApiProblem():
                 return error.problem
-            case EngineMissing() | Unreachable():
+            case EngineMissing() | DatabaseAway() | Unreachable():
                 return _problem("unavailable", "A part is away", 503, str(error))
             case AutomationError() | SpotlaneError():
                 return _problem("failed", "The call failed", 500, str(error))

@@ -1,15 +1,16 @@
 """Which service processes live, and which one of them leads, when several work on one runs' database.
 
-Every member says every few seconds that it lives; the time is the database's own, so that the members' clocks don't matter. One that has been silent for
-:data:`SILENT_SECONDS` is dead: the leader gives its unfinished runs back to the queues. The leader is who holds the one row of ``spotlane_leader``; its hold
-runs out as silence does, so a dead leader is followed within :data:`SILENT_SECONDS` and one heartbeat.
+Every member says every few seconds that it lives, and watches the others' words by its own monotonic clock: one whose word hasn't changed for
+:data:`SILENT_SECONDS` is dead, whatever any clock was set to meanwhile, and the leader gives its unfinished runs back to the queues. The leader is who holds
+the one row of ``spotlane_leader``; its hold runs out by the database's clock, so a dead leader is followed within :data:`SILENT_SECONDS` and one heartbeat.
+Where that clock leaps forward two can lead for as long: then chores are done twice, which the edge's leases bear; runs are in no danger.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -39,7 +40,15 @@ class Standing:
 class Members:
     """One member's view. ``name`` is unique among the processes on ``url`` (SQLAlchemy) and stays the same over a restart."""
 
-    def __init__(self, url: str, name: str, recover: Callable[[Sequence[str]], object], *, silent_seconds: float = SILENT_SECONDS) -> None:
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        recover: Callable[[Sequence[str]], object],
+        *,
+        silent_seconds: float = SILENT_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         address = make_url(url)
         driver = "postgresql+psycopg" if address.get_backend_name() == "postgresql" else address.drivername
         self._engine: Engine = create_engine(address.set(drivername=driver), pool_pre_ping=True)
@@ -47,6 +56,9 @@ class Members:
         self._name = name
         self._recover = recover
         self._silent_seconds = silent_seconds
+        self._monotonic = monotonic
+        self._words: dict[str, tuple[float, float]] = {}
+        """Of each other member its last word, and when that was first seen here."""
         self._leads_until = float("-inf")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="members", daemon=True)
@@ -54,7 +66,7 @@ class Members:
     @property
     def leads(self) -> bool:
         """Whether this member leads now, by its own monotonic clock: it stops believing so before another can be told so."""
-        return time.monotonic() < self._leads_until
+        return self._monotonic() < self._leads_until
 
     def start(self) -> None:
         """Joins, and beats until :meth:`stop`. Raises SQLAlchemyError where the database is away."""
@@ -81,7 +93,7 @@ class Members:
 
     def heartbeat(self) -> Standing:
         """Says that this member lives, takes or keeps the lead where it can, and as the leader gives back what silent members had in hand."""
-        asked = time.monotonic()
+        asked = self._monotonic()
         values = {"name": self._name, "hold": self._silent_seconds}
         with self._engine.begin() as connection:
             connection.execute(
@@ -96,20 +108,23 @@ class Members:
                 values,
             )
             leads = connection.execute(text("select name from spotlane_leader")).scalar_one() == self._name
-            silent: tuple[str, ...] = ()
-            if leads:
-                rows = connection.execute(text(f"select name from spotlane_members where seen_at < {self._now} - :hold"), values)
-                silent = tuple(sorted(row[0] for row in rows))
+            words = {row[0]: float(row[1]) for row in connection.execute(text("select name, seen_at from spotlane_members where name <> :name"), values)}
         self._leads_until = asked + self._silent_seconds if leads else float("-inf")
-        if silent:
-            # Given back first, forgotten then: whoever dies between the two leaves them to the next leader.
-            self._recover(silent)
-            with self._engine.begin() as connection:
-                for name in silent:
-                    gone = {**values, "name": name}
-                    connection.execute(text(f"delete from spotlane_members where name = :name and seen_at < {self._now} - :hold"), gone)
-            _log.warning("members fell silent; their runs are given back", members=silent)
-        return Standing(leads, silent)
+        gone = self._silent(words, asked)
+        if not leads or not gone:
+            return Standing(leads, ())
+        # Given back first, forgotten then: whoever dies between the two leaves them to the next leader.
+        self._recover(gone)
+        with self._engine.begin() as connection:
+            for name in gone:
+                connection.execute(text("delete from spotlane_members where name = :name and seen_at = :word"), {"name": name, "word": words[name]})
+        _log.warning("members fell silent; their runs are given back", members=gone)
+        return Standing(leads, gone)
+
+    def _silent(self, words: Mapping[str, float], now: float) -> tuple[str, ...]:
+        """Those whose word hasn't changed for so long; who has left and handed over said 0."""
+        self._words = {name: known if (known := self._words.get(name)) is not None and known[0] == word else (word, now) for name, word in words.items()}
+        return tuple(sorted(name for name, (word, since) in self._words.items() if word == 0 or now - since >= self._silent_seconds))
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS * self._silent_seconds / SILENT_SECONDS):

@@ -8,6 +8,7 @@ the place that its foundation needs.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import signal
 import threading
 import time
@@ -19,8 +20,9 @@ from typing import Any, Protocol
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos import WorkflowHandle as Handle
+from sqlalchemy.exc import SQLAlchemyError
 
-from automation.errors import AutomationError, EngineDied, EngineFailed, EngineStopped, KeyReused, LanesChanged, RunEnded, UnknownRun
+from automation.errors import AutomationError, DatabaseAway, EngineDied, EngineFailed, EngineStopped, KeyReused, LanesChanged, RunEnded, UnknownRun
 from automation.runs.admission import Admission, Limits, lane, tenant_of_lane
 from automation.runs.engine import Engine, PolicyPack
 from automation.runs.events import RunOutcome
@@ -42,7 +44,8 @@ _POLL_SECONDS = 0.25
 """Of who waits for a run."""
 _QUEUE_SECONDS = 0.3
 """Between two looks into the queues: each costs some 8 ms of CPU, also where nothing is to be done."""
-_DELIVERY_ATTEMPTS = 40
+_DELIVERY_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0)
+"""Seconds before each further try of a delivery; the last one stands for all later ones, for as long as the edge is away."""
 _DEADLINE = "its deadline has passed"
 _PAGE = 200
 _STATUS = {
@@ -115,6 +118,7 @@ class RunExecutor(DBOSConfiguredInstance):
         """Placement stacks of one tenant that work side by side (:class:`Limits`)."""
         self.pauses: Sequence[float] = THROTTLED_PAUSES
         """Seconds before each further try of a run that a cloud throttled."""
+        self.delivery_pauses: Sequence[float] = _DELIVERY_PAUSES
         self._drifted = drifted
         self._engine = engine
         self._plans = plans
@@ -148,7 +152,10 @@ class RunExecutor(DBOSConfiguredInstance):
     @DBOS.workflow(name="report", max_recovery_attempts=1000)
     def report(self, migration: str, event: Json) -> None:
         """Delivers a result to the saga that waits for it, however long the edge is away."""
-        self._deliver(migration, event)
+        for pause in itertools.chain(self.delivery_pauses, itertools.repeat(self.delivery_pauses[-1])):
+            if self._deliver(migration, event):
+                return
+            DBOS.sleep(pause)
 
     @DBOS.step(name="clock")
     def _clock(self) -> str:
@@ -263,19 +270,31 @@ class RunExecutor(DBOSConfiguredInstance):
         packs = self._plans.packs(request)
         return self._engine.preview(stack, packs, journal) if request.operation == "preview" else self._engine.up(stack, packs, journal, request.allow)
 
-    @DBOS.step(name="deliver", retries_allowed=True, interval_seconds=0.5, backoff_rate=1.5, max_attempts=_DELIVERY_ATTEMPTS)
-    def _deliver(self, migration: str, event: Json) -> None:
+    @DBOS.step(name="deliver")
+    def _deliver(self, migration: str, event: Json) -> bool:
+        """One try; whether there is no need of another. The edge takes the same run's result once in effect, however often it comes."""
         try:
             self._send(migration, RunEvent.model_validate(event))
         except ApiProblem as problem:
-            if problem.problem.status not in (404, 409, 410):
-                raise
+            if problem.problem.status in (404, 409, 410):
+                _log.info("nobody waits for this result any more", migration=migration, status=problem.problem.status)
+                return True
+            _log.warning("a result couldn't be delivered", migration=migration, error=str(problem))
+            return False
+        except SpotlaneError as error:
+            _log.warning("a result couldn't be delivered", migration=migration, error=str(error))
+            return False
+        return True
 
 
 class Runs:
     """The run queue as the service and the scheduler see it."""
 
-    def __init__(self, executor: RunExecutor, journals: Journals, concurrent: int, limits: Limits | None = None) -> None:
+    def __init__(
+        self, executor: RunExecutor, journals: Journals, concurrent: int, limits: Limits | None = None, reachable: Callable[[], None] = lambda: None
+    ) -> None:
+        """``reachable`` raises :class:`automation.errors.DatabaseAway` where nothing can be stored now."""
+        self._reachable = reachable
         self._executor = executor
         self.journals = journals
         self._concurrent = concurrent
@@ -310,18 +329,26 @@ class Runs:
         DBOS._recover_pending_workflows(list(members))  # DBOS offers it else only over its admin port
 
     def submit(self, request: RunRequest) -> tuple[Run, bool]:
-        """Accepts a run; ``(run, whether it is new)``. It is stored when this returns. Raises :class:`KeyReused` and :class:`TooManyRuns`."""
+        """Accepts a run; ``(run, whether it is new)``. It is stored when this returns.
+
+        Raises :class:`KeyReused`, :class:`TooManyRuns` and :class:`DatabaseAway`; then it isn't.
+        """
+        self._reachable()
         run = run_id(request)
         known = DBOS.get_workflow_status(run)
         if known is None:
             self._admission.admit(request)
-            enqueue(self._executor, request)
+            try:
+                enqueue(self._executor, request)
+            except SQLAlchemyError as error:  # a full disk, for one; DBOS waits by itself for a server that is away
+                raise DatabaseAway(type(error).__name__) from error
         elif known.input and RunRequest.model_validate(known.input["args"][0]) != request:
             raise KeyReused(request.idempotency_key, run)
         return self.get(run), known is None
 
     def stop(self, run: str, reason: str) -> Run:
         """Stops a run: one that waits is never begun, the engine of one that works lets what it has in hand come to its end. Raises :class:`RunEnded`."""
+        self._reachable()
         found = self.get(run)
         if found.status not in ("queued", "running"):
             raise RunEnded(f"{run} has {found.status} already; there is nothing to cancel")
@@ -342,7 +369,8 @@ class Runs:
         raise RunEnded(f"{run} was tried again a thousand times")
 
     def listed(self, *, stack: str | None = None, tenant: str | None = None, status: str | None = None, limit: int = 50) -> list[Run]:
-        """Runs, newest first; of one stack, of one tenant's stacks, in one status."""
+        """Runs, newest first (:class:`DatabaseAway` as above); of one stack, of one tenant's stacks, in one status."""
+        self._reachable()
         found: list[Run] = []
         for offset in range(0, 10_000, _PAGE):
             page = DBOS.list_workflows(name="execute", sort_desc=True, limit=_PAGE, offset=offset)

@@ -22,31 +22,57 @@ def installed() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """Its SQLAlchemy URL, while it runs."""
-    with tempfile.TemporaryDirectory(prefix="spotlane-postgres-") as directory, _running(Path(directory)) as url:
-        yield url
+    with stoppable() as found:
+        yield found.url
 
 
 @contextmanager
-def _running(directory: Path) -> Iterator[str]:
-    programs = installed()
-    assert programs is not None, "ask installed() first"
-    user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-    as_user = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if os.geteuid() == 0 else []
-    if as_user:
-        shutil.chown(directory, user, user)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def stoppable() -> Iterator[Server]:
+    """One that can be stopped and started again."""
+    with tempfile.TemporaryDirectory(prefix="spotlane-postgres-") as directory:
+        found = Server(Path(directory))
+        found.start()
+        try:
+            found.run("createdb", "-h", "127.0.0.1", "-p", str(found.port), "-U", "spotlane", "runs")
+            yield found
+        finally:
+            found.stop()
 
-    def run(*command: str) -> None:
-        subprocess.run([*as_user, *command], cwd="/", env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, check=True, stdout=subprocess.DEVNULL)
 
-    data, log = directory / "data", directory / "log"
-    run(str(programs / "initdb"), "-D", str(data), "-U", "spotlane", "-A", "trust", "-E", "UTF8", "--no-sync")
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={directory} -c fsync=off"
-    run(str(programs / "pg_ctl"), "-D", str(data), "-l", str(log), "-w", "-o", options, "start")
-    try:
-        run(str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(port), "-U", "spotlane", "runs")
-        yield f"postgresql://spotlane@127.0.0.1:{port}/runs"
-    finally:
-        run(str(programs / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop")
+class Server:
+    """Data in ``directory``, on a port of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        programs = installed()
+        assert programs is not None, "ask installed() first"
+        self._programs, self._directory, self._runs = programs, directory, False
+        user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self._as_user = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if os.geteuid() == 0 else []
+        if self._as_user:
+            shutil.chown(directory, user, user)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.run("initdb", "-D", str(directory / "data"), "-U", "spotlane", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy's."""
+        return f"postgresql://spotlane@127.0.0.1:{self.port}/runs"
+
+    def run(self, program: str, *arguments: str) -> None:
+        """One of PostgreSQL's programs."""
+        command = [*self._as_user, str(self._programs / program), *arguments]
+        subprocess.run(command, cwd="/", env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, check=True, stdout=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        """Returns once it answers."""
+        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self._directory} -c fsync=off"
+        self.run("pg_ctl", "-D", str(self._directory / "data"), "-l", str(self._directory / "log"), "-w", "-o", options, "start")
+        self._runs = True
+
+    def stop(self) -> None:
+        """At once, as by a power cut of the server alone."""
+        if self._runs:
+            self.run("pg_ctl", "-D", str(self._directory / "data"), "-m", "immediate", "-w", "stop")
+        self._runs = False

@@ -35,32 +35,67 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         yield found
 
 
-def silence(url: str, name: str) -> None:
-    """Lets a member's last word, and its hold on the lead, lie an hour back."""
+class Clock:
+    """A member's monotonic clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def leap(url: str, seconds: float) -> None:
+    """To the members it is as if the database's clock had leapt forward by so much: all that was said lies so far back."""
     engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.begin() as connection:
-        connection.execute(text("update spotlane_members set seen_at = seen_at - 3600 where name = :name"), {"name": name})
-        connection.execute(text("update spotlane_leader set until = until - 3600 where name = :name"), {"name": name})
+        connection.execute(text("update spotlane_members set seen_at = seen_at - :by"), {"by": seconds})
+        connection.execute(text("update spotlane_leader set until = until - :by"), {"by": seconds})
     engine.dispose()
 
 
 def test_one_of_two_leads_and_the_other_follows_when_it_leaves_or_falls_silent(url: str) -> None:
     given_back: list[tuple[str, ...]] = []
-    first, second = (Members(url, name, lambda names: given_back.append(tuple(names)), silent_seconds=SILENT) for name in ("a", "b"))
+    clock = Clock()
+    first, second = (Members(url, name, lambda names: given_back.append(tuple(names)), silent_seconds=SILENT, monotonic=clock) for name in ("a", "b"))
     first.start()
     second.start()
     assert (first.leads, second.leads, second.heartbeat().leads) == (True, False, False)
     first.stop()
     assert (first.leads, second.heartbeat().leads, second.leads, given_back) == (False, True, True, [])
-    third = Members(url, "c", lambda names: given_back.append(tuple(names)), silent_seconds=SILENT)
+    third = Members(url, "c", lambda names: given_back.append(tuple(names)), silent_seconds=SILENT, monotonic=clock)
     third.start()
-    silence(url, "b")
+    leap(url, 3600)
+    third.heartbeat()  # it leads now, and has seen the other's word for the first time
+    clock.now += SILENT
     standing = third.heartbeat()
     assert (standing.leads, standing.silent, given_back) == (True, ("b",), [("b",)])
     assert third.heartbeat().silent == ()
     assert not second.heartbeat().leads, "it has lost the lead and learns so with its next word"
     second.stop()
     third.stop()
+
+
+def test_a_clock_that_leaps_makes_nobody_dead_who_goes_on_speaking(url: str) -> None:
+    given_back: list[tuple[str, ...]] = []
+    clock = Clock()
+    first, second = (Members(url, name, lambda names: given_back.append(tuple(names)), silent_seconds=SILENT, monotonic=clock) for name in ("a", "b"))
+    first.start()
+    second.start()
+    for by in (3600, -3600, 86_400):
+        leap(url, by)
+        for _ in range(5):
+            clock.now += SILENT / 4
+            first.heartbeat()
+            second.heartbeat()
+    assert given_back == []
+    for _ in range(5):
+        clock.now += SILENT / 4
+        leader, other = (first, second) if first.heartbeat().leads else (second, first)
+    assert given_back == [(other._name,)]
+    assert leader.leads
+    first.stop()
+    second.stop()
 
 
 def test_a_member_that_cannot_be_given_back_is_tried_again(url: str) -> None:
@@ -71,14 +106,18 @@ def test_a_member_that_cannot_be_given_back_is_tried_again(url: str) -> None:
         if len(asked) == 1:
             raise ConnectionError("the database went away")
 
+    clock = Clock()
     gone = Members(url, "gone", failing, silent_seconds=SILENT)
     gone.start()
-    silence(url, "gone")
-    leader = Members(url, "leader", failing, silent_seconds=SILENT)
-    with pytest.raises(ConnectionError):
-        leader.start()
-    assert (leader.heartbeat().silent, asked) == (("gone",), [("gone",), ("gone",)])
     gone._stop.set()
+    gone._thread.join()
+    leap(url, 3600)
+    leader = Members(url, "leader", failing, silent_seconds=SILENT, monotonic=clock)
+    leader.start()
+    clock.now += SILENT
+    with pytest.raises(ConnectionError):
+        leader.heartbeat()
+    assert (leader.heartbeat().silent, asked) == (("gone",), [("gone",), ("gone",)])
     leader.stop()
 
 

@@ -23,7 +23,10 @@ def test_a_kill_at_create_update_and_destroy_leaves_the_clouds_as_the_state_says
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(("cloud", "of"), [("aws", ":Instance"), ("azure", ":VirtualMachine"), ("gcp", ":Instance")])
+@pytest.mark.parametrize(
+    ("cloud", "of"),
+    [("aws", ":Instance"), pytest.param("azure", ":VirtualMachine", marks=pytest.mark.soak), pytest.param("gcp", ":Instance", marks=pytest.mark.soak)],
+)
 def test_a_machine_whose_engine_dies_in_its_create_is_found_in_the_cloud_and_taken_over(platform: Platform, cloud: str, of: str) -> None:
     end, log = Campaign(platform, "pending").kill_in_create(cloud, 90 + len(cloud), of)
     assert (end.hit, end.status, end.faults) == (True, "succeeded", ()), told(end)
