@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from automation.errors import EngineFailed, EngineMissing, PreviewRefused
+from automation.errors import EngineDied, EngineFailed, EngineMissing, PreviewRefused
 from automation.runs.engine import Engine, PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import stop_file
@@ -47,6 +47,8 @@ elif args[0] in ("up", "preview"):
     if os.environ.get("FAKE_REMOVES") and args[0] == "preview":
         urn = "urn:pulumi:s::spotlane::aws:ec2/vpc:Vpc::main"
         events.append({{"resourcePreEvent": {{"metadata": {{"op": os.environ["FAKE_REMOVES"], "type": "aws:ec2/vpc:Vpc", "urn": urn}}}}}})
+    if os.environ.get("FAKE_DIES"):
+        os.kill(os.getpid(), 9)
     if "placement.acme.bad.1" in args:
         events.append({{"diagnosticEvent": {{"severity": "error", "message": "InsufficientInstanceCapacity"}}}})
     log.write_text("\\n".join(json.dumps(event) for event in events))
@@ -188,6 +190,25 @@ def test_an_engine_whose_run_shall_stop_is_interrupted_and_says_why(engine: Engi
     stop_file(journal).write_text("cancelled by ada")
     started = EngineProcess.start([sys.executable, "-c", SLOW], {}, journal)
     assert (started.wait(), journal.with_suffix(".console").read_text()) == (3, "interrupted\n")
+
+
+def test_an_engine_that_dies_leaves_its_stack_marked_for_whoever_comes_next_until_it_is_mended(tmp_path: Path) -> None:
+    environment = {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PATH": "/usr/bin:/bin", "FAKE_DIES": "1"}
+    journal = tmp_path / "runs" / "f.jsonl"
+    with pytest.raises(EngineDied, match=r"signal 9\) in up of edge"):
+        made(tmp_path, environment).up("edge", [], journal)
+    later = made(tmp_path, environment)
+    assert (later.interrupted("edge"), later.interrupted("tenant.acme")) == (True, False)
+    assert EngineProcess.of(journal).pid is not None, "the run itself knows it, too"
+    later.end(journal)
+    later.repaired("edge")
+    assert not later.interrupted("edge") and EngineProcess.of(journal).pid is None
+
+
+def test_an_engine_that_fails_by_itself_leaves_nothing_to_mend(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed):
+        engine.up("placement.acme.bad.1", [], tmp_path / "runs" / "g.jsonl")
+    assert not engine.interrupted("placement.acme.bad.1")
 
 
 SLOW = """
