@@ -1,0 +1,117 @@
+"""``spotlane explain WORKLOAD``: why it runs where it runs, what else there was, and what would have to change for it to move."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from spotlane import wire
+from spotlane.cli import output
+from spotlane.cli.session import automation, edge, reported
+from spotlane.client import Client
+from spotlane.errors import ApiProblem
+
+
+def register(cli: typer.Typer) -> None:
+    """Adds the verb of this module."""
+    cli.command("explain")(explain)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What is known of one workload: ``came`` is the migration that brought it where it is, ``now`` the daemon's verdict by the prices of now."""
+
+    workload: wire.Workload
+    came: wire.Migration | None
+    now: wire.PlanItem | None
+
+
+@reported
+def explain(
+    workload: Annotated[str, typer.Argument(help="<workload>-<tenant>, as `spotlane workload ls` names it.")],
+    json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Why a workload runs where it runs, which offers lost and why, and what would have to change for it to move. Changes nothing."""
+    client = edge()
+    found = client.workload(workload)
+    plan = automation(client).plan(workload=workload)
+    told = Explained(found, _brought(client, found), next((one for one in plan.items if one.workload == workload), None))
+    if json:
+        parts = {"workload": told.workload, "came": told.came, "now": told.now}
+        output.document({name: None if part is None else part.model_dump(mode="json", by_alias=True) for name, part in parts.items()})
+        return
+    for line in sentences(told):
+        output.say(line)
+    evidence = told.now.evidence if told.now is not None else None
+    rows = [(_offer(one.offer), output.usd(one.usd_per_hour), one.reason, one.detail) for one in evidence.alternatives] if evidence is not None else []
+    output.table(("OTHER OFFERS", "USD/h", "LOST BY", "WHY"), rows, "no other offer was looked at")
+
+
+def sentences(told: Explained) -> list[str]:
+    """The story in lines, without the table of other offers."""
+    placed, one = told.workload.placement, told.workload
+    lines = [f"{one.id} is {one.state}" + (f" on {_offer(placed.offer)}" if placed is not None else ", and nothing serves it")]
+    if told.came is not None:
+        lines.append(f"It came here by {told.came.kind} {told.came.id}: {told.came.decision.reason}.")
+        if (then := told.came.decision.evidence) is not None:
+            lines.append(f"  {then.offers_considered} offers were considered by the prices of {_moment(then)}; this one was expected at {_rate(then)}.")
+    if told.now is None:
+        return [*lines, "The daemon has no verdict on it now: it moves already, or it isn't to run."]
+    lines.append(f"Now: {told.now.verdict.replace('_', ' ')}, for {told.now.reason}.")
+    evidence = told.now.evidence
+    if evidence is None:
+        return lines
+    best = f"{_offer(evidence.quote.offer)} at {_rate(evidence)}{_made_of(evidence)}"
+    lines.append(f"  Best of {evidence.offers_considered} offers by the prices of {_moment(evidence)}: {best}.")
+    if evidence.current_usd_per_hour is not None:
+        lines.append(f"  Staying costs {evidence.current_usd_per_hour:.4f} USD/h, moving {evidence.move_cost_usd:.4f} USD once{_saving(evidence)}.")
+    if (hurdle := evidence.hurdle) is not None:
+        lines.append(
+            f"  A move by price needs a gap of {hurdle.least_gap_usd_per_hour:.4f} USD/h (it is {hurdle.gap_usd_per_hour:.4f}) and a regret of "
+            f"{hurdle.least_regret_usd:.2f} USD (it is {hurdle.regret_usd:.2f}){_wait(hurdle)}."
+        )
+    return lines
+
+
+def _brought(client: Client, workload: wire.Workload) -> wire.Migration | None:
+    if workload.placement is None:
+        return None
+    try:
+        return client.migration(workload.placement.id)
+    except ApiProblem as problem:
+        if problem.problem.status == 404:
+            return None
+        raise
+
+
+def _made_of(evidence: wire.Evidence) -> str:
+    parts = evidence.parts
+    if parts is None:
+        return ""
+    return f" (spot {parts.spot_usd_per_hour:.4f}, egress {parts.egress_usd_per_hour:.4f}, interruption risk {parts.risk_usd_per_hour:.4f})"
+
+
+def _saving(evidence: wire.Evidence) -> str:
+    if evidence.net_saving_usd is None:
+        return ""
+    return f": net {evidence.net_saving_usd:+.2f} USD in {evidence.horizon_hours:.0f} h"
+
+
+def _wait(hurdle: wire.Hurdle) -> str:
+    if hurdle.gap_usd_per_hour < hurdle.least_gap_usd_per_hour:
+        return "; the gap is too narrow"
+    return f"; {hurdle.dwell_left_hours:.1f} h more at this gap" if hurdle.dwell_left_hours > 0 else "; both are reached"
+
+
+def _rate(evidence: wire.Evidence) -> str:
+    return f"{evidence.expected_usd_per_hour:.4f} USD/h"
+
+
+def _moment(evidence: wire.Evidence) -> str:
+    return f"{evidence.market_now:%Y-%m-%d %H:%M} UTC"
+
+
+def _offer(offer: wire.OfferRef) -> str:
+    return f"{offer.cloud}/{offer.region}/{offer.zone} {offer.instance_type}"

@@ -1,0 +1,68 @@
+"""``spotlane explain``: the story of a workload's place, line by line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from spotlane import wire
+from spotlane.cli.explain import Explained, sentences
+
+NOW = "2026-03-10T08:00:00Z"
+HERE = {"cloud": "gcp", "region": "europe-west4", "zone": "europe-west4-a", "instanceType": "e2-standard-2"}
+QUOTE = {"offer": HERE, "spotUsdPerHour": 0.012, "onDemandUsdPerHour": 0.07, "source": "s", "observedAt": NOW}
+EVIDENCE: dict[str, Any] = {
+    "marketNow": NOW,
+    "quote": QUOTE,
+    "quoteAgeSeconds": 60,
+    "currentQuote": QUOTE,
+    "expectedUsdPerHour": 0.018,
+    "currentUsdPerHour": 0.021,
+    "moveCostUsd": 0.5,
+    "horizonHours": 720,
+    "netSavingUsd": 1.66,
+    "netSavingShare": 0.14,
+    "offersConsidered": 40,
+    "alternatives": [],
+    "parts": {"spotUsdPerHour": 0.012, "egressUsdPerHour": 0.006, "riskUsdPerHour": 0.0, "carryUsd": 0.4, "overlapUsd": 0.1},
+    "hurdle": {"gapUsdPerHour": 0.003, "leastGapUsdPerHour": 0.002, "regretUsd": 0.4, "leastRegretUsd": 2.5, "dwellLeftHours": 12.25},
+}
+DECISION = {"id": "d", "workload": "web-acme", "kind": "move", "offer": HERE, "fromPlacement": None, "boundaryDigest": "sha256:" + "0" * 64}
+DECISION |= {"evidence": EVIDENCE, "reason": "saves 4.10 USD net in 720 h (20%)"}
+
+
+def told(**changed: Any) -> Explained:
+    """A workload that was moved and stays, with one thing changed."""
+    placement = wire.Placement.model_construct(id="acme_web_3", offer=wire.OfferRef.model_validate(HERE))
+    workload = wire.Workload.model_construct(id="web-acme", state=wire.WorkloadState.RUNNING, placement=changed.get("placement", placement))
+    came = wire.Migration.model_construct(
+        id="acme_web_3", kind="move", decision=wire.Decision.model_validate(DECISION), started_at=datetime(2026, 3, 1, tzinfo=UTC)
+    )
+    evidence = EVIDENCE | changed.get("evidence", {})
+    item = wire.PlanItem.model_validate({"workload": "web-acme", "verdict": "stay", "reason": "dwell: it waits", "decision": None, "evidence": evidence})
+    return Explained(workload, changed.get("came", came), changed.get("now", item))
+
+
+def test_the_whole_story_of_a_workload_that_was_moved_and_stays() -> None:
+    assert sentences(told()) == [
+        "web-acme is RUNNING on gcp/europe-west4/europe-west4-a e2-standard-2",
+        "It came here by move acme_web_3: saves 4.10 USD net in 720 h (20%).",
+        "  40 offers were considered by the prices of 2026-03-10 08:00 UTC; this one was expected at 0.0180 USD/h.",
+        "Now: stay, for dwell: it waits.",
+        "  Best of 40 offers by the prices of 2026-03-10 08:00 UTC: gcp/europe-west4/europe-west4-a e2-standard-2 at 0.0180 USD/h "
+        "(spot 0.0120, egress 0.0060, interruption risk 0.0000).",
+        "  Staying costs 0.0210 USD/h, moving 0.5000 USD once: net +1.66 USD in 720 h.",
+        "  A move by price needs a gap of 0.0020 USD/h (it is 0.0030) and a regret of 2.50 USD (it is 0.40); 12.2 h more at this gap.",
+    ]
+
+
+def test_a_gap_that_is_too_narrow_is_said_in_place_of_hours() -> None:
+    hurdle = EVIDENCE["hurdle"] | {"gapUsdPerHour": 0.001}
+    assert sentences(told(evidence={"hurdle": hurdle}))[-1].endswith("; the gap is too narrow.")
+
+
+def test_a_workload_that_nothing_serves_and_that_has_no_verdict_says_so() -> None:
+    assert sentences(told(placement=None, came=None, now=None)) == [
+        "web-acme is RUNNING, and nothing serves it",
+        "The daemon has no verdict on it now: it moves already, or it isn't to run.",
+    ]
