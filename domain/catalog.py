@@ -3,8 +3,9 @@
 What a market sells is told by its price feed; the catalogue says how large a machine is and which zones a region has. Where a family is sold in
 few regions only, ``only`` names them (GCP prices cores and memory by region, not machine types, so that its feed can't tell).
 
-Sources: the clouds' machine-type pages (vCPU, memory in GiB, GPU), the zones of EC2 DescribeAvailabilityZones and Compute Engine zones.list. Regions
-which need a request to the provider before use (Azure's access-restricted pairs, sovereign clouds) are left out.
+Sources: the clouds' machine-type pages (vCPU, memory in GiB, GPU, local disk), EC2 DescribeInstanceTypes (network), the zones of EC2
+DescribeAvailabilityZones and Compute Engine zones.list. Tests compare AWS's shapes, regions and zones with the metadata in installed packages, and every
+region with the boundary's table. Regions which need a request to the provider before use (Azure's access-restricted pairs, sovereign clouds) are left out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple, cast, get_args
 
 from domain.errors import MalformedOffer, UnknownCloud, UnknownMachine, UnknownRegion
+from domain.unknown import Unknown
 
 CloudName = Literal["aws", "azure", "gcp"]
 CLOUDS: tuple[CloudName, ...] = get_args(CloudName)
@@ -47,7 +49,10 @@ class OfferRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine type's shape. ``family`` is the unit in which a cloud prices and sells (m5, Dsv5, n2)."""
+    """A machine type's shape. ``family`` is the unit in which a cloud prices and sells (m5, Dsv5, n2).
+
+    ``local_disk_gb`` is the disk that comes with the machine and goes with it (0: none), ``network_gbps`` what its network carries at most.
+    """
 
     cloud: CloudName
     name: str
@@ -58,6 +63,8 @@ class Machine:
     gpu: int = 0
     gpu_type: str | None = None
     only: frozenset[str] | None = None
+    local_disk_gb: float | Unknown = 0.0
+    network_gbps: float | Unknown = Unknown("not listed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,25 +147,27 @@ def _checked(cloud: str) -> str:
 
 
 _AWS_SIZES = {"medium": 1, "large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16}
-_AWS_FAMILIES: tuple[tuple[str, float, Literal["x86_64", "arm64"], str], ...] = (
-    # family, GiB per vCPU, architecture, sizes
-    ("m5", 4, "x86_64", "large xlarge 2xlarge 4xlarge"),
-    ("m6i", 4, "x86_64", "large xlarge 2xlarge 4xlarge"),
-    ("m6g", 4, "arm64", "medium large xlarge 2xlarge"),
-    ("m7g", 4, "arm64", "medium large xlarge 2xlarge"),
-    ("c5", 2, "x86_64", "large xlarge 2xlarge 4xlarge"),
-    ("c6i", 2, "x86_64", "large xlarge 2xlarge 4xlarge"),
-    ("r5", 8, "x86_64", "large xlarge 2xlarge"),
-    ("r6i", 8, "x86_64", "large xlarge 2xlarge"),
+_AWS_FAMILIES: tuple[tuple[str, float, Literal["x86_64", "arm64"], str, float], ...] = (
+    # family, GiB per vCPU, architecture, sizes, Gbit/s at most
+    ("m5", 4, "x86_64", "large xlarge 2xlarge 4xlarge", 10),
+    ("m6i", 4, "x86_64", "large xlarge 2xlarge 4xlarge", 12.5),
+    ("m6g", 4, "arm64", "medium large xlarge 2xlarge", 10),
+    ("m7g", 4, "arm64", "medium large xlarge 2xlarge", 12.5),
+    ("c5", 2, "x86_64", "large xlarge 2xlarge 4xlarge", 10),
+    ("c6i", 2, "x86_64", "large xlarge 2xlarge 4xlarge", 12.5),
+    ("r5", 8, "x86_64", "large xlarge 2xlarge", 10),
+    ("r6i", 8, "x86_64", "large xlarge 2xlarge", 12.5),
 )
+_AWS_FASTER = {"m7g.2xlarge": 15.0}
+"""Sizes whose network is faster than their smaller sisters'."""
 _AWS_ODD = (
     # burstable: two vCPUs from medium on; GPU machines
-    Machine("aws", "t3.medium", "t3", 2, 4),
-    Machine("aws", "t3.large", "t3", 2, 8),
-    Machine("aws", "t3.xlarge", "t3", 4, 16),
-    Machine("aws", "t3.2xlarge", "t3", 8, 32),
-    Machine("aws", "g4dn.xlarge", "g4dn", 4, 16, "x86_64", 1, "T4"),
-    Machine("aws", "g4dn.2xlarge", "g4dn", 8, 32, "x86_64", 1, "T4"),
+    Machine("aws", "t3.medium", "t3", 2, 4, network_gbps=5),
+    Machine("aws", "t3.large", "t3", 2, 8, network_gbps=5),
+    Machine("aws", "t3.xlarge", "t3", 4, 16, network_gbps=5),
+    Machine("aws", "t3.2xlarge", "t3", 8, 32, network_gbps=5),
+    Machine("aws", "g4dn.xlarge", "g4dn", 4, 16, "x86_64", 1, "T4", local_disk_gb=125, network_gbps=25),
+    Machine("aws", "g4dn.2xlarge", "g4dn", 8, 32, "x86_64", 1, "T4", local_disk_gb=225, network_gbps=25),
 )
 _AZURE_FAMILIES: tuple[tuple[str, str, float, Literal["x86_64", "arm64"], tuple[int, ...]], ...] = (
     # family, name pattern, GiB per vCPU, architecture, vCPUs
@@ -168,7 +177,10 @@ _AZURE_FAMILIES: tuple[tuple[str, str, float, Literal["x86_64", "arm64"], tuple[
     ("Esv5", "Standard_E{}s_v5", 8, "x86_64", (2, 4, 8)),
     ("FSv2", "Standard_F{}s_v2", 2, "x86_64", (2, 4, 8, 16)),
 )
-_AZURE_ODD = (Machine("azure", "Standard_NC4as_T4_v3", "NCasT4_v3", 4, 28, "x86_64", 1, "T4"),)
+_GB_PER_GIB = 2**30 / 10**9
+_AZURE_LOCAL_GIB_PER_VCPU = {"FSv2": 8}
+"""Temporary disks; a size without a "d" in its name has had none since version 4, and the F series is older."""
+_AZURE_ODD = (Machine("azure", "Standard_NC4as_T4_v3", "NCasT4_v3", 4, 28, "x86_64", 1, "T4", local_disk_gb=180 * _GB_PER_GIB),)
 _T2A_REGIONS = frozenset({"us-central1", "europe-west4", "asia-southeast1"})
 _C3_REGIONS = frozenset({"us-central1", "us-east1", "us-east4", "us-east5", "us-west1", "europe-west1", "europe-west4", "asia-southeast1"})
 _GCP_FAMILIES: tuple[tuple[str, str, float, Literal["x86_64", "arm64"], tuple[int, ...], frozenset[str] | None], ...] = (
@@ -184,18 +196,18 @@ _GCP_FAMILIES: tuple[tuple[str, str, float, Literal["x86_64", "arm64"], tuple[in
 
 _AWS_REGIONS = """
 us-east-1 na abcdef; us-east-2 na abc; us-west-1 na ab; us-west-2 na abcd; ca-central-1 na abd; ca-west-1 na abc; mx-central-1 na abc; sa-east-1 sa abc;
-eu-west-1 eu abc; eu-west-2 eu abc; eu-west-3 eu abc; eu-central-1 eu abc; eu-central-2 eu abc; eu-north-1 eu abc; eu-south-1 eu abc; eu-south-2 eu abc;
+eu-west-1 eu abc; eu-west-2 eu abcd; eu-west-3 eu abc; eu-central-1 eu abc; eu-central-2 eu abc; eu-north-1 eu abc; eu-south-1 eu abc; eu-south-2 eu abc;
 ap-northeast-1 ap acd; ap-northeast-2 ap abcd; ap-northeast-3 ap abc; ap-south-1 ap abc; ap-south-2 ap abc; ap-southeast-1 ap abc; ap-southeast-2 oc abc;
-ap-southeast-3 ap abc; ap-southeast-4 oc abc; ap-southeast-5 ap abc; ap-southeast-7 ap abc; ap-east-1 ap abc; af-south-1 af abc; il-central-1 me abc;
-me-central-1 me abc; me-south-1 me abc
+ap-southeast-3 ap abc; ap-southeast-4 oc abc; ap-southeast-5 ap abc; ap-southeast-6 oc abc; ap-southeast-7 ap abc; ap-east-1 ap abc; ap-east-2 ap abc;
+af-south-1 af abc; il-central-1 me abc; me-central-1 me abc; me-south-1 me abc
 """
 _AZURE_REGIONS = """
 eastus na; eastus2 na; centralus na; northcentralus na; southcentralus na; westcentralus na; westus na; westus2 na; westus3 na; canadacentral na;
 canadaeast na; mexicocentral na; brazilsouth sa; chilecentral sa; northeurope eu; westeurope eu; uksouth eu; ukwest eu; francecentral eu;
 germanywestcentral eu; italynorth eu; spaincentral eu; polandcentral eu; swedencentral eu; switzerlandnorth eu; norwayeast eu; austriaeast eu;
-belgiumcentral eu; australiaeast oc; australiasoutheast oc; newzealandnorth oc; japaneast ap; japanwest ap; koreacentral ap; koreasouth ap; eastasia ap;
-southeastasia ap; malaysiawest ap; indonesiacentral ap; centralindia ap; southindia ap; westindia ap; southafricanorth af; uaenorth me; qatarcentral me;
-israelcentral me
+belgiumcentral eu; denmarkeast eu; australiaeast oc; australiasoutheast oc; newzealandnorth oc; japaneast ap; japanwest ap; koreacentral ap; koreasouth ap;
+eastasia ap; southeastasia ap; malaysiawest ap; indonesiacentral ap; centralindia ap; southindia ap; westindia ap; southafricanorth af; uaenorth me;
+qatarcentral me; israelcentral me
 """
 _GCP_REGIONS = """
 us-central1 na abcf; us-east1 na bcd; us-east4 na abc; us-east5 na abc; us-south1 na abc; us-west1 na abc; us-west2 na abc; us-west3 na abc;
@@ -209,14 +221,16 @@ me-central2 me abc; me-west1 me abc; africa-south1 af abc
 
 
 def _machine_list() -> Iterator[Machine]:
-    for family, ratio, arch, sizes in _AWS_FAMILIES:
+    for family, ratio, arch, sizes, network in _AWS_FAMILIES:
         for size in sizes.split():
             vcpu = _AWS_SIZES[size]
-            yield Machine("aws", f"{family}.{size}", family, vcpu, ratio * vcpu, arch)
+            name = f"{family}.{size}"
+            yield Machine("aws", name, family, vcpu, ratio * vcpu, arch, network_gbps=_AWS_FASTER.get(name, network))
     yield from _AWS_ODD
     for family, pattern, ratio, arch, vcpus in _AZURE_FAMILIES:
         for vcpu in vcpus:
-            yield Machine("azure", pattern.format(vcpu), family, vcpu, ratio * vcpu, arch)
+            disk = _AZURE_LOCAL_GIB_PER_VCPU.get(family, 0) * vcpu * _GB_PER_GIB
+            yield Machine("azure", pattern.format(vcpu), family, vcpu, ratio * vcpu, arch, local_disk_gb=disk)
     yield from _AZURE_ODD
     for family, kind, ratio, arch, vcpus, only in _GCP_FAMILIES:
         for vcpu in vcpus:

@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.catalog import OfferRef
+from domain.unknown import Unknown
 
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A figure that nobody told us; ``reason`` says why."""
-
-    reason: str = "not observed"
-
+__all__ = ["Price", "Quote", "Rate", "Unknown", "known", "or_unknown"]
 
 Price = float | Unknown
 """USD/h, above 0."""

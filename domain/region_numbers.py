@@ -25,6 +25,7 @@ gcp/australia-southeast2 gcp/europe-central2 gcp/europe-north1 gcp/europe-north2
 gcp/europe-west12 gcp/europe-west2 gcp/europe-west3 gcp/europe-west4 gcp/europe-west6 gcp/europe-west8 gcp/europe-west9 gcp/me-central1
 gcp/me-central2 gcp/me-west1 gcp/northamerica-northeast1 gcp/northamerica-northeast2 gcp/northamerica-south1 gcp/southamerica-east1
 gcp/southamerica-west1 gcp/us-central1 gcp/us-east1 gcp/us-east4 gcp/us-east5 gcp/us-south1 gcp/us-west1 gcp/us-west2 gcp/us-west3 gcp/us-west4
+aws/ap-east-2 aws/ap-southeast-6 azure/denmarkeast
 """)
 
 

@@ -41,14 +41,15 @@ us-east-1 1.00/.42; us-east-2 1.00/.34; us-west-1 1.18/.34; us-west-2 1.00/.38; 
 sa-east-1 1.59/.30*; eu-west-1 1.12/.40; eu-west-2 1.16/.34; eu-west-3 1.17/.33; eu-central-1 1.20/.37; eu-central-2 1.31/.33*; eu-north-1 1.06/.33;
 eu-south-1 1.17/.26; eu-south-2 1.12/.30*; ap-northeast-1 1.29/.33; ap-northeast-2 1.23/.32; ap-northeast-3 1.29/.26; ap-south-1 1.05/.38;
 ap-south-2 1.05/.36*; ap-southeast-1 1.25/.35; ap-southeast-2 1.25/.35; ap-southeast-3 1.25/.30; ap-southeast-4 1.25/.33*; ap-southeast-5 1.15/.33*;
-ap-southeast-7 1.15/.33*; ap-east-1 1.38/.29; af-south-1 1.32/.31; il-central-1 1.20/.32*; me-central-1 1.22/.32; me-south-1 1.22/.29
+ap-southeast-6 1.28/.33*; ap-southeast-7 1.15/.33*; ap-east-1 1.38/.29; ap-east-2 1.25/.33*; af-south-1 1.32/.31; il-central-1 1.20/.32*;
+me-central-1 1.22/.32; me-south-1 1.22/.29
 """
 _AZURE = """
 eastus 1.00/.105; eastus2 1.00/.128; centralus 1.13/.10; northcentralus 1.00/.11; southcentralus 1.20/.105; westcentralus 1.20/.10; westus 1.18/.10;
 westus2 1.00/.10; westus3 1.00/.10; canadacentral 1.11/.26*; canadaeast 1.11/.26*; mexicocentral 1.15/.26*; brazilsouth 1.70/.26*; chilecentral 1.50/.26*;
-northeurope 1.12/.26; westeurope 1.25/.28*; uksouth 1.17/.28*; ukwest 1.17/.26*; francecentral 1.17/.26*; germanywestcentral 1.25/.26*;
-italynorth 1.17/.24*; spaincentral 1.17/.24*; polandcentral 1.25/.24*; swedencentral 1.06/.22*; switzerlandnorth 1.35/.26*; norwayeast 1.20/.24*;
-austriaeast 1.25/.26*; belgiumcentral 1.25/.26*; australiaeast 1.30/.31*; australiasoutheast 1.30/.29*; newzealandnorth 1.35/.29*; japaneast 1.35/.29*;
+northeurope 1.12/.26; westeurope 1.25/.28*; uksouth 1.17/.28*; ukwest 1.17/.26*; francecentral 1.17/.26*; germanywestcentral 1.25/.26*; italynorth 1.17/.24*;
+spaincentral 1.17/.24*; polandcentral 1.25/.24*; swedencentral 1.06/.22*; switzerlandnorth 1.35/.26*; norwayeast 1.20/.24*; austriaeast 1.25/.26*;
+belgiumcentral 1.25/.26*; denmarkeast 1.20/.24*; australiaeast 1.30/.31*; australiasoutheast 1.30/.29*; newzealandnorth 1.35/.29*; japaneast 1.35/.29*;
 japanwest 1.46/.27*; koreacentral 1.23/.29*; koreasouth 1.11/.29*; eastasia 1.45/.29*; southeastasia 1.40/.29*; malaysiawest 1.20/.29*;
 indonesiacentral 1.25/.29*; centralindia 1.10/.29*; southindia 1.41/.29*; westindia 1.20/.29*; southafricanorth 1.30/.29*; uaenorth 1.22/.29*;
 qatarcentral 1.22/.29*; israelcentral 1.38/.29*
