@@ -1,0 +1,146 @@
+"""``spotlane status``: one screen: what runs where, at what price, what it saves, what comes next."""
+
+from __future__ import annotations
+
+import json as json_
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+
+from spotlane import wire
+from spotlane.cli import output
+from spotlane.cli.session import automation, edge, reported
+from spotlane.client import AutomationClient, Client
+from spotlane.errors import SpotlaneError
+
+COLUMNS = ("WORKLOAD", "STATE", "RUNS ON", "USD/h", "OF ON-DEMAND %", "NEXT")
+_SECONDS = 2.0
+
+
+def register(cli: typer.Typer) -> None:
+    """Adds the verb of this module."""
+    cli.command("status")(status)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look found. ``plan`` is None where the automation service is away: ``away`` then says why."""
+
+    workloads: Sequence[wire.Workload]
+    totals: wire.LedgerTotals
+    plan: wire.Plan | None
+    away: str = ""
+
+
+@reported
+def status(
+    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, and print again whenever something has changed; ends with Ctrl-C.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document; with --watch one a line.")] = False,
+) -> None:
+    """What runs where, at what price, what was saved, and what the daemon would do next. Changes nothing."""
+    client = edge()
+    service = automation(client)
+    shown: object = None
+    while True:
+        seen = look(client, service, tenant)
+        told = document(seen) if json else (rows(seen), footer(seen))
+        if told != shown:
+            if json and watch:
+                sys.stdout.write(json_.dumps(document(seen)) + "\n")
+                sys.stdout.flush()
+            else:
+                _print(seen, json=json)
+            shown = told
+        if not watch:
+            return
+        try:
+            time.sleep(_SECONDS)
+        except KeyboardInterrupt:
+            return
+
+
+def look(client: Client, service: AutomationClient, tenant: str | None) -> Seen:
+    """One look; the automation service may be away, the edge may not. Raises :class:`SpotlaneError`."""
+    workloads = sorted(client.workloads(tenant), key=lambda one: one.id)
+    totals = client.ledger(tenant).totals
+    try:
+        return Seen(workloads, totals, service.plan(tenant=tenant))
+    except SpotlaneError as error:
+        return Seen(workloads, totals, None, str(error))
+
+
+def rows(seen: Seen) -> list[tuple[str, ...]]:
+    """A row a workload, by :data:`COLUMNS`."""
+    verdicts = {one.workload: one for one in seen.plan.items} if seen.plan is not None else {}
+    return [_row(one, verdicts.get(one.id)) for one in seen.workloads]
+
+
+def footer(seen: Seen) -> list[str]:
+    """The lines below the table."""
+    totals = seen.totals
+    lines = [
+        f"{totals.hours:.1f} h served: paid {totals.paid_usd:.2f} USD, {_saved(totals.paid_usd, totals.on_demand_usd)} on-demand ({totals.on_demand_usd:.2f}), "
+        f"{_saved(totals.paid_usd, totals.stayed_usd)} staying where they began ({totals.stayed_usd:.2f})"
+    ]
+    if seen.plan is None:
+        return [*lines, f"the automation service is away, so that nothing moves: {seen.away}"]
+    return [*lines, f"prices of {_minute(seen.plan.market_now)}; what is planned saves {seen.plan.saving_usd_per_30_days:.2f} USD in 30 days"]
+
+
+def document(seen: Seen) -> dict[str, Any]:
+    """The look for programs."""
+    return {
+        "workloads": [one.model_dump(mode="json", by_alias=True) for one in seen.workloads],
+        "totals": seen.totals.model_dump(mode="json", by_alias=True),
+        "plan": None if seen.plan is None else seen.plan.model_dump(mode="json", by_alias=True),
+        "away": seen.away,
+    }
+
+
+def _print(seen: Seen, *, json: bool) -> None:
+    if json:
+        output.document(document(seen))
+        return
+    output.table(COLUMNS, rows(seen), "no workloads; `spotlane workload apply -f FILE` makes one")
+    for line in footer(seen):
+        output.say(line)
+
+
+def _row(workload: wire.Workload, verdict: wire.PlanItem | None) -> tuple[str, ...]:
+    placed = workload.placement
+    if placed is None:
+        return (workload.id, workload.state, "-", "-", "-", _next(workload, verdict))
+    # What it was taken at, where the daemon has no price of now.
+    quote = (verdict.evidence.current_quote if verdict is not None and verdict.evidence is not None else None) or placed.quote
+    spot, listed = quote.spot_usd_per_hour, quote.on_demand_usd_per_hour
+    share = f"{100 * spot / listed:.0f}" if spot is not None and listed is not None else "-"
+    where = f"{placed.offer.cloud}/{placed.offer.region} {placed.offer.instance_type}"
+    return (workload.id, workload.state, where, output.usd(spot), share, _next(workload, verdict))
+
+
+def _next(workload: wire.Workload, verdict: wire.PlanItem | None) -> str:
+    if workload.active_migration is not None:
+        return f"moving now ({workload.active_migration})"
+    if verdict is None:
+        return "-"
+    offer = verdict.decision.offer if verdict.decision is not None else None
+    to = f" to {offer.cloud}/{offer.region} {offer.instance_type}" if offer is not None else ""
+    return f"{verdict.verdict.replace('_', ' ')}{to}: {verdict.reason}"
+
+
+def _saved(paid: Decimal, other: Decimal) -> str:
+    if other == 0:
+        return "as much as"
+    share = 100 * (1 - paid / other)
+    return f"{share:.0f} % less than" if share >= 0 else f"{-share:.0f} % more than"
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,53 @@
+"""``spotlane status``: what runs where, at the price of now, and what comes next; whole also while the automation service is away."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from spotlane import wire
+from spotlane.cli.status import COLUMNS, Seen, document, footer, rows
+from tests.spotlane.test_explain import EVIDENCE, HERE, QUOTE
+
+TAKEN = wire.Quote.model_validate(QUOTE | {"spotUsdPerHour": 0.02})
+PLACED = wire.Placement.model_construct(id="acme_web_3", offer=wire.OfferRef.model_validate(HERE), quote=TAKEN)
+TOTALS = wire.LedgerTotals(paid_usd=Decimal("2.50"), on_demand_usd=Decimal(10), stayed_usd=Decimal(2), hours=48)
+
+
+def workload(**changed: Any) -> wire.Workload:
+    known = {"id": "web-acme", "state": wire.WorkloadState.RUNNING, "placement": PLACED, "active_migration": None}
+    return wire.Workload.model_construct(**known | changed)
+
+
+def seen(one: wire.Workload, *, plan: bool = True) -> Seen:
+    item = wire.PlanItem.model_validate({"workload": "web-acme", "verdict": "stay", "reason": "cheapest", "decision": None, "evidence": EVIDENCE})
+    made = wire.Plan(market_now=datetime(2026, 3, 10, 8, tzinfo=UTC), items=[item], saving_usd_per_30_days=0.0)
+    return Seen([one], TOTALS, made if plan else None, "" if plan else "the automation service does not answer")
+
+
+def test_a_workload_is_shown_at_the_price_of_now_and_with_what_comes_next() -> None:
+    assert rows(seen(workload())) == [("web-acme", "RUNNING", "gcp/europe-west4 e2-standard-2", "0.0120", "17", "stay: cheapest")]
+    assert len(rows(seen(workload()))[0]) == len(COLUMNS)
+
+
+def test_without_a_plan_the_price_it_was_taken_at_stands_and_the_reason_below() -> None:
+    away = seen(workload(), plan=False)
+    assert rows(away) == [("web-acme", "RUNNING", "gcp/europe-west4 e2-standard-2", "0.0200", "29", "-")]
+    assert footer(away)[-1] == "the automation service is away, so that nothing moves: the automation service does not answer"
+
+
+def test_a_move_under_way_and_a_workload_without_a_machine_say_so() -> None:
+    assert rows(seen(workload(active_migration="acme_web_4")))[0][-1] == "moving now (acme_web_4)"
+    assert rows(seen(workload(placement=None, state=wire.WorkloadState.PENDING)))[0][:5] == ("web-acme", "PENDING", "-", "-", "-")
+
+
+def test_savings_are_shares_of_what_else_it_would_have_cost() -> None:
+    assert footer(seen(workload()))[0] == ("48.0 h served: paid 2.50 USD, 75 % less than on-demand (10.00), 25 % more than staying where they began (2.00)")
+    nothing = Seen([], wire.LedgerTotals(paid_usd=Decimal(0), on_demand_usd=Decimal(0), stayed_usd=Decimal(0), hours=0), None, "x")
+    assert "as much as on-demand (0.00)" in footer(nothing)[0]
+
+
+def test_programs_get_all_of_it() -> None:
+    told = document(Seen([], TOTALS, None, "away"))
+    assert (told["totals"]["paidUsd"], told["plan"], told["away"]) == ("2.50", None, "away")
