@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
@@ -31,7 +31,7 @@ from automation.runs.process import EngineProcess
 from automation.runs.recovery import NoClouds, Recovery
 from automation.runs.telemetry import observed
 from domain.refusals import read
-from spotlane.errors import ApiProblem, SpotlaneError
+from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
 from spotlane.wire import Json, Run, RunEvent, RunRequest
 
 STORED_FORM = "1"
@@ -46,6 +46,11 @@ _QUEUE_SECONDS = 0.3
 """Between two looks into the queues: each costs some 8 ms of CPU, also where nothing is to be done."""
 _DELIVERY_PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 15.0)
 """Seconds before each further try of a delivery; the last one stands for all later ones, for as long as the edge is away."""
+_EDGE_SECONDS = 120.0
+"""How long a run waits for an edge that is away to tell what its stack is made of; it keeps its place among those at work meanwhile."""
+_AWAY_PAUSE = 0.5
+_OURS = (AutomationError, SpotlaneError)
+"""Errors that come again if the same is asked again."""
 _DEADLINE = "its deadline has passed"
 _PAGE = 200
 _STATUS = {
@@ -59,6 +64,7 @@ _STATUS = {
 }
 
 
+T = TypeVar("T")
 THROTTLED_PAUSES = (5.0, 15.0, 45.0)
 _DEATHS = 3
 """Engines of one run that may die under it before it is given up (out of memory each time, for one)."""
@@ -119,6 +125,7 @@ class RunExecutor(DBOSConfiguredInstance):
         self.pauses: Sequence[float] = THROTTLED_PAUSES
         """Seconds before each further try of a run that a cloud throttled."""
         self.delivery_pauses: Sequence[float] = _DELIVERY_PAUSES
+        self.edge_seconds = _EDGE_SECONDS
         self._drifted = drifted
         self._engine = engine
         self._plans = plans
@@ -161,16 +168,28 @@ class RunExecutor(DBOSConfiguredInstance):
     def _clock(self) -> str:
         return datetime.now(UTC).isoformat()
 
-    @DBOS.step(name="foundations", retries_allowed=True, interval_seconds=0.5, max_attempts=5)
+    @DBOS.step(name="foundations", retries_allowed=True, interval_seconds=0.5, max_attempts=5, should_retry=lambda error: not isinstance(error, _OURS))
     def _foundations(self, document: Json) -> list[list[Json]]:
         request = RunRequest.model_validate(document)
-        return [[_dump(foundation) for foundation in wave] for wave in self._plans.foundations(request)]
+        return [[_dump(foundation) for foundation in wave] for wave in self._patient(lambda: self._plans.foundations(request))]
 
     @DBOS.step(name="settle")
     def _settle(self, document: Json) -> bool:
         request = RunRequest.model_validate(document)
-        self._engine.settle(request.stack.name, self._plans.settings(request))
+        self._engine.settle(request.stack.name, self._patient(lambda: self._plans.settings(request)))
         return True
+
+    def _patient(self, ask: Callable[[], T]) -> T:
+        """What the edge says; asked again for a while where it is away. A refusal is raised at once."""
+        limit = time.monotonic() + self.edge_seconds
+        while True:
+            try:
+                return ask()
+            except SpotlaneError as error:
+                refused = isinstance(error, ApiProblem) and error.problem.status < 500
+                if refused or not isinstance(error, ApiProblem | Unreachable) or time.monotonic() >= limit:
+                    raise
+            time.sleep(_AWAY_PAUSE)
 
     @DBOS.step(name="operate")
     def _operate(self, document: Json, started: str, settled: bool) -> Json:
@@ -264,7 +283,7 @@ class RunExecutor(DBOSConfiguredInstance):
         if request.operation == "drift":
             return self._engine.drift(stack, journal)
         if not settled:
-            self._engine.settle(stack, self._plans.settings(request))
+            self._engine.settle(stack, self._patient(lambda: self._plans.settings(request)))
         if request.operation == "refresh":
             return self._engine.refresh(stack, journal)
         packs = self._plans.packs(request)

@@ -52,13 +52,13 @@ class Edge:
 
 
 @contextmanager
-def service(url: str, directory: Path, engine: FakeEngine, edge: Edge) -> Iterator[Runs]:
+def service(url: str, directory: Path, engine: FakeEngine, edge: Edge, plans: NoPlans | None = None) -> Iterator[Runs]:
     """A run queue on ``url``. DBOS knows one executor a process for good; here there is one after the other."""
     known = _get_or_create_dbos_registry().instance_info_map
     known.clear()
     DBOS(config=stored_in(url, "local", "CRITICAL"))
     journals, database = Journals(directory / "journals"), Database(url)
-    executor = RunExecutor(engine, NoPlans(), journals, edge.deliver)  # type: ignore[arg-type]  # a fake with the engine's calls in use
+    executor = RunExecutor(engine, plans or NoPlans(), journals, edge.deliver)  # type: ignore[arg-type]  # a fake with the engine's calls in use
     executor.delivery_pauses = (0.05, 0.1)
     runs = Runs(executor, journals, 2, reachable=database.check)
     runs.open()
@@ -203,3 +203,44 @@ def test_a_slow_cloud_holds_up_its_own_stack_and_no_other(tmp_path: Path) -> Non
         assert (runs.get(slow).status, runs.get(behind).status) == ("running", "queued")
         engine.holds.set()
         until("the slow one and who waited for it", lambda: ended(runs, slow)() and ended(runs, behind)())
+
+
+class EdgePlans(NoPlans):
+    """What a stack is made of is known to the edge alone, which is away for the first ``away`` questions, or refuses."""
+
+    def __init__(self, away: int, refuses: bool = False) -> None:
+        self.away, self.refuses, self.asked = away, refuses, 0
+
+    def foundations(self, request: wire.RunRequest) -> list[list[wire.RunRequest]]:
+        self._ask()
+        return []
+
+    def settings(self, request: wire.RunRequest) -> wire.Json:
+        self._ask()
+        return {}
+
+    def _ask(self) -> None:
+        self.asked += 1
+        if self.refuses:
+            raise ApiProblem(wire.Problem(type="about:blank", title="no such migration", status=404))
+        if self.asked <= self.away:
+            raise Unreachable("edge API", "http://api", "refused", "start it")
+
+
+def test_a_run_waits_for_an_edge_that_comes_back(tmp_path: Path) -> None:
+    plans = EdgePlans(away=3)
+    with service(f"sqlite:///{tmp_path}/runs.sqlite", tmp_path, FakeEngine(), Edge(), plans) as runs:
+        until("the run", ended(runs, runs.submit(up("patient"))[0].id))
+    assert plans.asked == 5
+
+
+@pytest.mark.parametrize(("plans", "seconds"), [(EdgePlans(away=1000), 1.0), (EdgePlans(0, refuses=True), 60.0)], ids=["away for long", "refused"])
+def test_a_run_whose_edge_stays_away_or_refuses_fails_and_says_so(tmp_path: Path, plans: EdgePlans, seconds: float) -> None:
+    engine = FakeEngine()
+    with service(f"sqlite:///{tmp_path}/runs.sqlite", tmp_path, engine, Edge(), plans) as runs:
+        runs._executor.edge_seconds = seconds
+        run, _ = runs.submit(up("in vain"))
+        until("the end", lambda: runs.get(run.id).status == "failed", 20)
+        error = runs.get(run.id).error
+    assert error is not None and ("does not answer" in error or "no such migration" in error)
+    assert engine.calls == []
