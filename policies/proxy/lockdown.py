@@ -13,8 +13,9 @@ from collections.abc import Sequence
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}|\d{1,10}")
 
 TEMPLATE = """#!/usr/sbin/nft -f
-# Written by python -m policies.proxy.lockdown; load with: nft -f FILE. `destroy` makes it idempotent (nftables 1.0.7 or later).
-destroy table inet spotlane
+# Written by python -m policies.proxy.lockdown; load with: nft -f FILE, as often as you like: the first two lines take away what stood before.
+add table inet spotlane
+delete table inet spotlane
 table inet spotlane {{
   set callers {{ type uid; elements = {{ {callers} }} }}
 

@@ -1,7 +1,8 @@
-"""The proxy's connections: CONNECT, TLS by our own authority, then request after request: read whole, judged, recorded, passed on or refused.
+"""The proxy's connections: CONNECT, TLS by our own authority, then request after request: read, judged, recorded, passed on or refused.
 
 Refused before any rule: a CONNECT to an address or another port, a name that differs between CONNECT, TLS and Host, plain HTTP, upgrades, ambiguous framing
-(Content-Length with Transfer-Encoding), bodies beyond their limit and bodies that are compressed.
+(Content-Length with Transfer-Encoding), bodies beyond their limit, bodies that are compressed, gRPC. Clients may speak HTTP/2 (ALPN) inside their tunnel.
+A body that carries nothing to decide on passes as it comes, once its head was judged and recorded; every answer does.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import ipaddress
 import json
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
@@ -27,28 +28,18 @@ from policies.audit.log import AuditLog, AuditUnavailable
 from policies.proxy.authority import Authority
 from policies.proxy.books import PLATFORM, Books
 from policies.proxy.decode_aws import assumed_role
+from policies.proxy.exchange import CHUNK, BodyBudget, Exchange, Http1Exchange, Send, body_limit, check_head, is_grpc, next_event, passes_through
 from policies.proxy.hosts import KnownHost, classify
+from policies.proxy.http2 import Http2Tunnel
 from policies.proxy.judge import Verdict, judge, unreadable
 from policies.proxy.refusal import refusal
 from policies.proxy.replay import Replays
 from policies.proxy.request import ApiRequest, Refused
-from policies.proxy.upstream import HOP_BY_HOP, UpstreamConnection, Upstreams
+from policies.proxy.upstream import HOP_BY_HOP, ClientWentAway, Passing, UpstreamPool, Upstreams
 
 log = logging.getLogger("spotlane.proxy")
 
-BODY_LIMIT = 8 * 1024 * 1024
-UPLOAD_LIMIT = 64 * 1024 * 1024
-"""Of Cloudflare's script and asset uploads, in bytes."""
-_CHUNK = 65536
-
-_METHODS = frozenset({b"GET", b"HEAD", b"PUT", b"POST", b"PATCH", b"DELETE"})
-_REPEATABLE = frozenset({b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"cookie", b"user-agent", b"via"})
-_OVERRIDES = frozenset(
-    {b"x-http-method-override", b"x-http-method", b"x-method-override", b"x-original-url", b"x-rewrite-url", b"x-forwarded-host", b"forwarded"}
-)
-"""Headers by which some front ends take a request for another one than its first line says."""
-
-Send = Callable[[bytes], Awaitable[None]]
+_SESSION_BYTES = 1024 * 1024
 
 
 def _utc() -> datetime:
@@ -67,6 +58,16 @@ class Limits:
     """From the head's end to the body's."""
     idle_seconds: float = 120.0
     """Between two requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tunnel:
+    """What holds for every request of one CONNECT."""
+
+    known: KnownHost
+    host: str
+    principal: str
+    pool: UpstreamPool
 
 
 class Proxy:
@@ -89,6 +90,7 @@ class Proxy:
         self._open: set[asyncio.Task[None]] = set()
         self._busy = 0
         self._replays = Replays()
+        self._bodies = BodyBudget()
         self._limits = limits or Limits()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -139,20 +141,20 @@ class Proxy:
             return event
         # `timeout` and not `wait_for`, which makes a task of its own for every read.
         async with asyncio.timeout(self._limits.idle_seconds):
-            http.receive_data(await reader.read(_CHUNK))
+            http.receive_data(await reader.read(CHUNK))
         event = http.next_event()
         if event is not h11.NEED_DATA:
             return event
         try:
             async with asyncio.timeout(self._limits.head_seconds):
-                return await _next(http, reader)
+                return await next_event(http, reader)
         except TimeoutError as error:
             raise Refused("request", f"the head took longer than {self._limits.head_seconds:g} s", 408) from error
 
     async def _own(self, request: h11.Request, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The proxy's own pages: health, and the audit view for the platform."""
         async with asyncio.timeout(self._limits.body_seconds):
-            while not isinstance(event := await _next(http, reader), h11.EndOfMessage):
+            while not isinstance(event := await next_event(http, reader), h11.EndOfMessage):
                 if not isinstance(event, h11.Data):
                     return
         path, _, query = request.target.decode("ascii").partition("?")
@@ -204,16 +206,18 @@ class Proxy:
         context = self._authority.context(host)
         named = _require_name(context, host)
         await asyncio.wait_for(writer.start_tls(named), self._limits.head_seconds)
-        connection = UpstreamConnection(self._upstreams, host)
+        tunnel = _Tunnel(known, host, principal, UpstreamPool(self._upstreams, host))
         try:
-            await self._serve(known, host, principal, connection, reader, writer)
+            secured = writer.get_extra_info("ssl_object")
+            if secured is not None and secured.selected_alpn_protocol() == "h2":
+                await self._serve_http2(tunnel, reader, writer)
+            else:
+                await self._serve(tunnel, reader, writer)
         finally:
-            connection.close()
+            tunnel.pool.close()
 
-    async def _serve(
-        self, known: KnownHost, host: str, principal: str, connection: UpstreamConnection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """The requests inside one tunnel."""
+    async def _serve(self, tunnel: _Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The requests inside one tunnel, one after the other."""
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
         send = _sender(writer)
         while True:
@@ -221,41 +225,67 @@ class Proxy:
                 head = await self._head(http, reader)
             except (h11.RemoteProtocolError, Refused) as error:
                 refused = error if isinstance(error, Refused) else Refused("request", f"not an HTTP/1.1 request: {error}", 400)
-                status = self._record(unreadable(known, principal, None, refused), refused.status)
+                status = self._record(unreadable(tunnel.known, tunnel.principal, None, refused), refused.status)
                 if http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-                    await _answer(http, send, *refusal(known, status, refused.rule, refused.message))
+                    await _answer(http, send, *refusal(tunnel.known, status, refused.rule, refused.message))
                 return
             if not isinstance(head, h11.Request):
                 return
-            self._busy += 1
-            try:
-                await self._call(head, http, known, host, principal, connection, reader, send)
-            finally:
-                self._busy -= 1
+            await self._call(tunnel, Http1Exchange(http, head, reader, send))
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
                 return
             http.start_next_cycle()
 
-    async def _call(
-        self,
-        head: h11.Request,
-        http: h11.Connection,
-        known: KnownHost,
-        host: str,
-        principal: str,
-        connection: UpstreamConnection,
-        reader: asyncio.StreamReader,
-        send: Send,
-    ) -> None:
-        """One request: read, judged, recorded; then refused or passed on."""
-        request: ApiRequest | None = None
+    async def _serve_http2(self, tunnel: _Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """The requests inside one tunnel, several at once."""
+
+        async def serve(exchange: Exchange) -> None:
+            await self._call(tunnel, exchange)
+
+        async def refuse(exchange: Exchange, refused: Refused) -> None:
+            status = self._record(unreadable(tunnel.known, tunnel.principal, None, refused), refused.status)
+            await _refuse(exchange, *refusal(tunnel.known, status, refused.rule, refused.message), refused.message)
+
+        streams = Http2Tunnel(reader, writer, serve, refuse, self._limits.idle_seconds)
         try:
-            _check_head(head, host)
-            try:
-                async with asyncio.timeout(self._limits.body_seconds):
-                    body = await _body(http, reader, send, UPLOAD_LIMIT if known.kind == "cloudflare" else BODY_LIMIT)
-            except TimeoutError as error:
-                raise Refused("request", f"the body took longer than {self._limits.body_seconds:g} s", 408) from error
+            await streams.run()
+        except Refused as refused:
+            self._record(unreadable(tunnel.known, tunnel.principal, None, refused), refused.status)
+            await streams.goodbye()
+
+    async def _call(self, tunnel: _Tunnel, exchange: Exchange) -> None:
+        """One request: read as far as it must be understood, judged, recorded; then refused or passed on."""
+        self._busy += 1
+        held = 0
+        try:
+            verdict, request, status, passing = await self._judged(tunnel, exchange)
+            held = len(request.body) if request else 0
+            status = self._record(verdict, status)
+            if request is None or not verdict.allowed or status == 503:
+                rule, message = ("audit", "the audit log can't be written, so nothing is passed on") if status == 503 else (verdict.rule, verdict.message)
+                await _refuse(exchange, *refusal(tunnel.known, status, rule, message), message)
+                return
+            await self._forward(request, exchange, passing, tunnel, verdict)
+        finally:
+            self._bodies.release(held)
+            self._busy -= 1
+
+    async def _judged(self, tunnel: _Tunnel, exchange: Exchange) -> tuple[Verdict, ApiRequest | None, int, Passing | None]:
+        """Verdict, request, the status of a refusal, and the body that is still to pass."""
+        head, host, known, principal = exchange.head, tunnel.host, tunnel.known, tunnel.principal
+        request: ApiRequest | None = None
+        passing: Passing | None = None
+        try:
+            check_head(head, host)
+            body = b""
+            if passes_through(head, known):
+                passing = Passing(head.length or 0, exchange.body())
+            else:
+                try:
+                    async with asyncio.timeout(self._limits.body_seconds):
+                        body = await self._bodies.whole(exchange, body_limit(known))
+                except TimeoutError as error:
+                    raise Refused("request", f"the body took longer than {self._limits.body_seconds:g} s", 408) from error
             path, _, query = head.target.decode("ascii").partition("?")
             headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
             request = ApiRequest(head.method.decode("ascii"), host, path, query, headers, body)
@@ -265,21 +295,13 @@ class Proxy:
                 self._replays.check(request, now)
         except Refused as refused:
             verdict, status = unreadable(known, principal, request, refused), refused.status
-        except h11.RemoteProtocolError as error:
-            fault = Refused("request", f"not an HTTP/1.1 request: {error}", 400)
-            verdict, status = unreadable(known, principal, request, fault), 400
         except OSError:
             raise
         except Exception as error:
             log.exception("%s %s can't be judged", head.method, host)
             fault = Refused("request", f"the request can't be judged ({type(error).__name__})", 400)
             verdict, status = unreadable(known, principal, request, fault), 400
-        status = self._record(verdict, status)
-        if request is None or not verdict.allowed or status == 503:
-            rule, message = ("audit", "the audit log can't be written, so nothing is passed on") if status == 503 else (verdict.rule, verdict.message)
-            await _answer(http, send, *refusal(known, status, rule, message))
-            return
-        await self._forward(request, list(head.headers), http, known, verdict, connection, send)
+        return verdict, request, status, passing
 
     def _record(self, verdict: Verdict, status: int) -> int:
         """Records the verdict; 503 where it can't be."""
@@ -294,48 +316,41 @@ class Proxy:
             return 503
         return status
 
-    async def _forward(
-        self,
-        request: ApiRequest,
-        headers: list[tuple[bytes, bytes]],
-        http: h11.Connection,
-        known: KnownHost,
-        verdict: Verdict,
-        connection: UpstreamConnection,
-        send: Send,
-    ) -> None:
-        learns = known.service == "sts" and verdict.call.action.startswith("AssumeRole")
-        if learns:
-            headers = [(name, value) for name, value in headers if name != b"accept-encoding"]
+    async def _forward(self, request: ApiRequest, exchange: Exchange, passing: Passing | None, tunnel: _Tunnel, verdict: Verdict) -> None:
+        learns = tunnel.known.service == "sts" and verdict.call.action.startswith("AssumeRole")
+        headers = [(name, value) for name, value in exchange.head.headers if not learns or name != b"accept-encoding"]
         started = False
-        kept = head = b""
+        kept = b""
         try:
-            async with contextlib.aclosing(connection.exchange(request, headers)) as answer:
-                async for event in answer:
-                    if isinstance(event, h11.Response):
-                        started = True
-                        passed = [(name, value) for name, value in event.headers if name not in HOP_BY_HOP]
-                        if verdict.outcome == "advise":
-                            passed.append((b"spotlane-advice", f"[{verdict.rule}] {verdict.message}"[:500].encode("ascii", "replace")))
-                        head = http.send(h11.Response(status_code=event.status_code, headers=passed, reason=event.reason)) or b""
-                    elif learns:
-                        kept += bytes(event.data)
-                    else:
-                        # The head goes with the first of the body: most answers are one packet and one TLS record.
-                        await send(head + (http.send(h11.Data(data=event.data)) or b""))
-                        head = b""
-        except (OSError, TimeoutError, h11.RemoteProtocolError, Refused) as error:
-            if started:
+            with tunnel.pool.connection() as connection:
+                async with contextlib.aclosing(connection.exchange(request, headers, passing)) as answer:
+                    async for event in answer:
+                        if isinstance(event, h11.Response):
+                            started = True
+                            passed = [(name, value) for name, value in event.headers if name not in HOP_BY_HOP]
+                            if verdict.outcome == "advise":
+                                passed.append((b"spotlane-advice", f"[{verdict.rule}] {verdict.message}"[:500].encode("ascii", "replace")))
+                            await exchange.respond(event.status_code, passed, event.reason)
+                        elif learns:
+                            kept += bytes(event.data)
+                            if len(kept) > _SESSION_BYTES:
+                                raise ConnectionError(f"the answer of {request.host} to AssumeRole is longer than {_SESSION_BYTES} bytes")
+                        else:
+                            await exchange.data(bytes(event.data))
+        except (OSError, TimeoutError, h11.ProtocolError, Refused) as error:
+            if started or isinstance(error, ClientWentAway):
                 raise
             log.warning("%s: upstream failed: %r", request.host, error)
-            status, rule = (403, error.rule) if isinstance(error, Refused) else (502, "upstream")
-            await _answer(http, send, *refusal(known, status, rule, f"{request.host} doesn't answer ({type(error).__name__}: {error})"))
+            status, rule = (error.status, error.rule) if isinstance(error, Refused) else (502, "upstream")
+            message = f"{request.host} doesn't answer ({type(error).__name__}: {error})"
+            await _refuse(exchange, *refusal(tunnel.known, status, rule, message), message)
             return
         if learns:
             if session := assumed_role(request, verdict.call.action, kept):
                 self._books.learn_session(*session)
-            head += http.send(h11.Data(data=kept)) or b"" if kept else b""
-        await send(head + (http.send(h11.EndOfMessage()) or b""))
+            if kept:
+                await exchange.data(kept)
+        await exchange.end()
 
     def _principal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """The authenticated principal of a ``Proxy-Authorization`` (own pages: ``Authorization`` too), or None."""
@@ -359,52 +374,6 @@ def _require_name(context: ssl.SSLContext, host: str) -> ssl.SSLContext:
     return context
 
 
-def _check_head(head: h11.Request, host: str) -> None:
-    names = [name for name, _ in head.headers]
-    if twice := sorted({name.decode("latin-1") for name in names if names.count(name) > 1 and name not in _REPEATABLE}):
-        raise Refused("request", f"the header {', '.join(twice)} stands twice", 400)
-    if hiding := sorted(name.decode("latin-1") for name in names if name in _OVERRIDES):
-        raise Refused("request", f"the header {', '.join(hiding)} makes it another request", 400)
-    if head.method not in _METHODS:
-        raise Refused("request", f"method {head.method.decode('latin-1')} isn't passed on", 400)
-    if names.count(b"host") != 1 or dict(head.headers)[b"host"].decode("latin-1").lower() not in {host, f"{host}:443"}:
-        raise Refused("request", f"the Host header differs from the tunnel's host {host}", 400)
-    if not head.target.startswith(b"/"):
-        raise Refused("request", "the request's target is not a path", 400)
-    if b"upgrade" in names:
-        raise Refused("request", "upgrades aren't passed on", 400)
-    if b"content-length" in names and b"transfer-encoding" in names:
-        raise Refused("request", "Content-Length and Transfer-Encoding contradict each other", 400)
-    if not head.target.isascii() or b"#" in head.target:
-        raise Refused("request", "the request's target can be read in more than one way", 400)
-    encoding = dict(head.headers).get(b"content-encoding", b"identity").lower()
-    if encoding not in {b"identity", b"aws-chunked"}:
-        raise Refused("request", "compressed bodies can't be judged", 400)
-
-
-async def _body(http: h11.Connection, reader: asyncio.StreamReader, send: Send, limit: int) -> bytes:
-    if http.they_are_waiting_for_100_continue:
-        await send(http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        event = await _next(http, reader)
-        if isinstance(event, h11.EndOfMessage):
-            return b"".join(chunks)
-        if not isinstance(event, h11.Data):
-            raise ConnectionError("the client went away in the middle of its request")
-        size += len(event.data)
-        if size > limit:
-            raise Refused("request", f"the body is longer than {limit} bytes", 413)
-        chunks.append(bytes(event.data))
-
-
-async def _next(http: h11.Connection, reader: asyncio.StreamReader) -> object:
-    while (event := http.next_event()) is h11.NEED_DATA:
-        http.receive_data(await reader.read(_CHUNK))
-    return event
-
-
 async def _answer(http: h11.Connection, send: Send, status: int, kind: str, body: bytes, headers: list[tuple[bytes, bytes]] | None = None) -> None:
     whole = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode()), *(headers or [])]
     if http.their_state is not h11.DONE:
@@ -412,6 +381,13 @@ async def _answer(http: h11.Connection, send: Send, status: int, kind: str, body
     data = http.send(h11.Response(status_code=status, headers=whole)) or b""
     data += http.send(h11.Data(data=body)) or b""
     await send(data + (http.send(h11.EndOfMessage()) or b""))
+
+
+async def _refuse(exchange: Exchange, status: int, kind: str, body: bytes, message: str) -> None:
+    reason = message[:500].encode("ascii", "replace").replace(b"%", b"%25") if is_grpc(exchange.head) else b""
+    await exchange.respond(status, [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())], reason)
+    await exchange.data(body)
+    await exchange.end()
 
 
 def _sender(writer: asyncio.StreamWriter) -> Send:

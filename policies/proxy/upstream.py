@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import json
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from policies.proxy.request import ApiRequest, Refused
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 300.0
+STALL_SECONDS = 60.0
+"""Between two chunks of a body that passes."""
 _CHUNK = 65536
 HOP_BY_HOP = frozenset(
     {
@@ -86,6 +89,44 @@ def _place(url: str) -> Place:
     raise ValueError(f"{url!r}: plain HTTP goes to loopback only")
 
 
+class ClientWentAway(ConnectionError):
+    """The client left in the middle of its request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A body that passes as it comes, of ``length`` bytes."""
+
+    length: int
+    chunks: AsyncIterator[bytes]
+
+
+class UpstreamPool:
+    """The connections of one tunnel, one for each exchange at a time; an idle one is taken before a new one is made."""
+
+    def __init__(self, upstreams: Upstreams, host: str) -> None:
+        self._upstreams = upstreams
+        self._host = host
+        self._idle: list[UpstreamConnection] = []
+
+    @contextlib.contextmanager
+    def connection(self) -> Iterator[UpstreamConnection]:
+        """A connection of one's own for as long as the block runs."""
+        taken = self._idle.pop() if self._idle else UpstreamConnection(self._upstreams, self._host)
+        try:
+            yield taken
+        except BaseException:
+            taken.close()
+            raise
+        self._idle.append(taken)
+
+    def close(self) -> None:
+        """Drops the idle connections."""
+        for each in self._idle:
+            each.close()
+        self._idle.clear()
+
+
 class UpstreamConnection:
     """One kept-alive connection to one host. Not for concurrent use."""
 
@@ -95,24 +136,34 @@ class UpstreamConnection:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._http = h11.Connection(h11.CLIENT)
 
-    async def exchange(self, request: ApiRequest, headers: list[tuple[bytes, bytes]]) -> AsyncGenerator[h11.Response | h11.Data, None]:
-        """Sends the request and yields the answer's head and its data as they come. Raises ``OSError``, ``TimeoutError`` or ``h11.ProtocolError``."""
+    async def exchange(
+        self, request: ApiRequest, headers: list[tuple[bytes, bytes]], passing: Passing | None = None
+    ) -> AsyncGenerator[h11.Response | h11.Data, None]:
+        """Sends the request and yields the answer's head and its data as they come; ``passing`` is a body that goes along as it comes.
+
+        Raises ``OSError``, ``TimeoutError``, ``h11.ProtocolError``, and :class:`Refused` from the body that passes.
+        """
         reader, writer = await self._open()
         target = request.path + (f"?{request.query}" if request.query else "")
         sent = [(name, value) for name, value in headers if name not in HOP_BY_HOP and name != b"content-length"]
-        if request.body or request.method in {"POST", "PUT", "PATCH"}:
-            sent.append((b"content-length", str(len(request.body)).encode()))
+        if passing or request.body or request.method in {"POST", "PUT", "PATCH"}:
+            sent.append((b"content-length", str(passing.length if passing else len(request.body)).encode()))
+        pump: asyncio.Task[None] | None = None
         try:
             data = self._http.send(h11.Request(method=request.method, target=target, headers=sent)) or b""
-            if request.body:
-                data += self._http.send(h11.Data(data=request.body)) or b""
-            writer.write(data + (self._http.send(h11.EndOfMessage()) or b""))
-            await writer.drain()
+            if passing:
+                writer.write(data)
+                pump = asyncio.create_task(self._pump(passing, writer))
+            else:
+                if request.body:
+                    data += self._http.send(h11.Data(data=request.body)) or b""
+                writer.write(data + (self._http.send(h11.EndOfMessage()) or b""))
+                await writer.drain()
             while True:
                 event = self._http.next_event()
                 if event is h11.NEED_DATA:
-                    async with asyncio.timeout(ANSWER_SECONDS):
-                        self._http.receive_data(await reader.read(_CHUNK))
+                    received = await (self._read(reader) if pump is None else self._read_beside(reader, pump))
+                    self._http.receive_data(received)
                 elif isinstance(event, h11.Response | h11.Data):
                     yield event
                 elif isinstance(event, h11.EndOfMessage):
@@ -122,10 +173,51 @@ class UpstreamConnection:
         except BaseException:
             self.close()
             raise
+        finally:
+            if pump:
+                pump.cancel()
+                await asyncio.gather(pump, return_exceptions=True)
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
         else:
             self.close()
+
+    async def _pump(self, passing: Passing, writer: asyncio.StreamWriter) -> None:
+        """Sends the body as it comes, no faster than the upstream takes it."""
+        while True:
+            try:
+                async with asyncio.timeout(STALL_SECONDS):
+                    chunk = await anext(passing.chunks, None)
+            except TimeoutError as error:
+                raise Refused("request", f"nothing of the body came for {STALL_SECONDS:g} s", 408) from error
+            if chunk is None:
+                break
+            writer.write(self._http.send(h11.Data(data=chunk)) or b"")
+            async with asyncio.timeout(STALL_SECONDS):
+                await writer.drain()
+        writer.write(self._http.send(h11.EndOfMessage()) or b"")
+        await writer.drain()
+
+    async def _read(self, reader: asyncio.StreamReader) -> bytes:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await reader.read(_CHUNK)
+
+    async def _read_beside(self, reader: asyncio.StreamReader, pump: asyncio.Task[None]) -> bytes:
+        """What the upstream answers while its request is still on the way; a body that breaks ends the exchange, so that half of one is never whole there."""
+        reading = asyncio.ensure_future(reader.read(_CHUNK))
+        try:
+            if not pump.done():
+                await asyncio.wait({reading, pump}, return_when=asyncio.FIRST_COMPLETED)
+            if pump.done() and not reading.done():
+                # An upstream that answers and hangs up makes the pump fail first: its answer counts for more.
+                if isinstance(error := pump.exception(), ConnectionError) and not isinstance(error, ClientWentAway):
+                    await asyncio.wait({reading}, timeout=1.0)
+                if error and not reading.done():
+                    raise error
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await reading
+        finally:
+            reading.cancel()
 
     def close(self) -> None:
         """Drops the connection."""

@@ -24,6 +24,8 @@ import httpx
 EU = {"name": "eu", "residency": {"regimes": ["gdpr"]}, "spotOnly": True}
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-111122223333"
 AWS_ACCOUNT = "123456789012"
+LONG_ANSWER = 32 * 1024 * 1024
+"""How often ``{}`` stands in the upstream's answer to ``/long…``: 64 MiB."""
 
 
 @dataclass
@@ -35,10 +37,10 @@ class Stage:
     process: subprocess.Popen[str]
     seen: list[tuple[str, str, bytes]] = field(default_factory=list)
 
-    def client(self, principal: str = "platform", key: str = "k-platform") -> httpx.Client:
+    def client(self, principal: str = "platform", key: str = "k-platform", http2: bool = False) -> httpx.Client:
         """An HTTP client through the proxy, trusting its CA."""
         context = ssl.create_default_context(cafile=str(self.home / "proxy" / "bundle.pem"))
-        return httpx.Client(proxy=f"http://{principal}:{key}@127.0.0.1:{self.port}", verify=context, timeout=10, trust_env=False)
+        return httpx.Client(proxy=f"http://{principal}:{key}@127.0.0.1:{self.port}", verify=context, timeout=30, trust_env=False, http2=http2)
 
     def entries(self) -> list[dict[str, Any]]:
         """The audit log."""
@@ -72,10 +74,12 @@ def staged(tmp_path: Path) -> Iterator[Stage]:
             text = b"{}"
             if b"AssumeRole" in body:
                 text = b"<AssumeRoleResponse><AccessKeyId>ASIATENANT</AccessKeyId></AssumeRoleResponse>"
+            times = LONG_ANSWER if self.path.startswith("/long") else 1
             self.send_response(200)
-            self.send_header("content-length", str(len(text)))
+            self.send_header("content-length", str(len(text) * times))
             self.end_headers()
-            self.wfile.write(text)
+            for _ in range(times // 1024 or 1):
+                self.wfile.write(text * min(times, 1024))
 
         do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = _answer
 
@@ -111,11 +115,20 @@ def signed(region: str, key: str, service: str = "ec2", **changes: str) -> dict[
     return {"authorization": f"AWS4-HMAC-SHA256 {credential}", "x-amz-date": f"{at:%Y%m%dT%H%M%SZ}", **changes}
 
 
-def raw(stage: Stage, host: str, request: bytes, sni: str | None = None) -> bytes:
+@contextlib.contextmanager
+def tunnel(stage: Stage, host: str, sni: str | None = None, alpn: str | None = None) -> Iterator[ssl.SSLSocket]:
+    """A TLS connection inside a CONNECT of the platform."""
     with socket.create_connection(("127.0.0.1", stage.port), timeout=10) as plain:
         plain.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\nProxy-Authorization: Basic cGxhdGZvcm06ay1wbGF0Zm9ybQ==\r\n\r\n".encode())
         assert plain.recv(4096).startswith(b"HTTP/1.1 200")
         context = ssl.create_default_context(cafile=str(stage.home / "proxy" / "ca.pem"))
+        if alpn:
+            context.set_alpn_protocols([alpn])
         with context.wrap_socket(plain, server_hostname=sni or host) as tls:
-            tls.sendall(request)
-            return tls.recv(65536)
+            yield tls
+
+
+def raw(stage: Stage, host: str, request: bytes, sni: str | None = None) -> bytes:
+    with tunnel(stage, host, sni) as tls:
+        tls.sendall(request)
+        return tls.recv(65536)
