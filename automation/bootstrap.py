@@ -27,9 +27,10 @@ from automation.http.tokens import TokenVerifier
 from automation.runs.admission import Limits
 from automation.runs.database import Database
 from automation.runs.engine import Engine
+from automation.runs.executor import RunExecutor
 from automation.runs.journal import Journals
 from automation.runs.members import Members
-from automation.runs.queue import RunExecutor, Runs, stored_in
+from automation.runs.queue import Runs, stored_in
 from automation.runs.recovery import Recovery
 from automation.scheduler.daemon import Daemon, nightly
 from automation.scheduler.holds import Holds

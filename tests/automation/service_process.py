@@ -20,9 +20,10 @@ from automation.errors import LanesChanged
 from automation.runs.admission import Limits
 from automation.runs.engine import PolicyPack
 from automation.runs.events import RunOutcome
+from automation.runs.executor import RunExecutor
 from automation.runs.journal import Journals
 from automation.runs.members import Members
-from automation.runs.queue import RunExecutor, Runs, stored_in
+from automation.runs.queue import Runs, stored_in
 from spotlane import wire
 
 WORK_SECONDS = float(os.environ.get("WORK_SECONDS", "0.05"))

@@ -19,8 +19,9 @@ from automation.http.app import app
 from automation.runs.database import Database
 from automation.runs.engine import Engine, PolicyPack
 from automation.runs.events import RunOutcome
+from automation.runs.executor import RunExecutor
 from automation.runs.journal import Journals
-from automation.runs.queue import RunExecutor, Runs, stored_in
+from automation.runs.queue import Runs, stored_in
 from spotlane import wire
 from spotlane.errors import ApiProblem, Unreachable
 from tests.automation import postgres

@@ -214,7 +214,7 @@ def submit(url: str, directory: Path) -> None:
     """Submits each request of ``<directory>/requests`` without working the queues."""
     from dbos import DBOS
 
-    from automation.runs.queue import enqueue
+    from automation.runs.executor import enqueue
 
     runs = runs_on(url, "submitter", directory)
     DBOS.listen_queues([])

@@ -15,8 +15,9 @@ from dbos import DBOS
 from automation.errors import EngineDied, EngineFailed, EngineStopped, KeyReused, RunEnded, UnknownRun
 from automation.runs.engine import PolicyPack
 from automation.runs.events import RunOutcome
+from automation.runs.executor import RunExecutor
 from automation.runs.journal import Journals, stop_reason
-from automation.runs.queue import RunExecutor, Runs, stored_in
+from automation.runs.queue import Runs, stored_in
 from spotlane import wire
 from spotlane.errors import Unreachable
 from tests.automation.service_process import NoPlans
