@@ -113,8 +113,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
     fetcher = Fetcher()
     identities = _identities(fetcher)
     entry = Entry(fetcher, identities.aws, identities.azure, identities.gcp)
-    accounts = Sweeper(edge, engine, entry, set).accounts
-    lookup = Lookup(tenants, accounts, engine.settings, CloudflareAccount(fetcher, identities.cloudflare, os.environ))
+    sweeper = Sweeper(edge, engine, entry, lambda: runs.unfinished_stacks())
+    lookup = Lookup(tenants, sweeper.accounts, engine.settings, CloudflareAccount(fetcher, identities.cloudflare, os.environ))
     executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report, Recovery(engine, lookup))
     limits = Limits(settings.unfinished_runs, settings.unfinished_runs_of_tenant, settings.tenant_runs)
     database = Database(settings.runs_database)
@@ -128,7 +128,6 @@ def bootstrap(settings: AutomationSettings) -> Service:
     holds = Holds(settings.runs_database, paused=settings.paused)
     rebalancer = Rebalancer(edge, collection, history, settings.price_limit_hours, feed_watch, holds=holds.all)
     drift_watch = DriftWatch(edge, plans, runs, lambda: datetime.now(UTC).date())
-    sweeper = Sweeper(edge, engine, entry, runs.unfinished_stacks)
     preflight = Preflight(settings, edge, engine.version, fetcher, identities, sweeper.accounts)
     anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
     daemon = Daemon(
