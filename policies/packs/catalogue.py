@@ -155,6 +155,54 @@ RULES: tuple[Rule, ...] = (
         "AWS instanceInterruptionBehavior terminate and spotInstanceType one-time; Azure evictionPolicy Delete; GCP instanceTerminationAction DELETE.",
         _controls(iso="A.8.6", soc2="A1.1"),
     ),
+    Rule(
+        "bucket-public", ("hygiene",), "high", "Objects can't be made public", "One wrong policy, and everybody reads what is stored.",
+        "AWS: all four settings of the public access block true; Azure allowBlobPublicAccess false; GCP publicAccessPrevention enforced.",
+        _controls(cis="AWS 2.1.4; GCP 5.1", nist="AC-3; SC-7", iso="A.8.3", soc2="CC6.1", gdpr="Art. 32"),
+    ),
+    Rule(
+        "plain-transport", ("hygiene",), "high", "Storage answers over TLS 1.2 or later only", "What goes in clear can be read, and changed, on the way.",
+        "Set enableHttpsTrafficOnly to true and minimumTlsVersion to TLS1_2.",
+        _controls(cis="Azure 3.1; Azure 3.15", nist="SC-8", iso="A.8.24", soc2="CC6.7", gdpr="Art. 32(1)(a)"),
+    ),
+    Rule(
+        "database-public", ("hygiene",), "high", "Databases have no address on the internet", "A database behind a password alone is tried all day.",
+        "Set publiclyAccessible (AWS) or ipConfiguration.ipv4Enabled (GCP, on by default) to false.",
+        _controls(cis="AWS 2.3.3; GCP 6.6", nist="SC-7; AC-17", iso="A.8.20", soc2="CC6.6", gdpr="Art. 32"),
+    ),
+    Rule(
+        "interactive-login", ("hygiene",), "medium", "Machines take no passwords and no serial console",
+        "Passwords are guessed; a serial port knows no firewall.",
+        "Azure disablePasswordAuthentication true; leave GCP's metadata serial-port-enable out.",
+        _controls(cis="GCP 4.5", nist="IA-2; AC-17", iso="A.8.5", soc2="CC6.1"),
+    ),
+    Rule(
+        "unshielded", ("hygiene",), "medium", "Shielded VM stays on", "Without its measurements a changed boot chain isn't noticed.",
+        "Leave enableVtpm and enableIntegrityMonitoring at true.", _controls(cis="GCP 4.8", nist="SI-7", iso="A.8.9", soc2="CC6.8"),
+    ),
+    Rule(
+        "ip-forwarding", ("hygiene",), "medium", "Machines don't route", "A machine that passes on others' packets is a way around the network's rules.",
+        "Leave canIpForward, enableIPForwarding and sourceDestCheck at their defaults.",
+        _controls(cis="GCP 4.6", nist="SC-7; CM-7", iso="A.8.20", soc2="CC6.6"),
+    ),
+    Rule(
+        "default-identity", ("hygiene",), "high", "No machine runs as the project's default account", "That account may edit the whole project.",
+        "Give the machine a service account of its own.", _controls(cis="GCP 4.1; GCP 4.2", nist="AC-6", iso="A.5.15", soc2="CC6.3"),
+    ),
+    Rule(
+        "static-key", ("hygiene",), "high", "No credential without an end", "Keys that last are found later, in a log or a repository.",
+        "Use a role, a managed identity or workload identity federation.",
+        _controls(cis="AWS 1.14; GCP 1.4", nist="IA-5", iso="A.5.17", soc2="CC6.1"),
+    ),
+    Rule(
+        "key-rotation", ("hygiene",), "medium", "Keys of one's own change", "The longer a key is used, the more is lost with it.",
+        "Set enableKeyRotation (AWS) or rotationPeriod (GCP).",
+        _controls(cis="AWS 3.6; GCP 1.10", nist="SC-12", iso="A.8.24", soc2="CC6.1", gdpr="Art. 32"),
+    ),
+    Rule(
+        "flow-logs", ("hygiene",), "low", "Google's subnets keep flow logs", "Without them nobody can say afterwards who talked to whom.",
+        "Set logConfig on the subnet.", _controls(cis="GCP 3.8", nist="AU-12; SI-4", iso="A.8.15", soc2="CC7.2", gdpr="Art. 33"),
+    ),
 )  # fmt: skip
 
 BY_NAME: dict[str, Rule] = {rule.name: rule for rule in RULES}

@@ -12,6 +12,7 @@ from policies.facts import aws as aws_facts
 from policies.facts.reading import UNKNOWN, equals, truth
 from policies.facts.resource import Resource
 from policies.packs.catalogue import BY_NAME
+from policies.packs.configuration import JUDGES
 from policies.packs.subject import StackSubject
 
 ADMIN_PORTS = (22, 23, 445, 1433, 3306, 3389, 5432, 5985, 5986, 6379, 9200, 27017)
@@ -34,6 +35,10 @@ def findings(resource: Resource, of: StackSubject, boundary: Boundary | None, ru
     for rule, judge in _HYGIENE:
         if rule in rules:
             yield from judge(resource)
+    for rule, setting in JUDGES.items():
+        if rule in rules:
+            for fault in setting(resource):
+                yield _finding(rule, resource, fault.what, fault.path, unknown=fault.unknown)
 
 
 def stack_findings(resources: Iterable[Resource], of: StackSubject) -> Iterator[tuple[Resource, Finding]]:

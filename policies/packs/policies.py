@@ -74,7 +74,7 @@ def judge_resource(args: ResourceValidationArgs, report: ReportViolation, now: d
             report(f"[account] {resource.type} {resource.name!r} stands in stack {stack!r}, which is no tenant's. Declare it in its tenant's stack.", None)
         return
     if pack == "hygiene":
-        _told(findings(resource, of, None, rules), rules, "", report)
+        _raise_unknown(_told(findings(resource, of, None, rules), rules, "", report))
         return
     try:
         book = _rulebook(of.tenant, _Frozen(args.get_config()))
@@ -85,8 +85,12 @@ def judge_resource(args: ResourceValidationArgs, report: ReportViolation, now: d
     said = decide(book.boundary, call, now or datetime.now(UTC), {} if of.kind == "tenant" else book.accounts)
     digest = said.digest.removeprefix("sha256:")[:12]
     unknown = _told((*said.refused, *said.unknown, *findings(resource, of, book.boundary.boundary, rules)), rules, f" Boundary {digest}.", report)
+    _raise_unknown(unknown)
+
+
+def _raise_unknown(unknown: list[Finding]) -> None:
+    """The engine shows this as an advisory in the preview and runs the policy again, on the real values, in the update."""
     if unknown:
-        # The engine shows this as an advisory in the preview and runs the policy again, on the real values, in the update.
         raise UnknownValueError(UNKNOWN_STRING_VALUE, [finding.path for finding in unknown][:1])
 
 
