@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,11 +34,20 @@ def main(argv: list[str] | None = None) -> int:
     except RecordingFault as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 2
-    stop = threading.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: stop.set())
-    answered = record(Collection.of_all_clouds(), recorder, stop.wait if not arguments.once else lambda _: True, arguments.every, sys.stderr.write)
+    wait = (lambda _: True) if arguments.once else _stop_by_signal()
+    answered = record(Collection.of_all_clouds(), recorder, wait, arguments.every, sys.stderr.write)
     return 0 if answered or not arguments.once else 1
+
+
+def _stop_by_signal() -> Callable[[float], bool]:
+    """Waits so many seconds, or until the program was told to stop; whether it was.
+
+    A pipe, since an event that a handler sets can wait for the lock that the very wait it interrupts holds.
+    """
+    reading, writing = os.pipe()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: os.write(writing, b"."))
+    return lambda seconds: bool(select.select([reading], [], [], seconds)[0])
 
 
 def record(collection: Collection, recorder: Recorder, wait: Callable[[float], bool], every: float, say: Callable[[str], object]) -> bool:

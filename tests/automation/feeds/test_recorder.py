@@ -157,3 +157,15 @@ def test_without_the_proxy_nothing_is_asked(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.delenv("HTTPS_PROXY", raising=False)
     assert program.main(["record", str(tmp_path / "seen.parquet"), "--once"]) == 2
     assert "HTTPS_PROXY" in capsys.readouterr().err and not (tmp_path / "seen.parquet").exists()
+
+
+def test_ctrl_c_ends_a_recording_well() -> None:
+    """With a proxy that isn't there: each feed says so, and the program goes on until it is stopped."""
+    env = {**os.environ, "PYTHONPATH": os.getcwd(), "HTTPS_PROXY": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    command = [sys.executable, "-m", "automation.feeds", "record", "never.parquet", "--every", "600"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("0 quotes, 0 changes, 0 held back")
+        running.send_signal(signal.SIGINT)
+        assert "aws us-east-1: unavailable" in running.stderr.read()
+    assert running.returncode == 0 and not Path("never.parquet").exists()
