@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,15 +83,27 @@ def declared(program: Callable[[], None], stack: str, foundations: Mapping[str, 
         await run_pulumi_func(program)
         run.outputs = await _plain(root.outputs)
 
-    # A loop of its own a run: the SDK keeps what it waits for in the loop's context.
+    alone(whole())
+    return run
+
+
+def alone(program: Coroutine[Any, Any, None]) -> None:
+    """Runs ``program`` on a loop of its own: the SDK keeps what it waits for in the loop's context.
+
+    What a failed program leaves pending is ended before the loop is closed. Collected later, it would end in the midst of another program, and hand that one
+    futures of a closed loop.
+    """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(whole())
+        loop.run_until_complete(program)
     finally:
+        while left := asyncio.all_tasks(loop):
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         asyncio.set_event_loop(None)
         loop.close()
-    return run
 
 
 async def _plain(held: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ programs; a golden is recorded at a release and kept, so that later programs are
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +17,7 @@ from pulumi.runtime.stack import run_pulumi_func
 
 from stacks import address, placement, region, tenant
 from stacks.settings import load_settings, parse_stack_name
-from tests.components.declared import Declared
+from tests.components.declared import Declared, alone
 
 Json = dict[str, Any]
 BOUNDARY = {"name": "acme-eu", "residency": {"regimes": ["gdpr"]}}
@@ -129,13 +128,7 @@ def recorded(stack: str, program: Callable[[], None], foundations: Mapping[str, 
         root.outputs = {}
         await run_pulumi_func(program)
 
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_until_complete(whole())
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+    alone(whole())
     return sorted(monitor.recorded, key=lambda one: str(one["urn"]))
 
 
