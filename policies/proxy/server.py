@@ -106,6 +106,9 @@ class Proxy:
             await self._first(reader, writer)
         except (OSError, h11.ProtocolError, TimeoutError, Refused, asyncio.IncompleteReadError, ssl.SSLError) as error:
             log.debug("connection ended: %r", error)
+        except asyncio.CancelledError:
+            # The proxy stops. Nobody waits for this task, and asyncio's streams would report its end as an error.
+            log.debug("connection dropped")
         except Exception:
             log.exception("a connection failed; its call was not passed on")
         finally:

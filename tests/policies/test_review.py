@@ -64,6 +64,18 @@ def test_markdown_says_what_why_where_and_how_to_mend(files: Path) -> None:
     assert "3 of 3 changed resources were judged." in text
 
 
+EXAMPLE = Path(__file__).parents[2] / "docs" / "review"
+
+
+def test_the_documented_review_is_the_one_that_is_made(tmp_path: Path) -> None:
+    assert yaml.safe_load((EXAMPLE / "boundary.yaml").read_text()) == BOUNDARY
+    assert json.loads((EXAMPLE / "prices.json").read_text()) == PRICES
+    given = ["--events", str(RECORDED), "--boundary", str(EXAMPLE / "boundary.yaml"), "--prices", str(EXAMPLE / "prices.json"), "--out", str(tmp_path)]
+    assert main(["review", *given, "--format", "markdown,sarif,junit,json"]) == 1
+    made = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert made == {name: (EXAMPLE / name).read_text() for name in ("review.md", "review.sarif", "review.xml", "review.json")}
+
+
 def test_no_form_holds_a_secret(files: Path) -> None:
     assert "hunter2" not in RECORDED.read_text()
     reviewed(files)
