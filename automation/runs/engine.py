@@ -21,6 +21,7 @@ from automation.runs.backups import Backups
 from automation.runs.events import RunOutcome, read
 from automation.runs.file_backend import FileBackend
 from automation.runs.journal import stop_reason
+from automation.runs.language_host import usable
 from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
 from automation.runs.telemetry import part
@@ -235,7 +236,7 @@ class Engine:
         command = [self._program, *arguments, "-s", stack, "--non-interactive", "--color", "never", "--event-log", str(journal), "-C", str(self._project)]
         with part(f"engine {arguments[0]}", stack=stack):
             self._mark(stack).touch()
-            process = EngineProcess.start(command, self._environment, journal)
+            process = EngineProcess.start(command, usable(self._environment), journal)
             code = process.wait()
         outcome = read(journal.read_text().splitlines()) if journal.exists() else RunOutcome()
         if code < 0:
