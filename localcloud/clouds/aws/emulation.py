@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote_to_bytes
 
+from localcloud.clouds.aws.compaction import Compaction
 from localcloud.clouds.aws.record import Call, Ending, Record
 from localcloud.clouds.exchange import HttpAnswer, HttpRequest
 
@@ -163,19 +164,30 @@ class Emulation:
 
     def _replay(self) -> int:
         count = 0
+        compaction = Compaction()
         for entry in self._record.entries():
             count += 1
             if isinstance(entry, Ending):
                 _clock.replayed = entry.at
                 self._end(entry)
-            elif not _expired(entry):
+            elif _expired(entry):
+                compaction.over(entry)
+            else:
                 scope = self.scope(entry.request)
                 self._touch(scope)
                 _clock.replayed = entry.at
                 answer = self._seeded(entry.request, scope, entry.seed)
                 if answer.status >= 400:
                     log.warning("aws: call %d answered %d in the replay: %s", entry.seq, answer.status, answer.body[:300].decode(errors="replace"))
+                elif scope.service == "ec2" and action(entry.request) == "RunInstances":
+                    compaction.launched(entry, answer)
+        self._record.compact(compaction.dropped, compaction.shrunk(self._gone))
         return count
+
+    def _gone(self, instance_id: str) -> bool:
+        """Whether the instance is terminated: it can't be started again."""
+        found = (backend.get_instance_by_id(instance_id) for regions in self.backends("ec2").values() for backend in regions.values())
+        return any(instance is not None and instance.state == "terminated" for instance in found)
 
     def _found_organization(self) -> None:
         """Every AWS customer of this product has an organization with service control policies; ours is founded at the first start."""

@@ -1,13 +1,14 @@
 """The record of AWS: every call that changed something, in order, with the seed that its ids were drawn from.
 
-Replayed at start, it restores the same objects under the same ids. SQLite in WAL mode: what was answered survives a kill.
+Replayed at start, it restores the same objects under the same ids. SQLite in WAL mode: what was answered survives a kill. What a replay needs no more is
+taken out in one transaction (``compaction``); room that it leaves in the file is used again.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,8 +49,7 @@ class Record:
         self._database.execute(
             "create table if not exists calls (seq integer primary key autoincrement, seed integer, at real, kind text, document text, body blob)"
         )
-        (last,) = self._database.execute("select coalesce(max(seq), 0) from calls").fetchone()
-        self._next_seed = int(last) * 1000 + 1
+        self._next_seed = self._last() * 1000 + 1
 
     def next_seed(self) -> int:
         """A seed for a call about to be made; never given twice, not even after a restart."""
@@ -60,8 +60,7 @@ class Record:
         """Keeps a call that succeeded."""
         document = json.dumps([request.method, request.host, request.path, request.query, dict(request.headers)])
         self._database.execute("insert into calls (seed, at, kind, document, body) values (?, ?, 'call', ?, ?)", (seed, at, document, request.body))
-        (last,) = self._database.execute("select max(seq) from calls").fetchone()
-        self._next_seed = max(self._next_seed, int(last) * 1000 + 1)
+        self._next_seed = max(self._next_seed, self._last() * 1000 + 1)
 
     def add_ending(self, ending: Ending) -> None:
         """Keeps the end of an instance."""
@@ -77,6 +76,18 @@ class Record:
             else:
                 method, host, path, query, headers = json.loads(document)
                 yield Call(seq, seed, at, HttpRequest(method, host, path, query, headers, body))
+
+    def compact(self, dropped: Iterable[int], shrunk: Mapping[int, HttpRequest]) -> None:
+        """Forgets the entries ``dropped`` and keeps those of ``shrunk`` with a smaller body: all of it, or after a kill nothing."""
+        with self._database:
+            self._database.execute("begin immediate")
+            self._database.executemany("delete from calls where seq = ?", [(seq,) for seq in dropped])
+            self._database.executemany("update calls set body = ? where seq = ?", [(request.body, seq) for seq, request in shrunk.items()])
+
+    def _last(self) -> int:
+        """The highest number ever given, also if its entry is forgotten: seeds are told from it."""
+        found = self._database.execute("select seq from sqlite_sequence where name = 'calls'").fetchone()
+        return int(found[0]) if found else 0
 
     def close(self) -> None:
         """Closes the database."""

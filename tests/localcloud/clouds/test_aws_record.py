@@ -1,0 +1,112 @@
+"""AWS's record is made smaller at a start, and nothing that a customer can see is different for it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from localcloud.clouds.aws.compaction import Compaction, without_user_data
+from localcloud.clouds.aws.record import Call, Record
+from localcloud.clouds.exchange import HttpAnswer, HttpRequest
+from tests.localcloud.clouds.conftest import Served
+from tests.localcloud.clouds.test_aws import described, template, tenant
+
+
+def launch(token: str = "once") -> HttpRequest:
+    return HttpRequest(
+        "POST", "ec2.eu-west-1.amazonaws.com", "/", "", {}, urlencode({"Action": "RunInstances", "ClientToken": token, "UserData": "x" * 999}).encode()
+    )
+
+
+def kept(record: Record) -> list[tuple[int, bytes]]:
+    return [(entry.seq, entry.request.body) for entry in record.entries() if isinstance(entry, Call)]
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Iterator[Record]:
+    record = Record(tmp_path / "aws.sqlite")
+    for token in ("first", "second", "third"):
+        record.add_call(launch(token), record.next_seed(), 0.0)
+    yield record
+    record.close()
+
+
+def test_a_launch_loses_its_user_data_only() -> None:
+    assert without_user_data(launch()).body == b"Action=RunInstances&ClientToken=once"
+
+
+def test_a_launch_is_shrunk_when_all_its_instances_are_gone() -> None:
+    compaction = Compaction()
+    compaction.launched(Call(7, 1, 0.0, launch()), HttpAnswer(200, b"<instanceId>i-1</instanceId><instanceId>i-2</instanceId>", {}))
+
+    assert compaction.shrunk({"i-1"}.__contains__) == {}
+    assert list(compaction.shrunk({"i-1", "i-2"}.__contains__)) == [7]
+
+
+def test_a_seed_is_not_given_again_though_the_last_call_is_forgotten(record: Record, tmp_path: Path) -> None:
+    given = record.next_seed()
+    record.compact([3], {1: without_user_data(launch("first"))})
+    again = Record(tmp_path / "aws.sqlite")
+
+    assert kept(again) == [(1, b"Action=RunInstances&ClientToken=first"), (2, launch("second").body)]
+    assert again.next_seed() == given
+    again.close()
+
+
+class Dying(Mapping[int, HttpRequest]):
+    """Entries of which the second never comes."""
+
+    def __getitem__(self, seq: int) -> HttpRequest:
+        if seq == 2:
+            raise KeyboardInterrupt
+        return without_user_data(launch())
+
+    def __iter__(self) -> Iterator[int]:
+        return iter((1, 2))
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_a_compaction_that_does_not_end_leaves_the_record_whole(record: Record) -> None:
+    before = kept(record)
+
+    with pytest.raises(KeyboardInterrupt):
+        record.compact([3], Dying())
+
+    assert kept(record) == before
+
+
+def bodies(served: Served) -> list[bytes]:
+    (path,) = [
+        one for one in (served.state.home / "clouds").rglob("*") if one.is_file() and one.name.startswith("aws") and not one.name.endswith(("-wal", "-shm"))
+    ]
+    with sqlite3.connect(path) as database:
+        found = [body for (body,) in database.execute("select body from calls where kind = 'call' order by seq")]
+    database.close()
+    return [body for body in found if b"Action=RunInstances" in body]
+
+
+def test_ids_and_addresses_survive_a_restart_after_a_compaction(served: Served) -> None:
+    ec2 = tenant(served, "compacted")
+    wanted = template(ec2)
+    bulky = base64.b64encode(b"#!/bin/sh\nsleep 1000\n" + b"# boot\n" * 1000).decode()
+    gone, stays = (ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=wanted, UserData=bulky)["Instances"][0]["InstanceId"] for _ in range(2))
+    ec2.terminate_instances(InstanceIds=[gone])
+    before = json.dumps([described(ec2, gone), described(ec2, stays)], default=str)
+
+    for _ in range(2):  # the first start compacts, the second replays what is left
+        served.kill()
+        served.start()
+        assert json.dumps([described(ec2, gone), described(ec2, stays)], default=str) == before
+
+    assert [b"UserData=" in body for body in bodies(served)] == [False, True]
+    later = ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=wanted)["Instances"][0]
+    assert later["InstanceId"] not in (gone, stays)
+    assert described(ec2, later["InstanceId"])["PrivateIpAddress"] != described(ec2, stays)["PrivateIpAddress"]
