@@ -7,9 +7,12 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
 from spotlane.client import Client
 from spotlane.wire import AuditHead
 
+_log = structlog.get_logger(__name__)
 _TAIL_BYTES = 64 * 1024
 
 
@@ -38,8 +41,13 @@ class AuditAnchor:
         return None
 
     def anchor(self) -> None:
-        """Stores the head. Raises SpotlaneError where the edge is away; the next call tries again."""
+        """Stores the head where the chain has grown. Raises SpotlaneError where the edge is away; the next call tries again.
+
+        A chain that has become shorter isn't anchored: what stands at the edge is the evidence of what is gone.
+        """
         head = self.head()
-        if head is not None and head.seq != self._anchored:
+        if head is not None and head.seq < self._anchored:
+            _log.error("the audit log lost records", ends_at=head.seq, anchored=self._anchored, then="spotlane audit verify")
+        elif head is not None and head.seq > self._anchored:
             self._edge.put_audit_head(head)
             self._anchored = head.seq

@@ -60,17 +60,24 @@ def _logs(home: Path) -> list[Path]:
     return [home / "proxy" / "audit.jsonl", home / "audit" / "plan.jsonl", home / "audit" / "place.jsonl"]
 
 
+def _point(log: Path) -> str:
+    return {"audit": "api"}.get(log.stem, log.stem)
+
+
 def _verify(logs: list[Path], asked: argparse.Namespace) -> int:
     reports: dict[str, Report] = {}
     anchors = []
     if asked.anchors:
         anchors = load_heads(Path("/dev/stdin") if str(asked.anchors) == "-" else asked.anchors)
+    if asked.log is None:
+        # A log that is gone as a whole has lost all that was anchored of it.
+        anchored = {one.point for one in anchors}
+        logs = [log for log in _logs(Path(asked.home)) if log in logs or _point(log) in anchored]
     for log in logs:
         heads = log.with_name(f"{log.stem}.heads.jsonl")
         key = log.with_suffix(".pub")
-        point = {"audit": "api"}.get(log.stem, log.stem)
         own = load_heads(heads) if heads.exists() else []
-        reports[str(log)] = verify(log, own, [one for one in anchors if one.point == point], public_key(key) if key.exists() else None)
+        reports[str(log)] = verify(log, own, [one for one in anchors if one.point == _point(log)], public_key(key) if key.exists() else None)
     if asked.json:
         document = {name: _document(one) for name, one in reports.items()}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
