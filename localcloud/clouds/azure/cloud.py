@@ -177,18 +177,22 @@ class AzureCloud:
                 return self._child(request, target, parent, kind, embedded[0])
         found = self.documents.get(target.id)
         if request.method == "PUT":
+            _check_etag(request, found)
             return self._put(request.json(), target, kind, found)
         if request.method == "DELETE":
             if found is None:
                 return HttpAnswer(204)
+            _check_etag(request, found)
             self._delete(found, kind)
             return self._accepted(target, 202) if kind.asynchronous else json_answer(200, self._shown(found))
         if found is None:
             raise resource_not_found(target.id, target.group)
         if request.method == "PATCH":
+            _check_etag(request, found)
             change = request.json()
             body = {**found.body, "tags": change.get("tags", found.body.get("tags", {}))}
             body["properties"] = {**found.body["properties"], **change.get("properties", {})}
+            body["etag"] = f'W/"{made_up_uuid(target.id, self.documents.next_number())}"'
             return json_answer(200, self._shown(self.documents.put(found.key, found.kind, found.account, body)))
         shown = self._shown(found)
         if found.kind == VM and "instanceview" in request.parameters.get("$expand", "").lower():
@@ -376,6 +380,15 @@ class AzureCloud:
     def _shown(self, document: Document) -> Json:
         name = document.key.rpartition("/")[2]
         return {"id": document.key, "name": name, "type": document.kind, **json.loads(json.dumps(document.body))}
+
+
+def _check_etag(request: HttpRequest, found: Document | None) -> None:
+    """Raises :class:`ArmError` 412 for a change of another version than ``If-Match`` names, or where ``If-None-Match: *`` wants nothing (RFC 9110, 13.1)."""
+    wanted = request.headers.get("if-match", "")
+    if wanted and (found is None or wanted not in ("*", found.body.get("etag"))):
+        raise ArmError(412, "PreconditionFailed", f"The condition 'If-Match: {wanted}' is not met: the resource was changed or is not there.")
+    if request.headers.get("if-none-match") == "*" and found is not None:
+        raise ArmError(412, "PreconditionFailed", "The condition 'If-None-Match: *' is not met: the resource exists.")
 
 
 def _tracked(document: Document) -> bool:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,8 @@ class Served:
     def control(self, method: str, path: str, body: Any = None) -> Any:
         return self.client.request(method, self.state.url("control") + path, json=body).json()
 
-    def arm(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        return self._call("management.azure.com", method, path, body, {"api-version": "2024-07-01"})
+    def arm(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        return self._call("management.azure.com", method, path, body, {"api-version": "2024-07-01"}, headers)
 
     def google(self, host: str, method: str, path: str, body: Any = None) -> httpx.Response:
         return self._call(f"{host}.googleapis.com", method, path, body, {})
@@ -70,8 +70,9 @@ class Served:
         found: dict[str, Any] = next(one for one in self.control("GET", "/hosts") if one["name"] == name)
         return found
 
-    def _call(self, host: str, method: str, path: str, body: Any, query: dict[str, str]) -> httpx.Response:
-        return self.client.request(method, self.state.url("clouds") + path, json=body, headers={"host": host}, params=query)
+    def _call(self, host: str, method: str, path: str, body: Any, query: dict[str, str], headers: Mapping[str, str] | None = None) -> httpx.Response:
+        sent = {name.replace("_", "-"): value for name, value in (headers or {}).items()}
+        return self.client.request(method, self.state.url("clouds") + path, json=body, headers={"host": host} | sent, params=query)
 
     def _healthy(self) -> bool:
         try:

@@ -172,3 +172,23 @@ def test_a_key_of_a_vault_has_a_version_and_a_storage_accounts_name_is_checked(g
     assert key["keyUriWithVersion"].startswith(key["keyUri"] + "/")
     account = group.served.arm("PUT", f"{group.id}/providers/Microsoft.Storage/storageAccounts/Not-A-Name", {"location": "westeurope", "properties": {}})
     assert account.json()["error"]["code"] == "AccountNameInvalid"
+
+
+def test_a_change_of_a_version_that_is_no_more_is_refused_and_each_change_is_a_version(group: Group) -> None:
+    path, network = (
+        f"{group.network}/virtualNetworks/versions",
+        {"location": "westeurope", "properties": {"addressSpace": {"addressPrefixes": ["10.9.0.0/16"]}}},
+    )
+    group.served.arm("PUT", path, network, if_none_match="*")
+    first = group.served.arm("GET", path).json()["etag"]
+
+    assert group.served.arm("PATCH", path, {"tags": {"a": "1"}}, if_match=first).status_code == 200
+    second = group.served.arm("GET", path).json()["etag"]
+    refused = group.served.arm("PUT", path, network, if_match=first)
+
+    assert second != first
+    assert (refused.status_code, refused.json()["error"]["code"]) == (412, "PreconditionFailed")
+    assert group.served.arm("PUT", path, network, if_none_match="*").status_code == 412
+    assert group.served.arm("DELETE", path, if_match=first).status_code == 412
+    assert group.served.arm("GET", path).json()["tags"] == {"a": "1"}
+    assert group.served.arm("DELETE", path, if_match=second).status_code == 202
