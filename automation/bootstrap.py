@@ -35,6 +35,7 @@ from automation.runs.recovery import Recovery
 from automation.scheduler.daemon import Daemon, nightly
 from automation.scheduler.holds import Holds
 from automation.service import drift
+from automation.service.ahead import RegionsAhead
 from automation.service.audit import AuditAnchor
 from automation.service.door import Door
 from automation.service.drift import DriftWatch
@@ -61,6 +62,7 @@ _INCIDENT_SECONDS = 1
 _DRIFT_HOUR = 3
 """Of the day in UTC, as the sweep's."""
 _SWEEP_HOUR = 4
+_AHEAD_JITTER_SECONDS = 300
 
 
 @dataclass
@@ -130,6 +132,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
     drift_watch = DriftWatch(edge, plans, runs, lambda: datetime.now(UTC).date())
     preflight = Preflight(settings, edge, engine.version, fetcher, identities, sweeper.accounts)
     anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
+    ahead = RegionsAhead(rebalancer.plan, plans.standing, runs, settings.regions_ahead, lambda: datetime.now(UTC).date())
     daemon = Daemon(
         rebalancer,
         settings.tick_seconds,
@@ -138,6 +141,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
             "incidents": (IntervalTrigger(seconds=_INCIDENT_SECONDS), rebalancer.chase),
             "drift": (nightly(_DRIFT_HOUR), drift_watch.look),
             "sweep": (nightly(_SWEEP_HOUR), sweeper.watch),
+            "ahead": (IntervalTrigger(hours=1, jitter=_AHEAD_JITTER_SECONDS), ahead.prepare),
         },
         leads=lambda: members.leads,
         switch=holds,

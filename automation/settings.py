@@ -39,6 +39,8 @@ class AutomationSettings(BaseSettings):
     """Runs that wait or work; beyond it new ones are refused, but for those that save a workload or take something down."""
     network_pool: str = "10.0.0.0/8"
     """Private range of /8 to /16, of which each region of each tenant gets one of 256 parts; another one where a tenant's networks are joined to others."""
+    regions_ahead: int = Field(default=0, ge=0, le=8)
+    """For how many of a workload's next best regions the region stack is made before it moves there; each costs its NAT for as long as it stands."""
     tick_seconds: float = Field(default=60.0, gt=0)
     price_limit_hours: float = Field(default=6.0, gt=0)
     """A quote older than this, on the market's clock, starts no move."""

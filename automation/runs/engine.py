@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from automation.runs.language_host import usable
 from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
 from automation.runs.telemetry import part
+from spotlane.wire import ImportedResource
 
 _PROJECT = "spotlane"
 
@@ -178,6 +179,30 @@ class Engine:
     def preview(self, stack: str, packs: list[PolicyPack], journal: Path) -> RunOutcome:
         """What an update would do. Raises :class:`EngineFailed`."""
         return self._operate(stack, "preview", ["preview", *_pack_flags(packs)], journal)
+
+    def take_in(self, stack: str, resources: Sequence[ImportedResource], journal: Path) -> RunOutcome:
+        """Imports resources that exist into the stack's state, unprotected, as if it had made them. Raises :class:`EngineFailed`.
+
+        File format: pulumi.com/docs/iac/adopting-pulumi/import, "Bulk import operations".
+        """
+        self._back_up(stack, "import")
+        urns = sorted({urn for one in resources for urn in (one.parent, one.provider) if urn is not None})
+        names = {urn: f"known-{number}" for number, urn in enumerate(urns)}
+        listed = [
+            {"type": one.type, "name": one.name, "id": one.id}
+            | ({"parent": names[one.parent]} if one.parent is not None else {})
+            | ({"provider": names[one.provider]} if one.provider is not None else {})
+            for one in resources
+        ]
+        file = journal.with_suffix(".import.json")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"nameTable": {name: urn for urn, name in names.items()}, "resources": listed}), encoding="utf-8")
+        try:
+            return self._operate(
+                stack, "import", ["import", "--file", str(file), "--yes", "--skip-preview", "--generate-code=false", "--protect=false"], journal
+            )
+        finally:
+            file.unlink(missing_ok=True)
 
     def refresh(self, stack: str, journal: Path) -> RunOutcome:
         """Takes the clouds' answers into the state. Raises :class:`EngineFailed`."""

@@ -258,6 +258,8 @@ class RunExecutor(DBOSConfiguredInstance):
             return self._engine.drift(stack, journal)
         if not settled:
             self._engine.settle(stack, self._patient(lambda: self._plans.settings(request)))
+        if request.operation == "import":
+            return self._engine.take_in(stack, request.imports, journal)
         if request.operation == "refresh":
             return self._engine.refresh(stack, journal)
         packs = self._plans.packs(request)

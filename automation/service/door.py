@@ -40,7 +40,9 @@ class Door:
                 raise InvalidSettings(stack.name, taken)
         if request.operation in ("up", "preview") and stack.tenant is not None:
             self._tenant(stack.tenant)
-        if request.operation in ("refresh", "drift") and not self._exists(stack.name):
+        if faults := _import_faults(request):
+            raise InvalidSettings(stack.name, faults)
+        if request.operation in ("refresh", "drift", "import") and not self._exists(stack.name):
             raise UnknownStack(stack.name)
 
     def _taken(self, tenant: str, settings: TenantSettings) -> list[str]:
@@ -66,3 +68,18 @@ class Door:
             if problem.problem.status == 404:
                 raise UnknownTenant(tenant) from problem
             raise
+
+
+def _import_faults(request: RunRequest) -> list[str]:
+    """What is wrong with a request's imports: they go with an import and no other operation, below resources of the same stack."""
+    if request.operation != "import":
+        return ["imports: they go with the operation import"] if request.imports else []
+    if not request.imports:
+        return ["imports: name at least one resource to import"]
+    own = f"urn:pulumi:{request.stack.name}::"
+    return [
+        f"imports[{number}].{field}: {urn} is no resource of this stack; its URNs begin with {own}"
+        for number, one in enumerate(request.imports)
+        for field, urn in (("parent", one.parent), ("provider", one.provider))
+        if urn is not None and not urn.startswith(own)
+    ]

@@ -17,7 +17,7 @@ from spotlane.wire.migrations import Migration, MigrationStep
 from spotlane.wire.plans import MoveRequest, Plan, PlanItem, TickReport
 from spotlane.wire.prices import FeedFault, Feeds, FeedStatus, HeldBack, OfferRef, PriceBook, Quote
 from spotlane.wire.problems import Problem
-from spotlane.wire.runs import PolicyFinding, Run, RunEvent, RunRequest, StackRef
+from spotlane.wire.runs import ImportedResource, PolicyFinding, Run, RunEvent, RunRequest, StackRef
 from spotlane.wire.tenants import BoundaryCheck, BoundaryDocument, Tenant
 from spotlane.wire.tokens import (
     ApiKey,
@@ -51,6 +51,7 @@ from spotlane.wire.workloads import (
 )
 
 __all__ = [
+    "ImportedResource",
     "FeedFault",
     "FeedStatus",
     "Feeds",

@@ -34,22 +34,35 @@ class StackRef(Wire):
         return ".".join([self.kind, *(str(part) for part in parts[self.kind])])
 
 
+class ImportedResource(Wire):
+    """A resource that exists in a cloud and is to be the stack's: Pulumi's type token, its name in the program, its id as Pulumi has it; ``parent`` and
+    ``provider`` are URNs of resources that the stack holds."""
+
+    type: str = Field(pattern=r"^[a-z0-9-]+:[A-Za-z0-9/_-]+:[A-Za-z0-9]+$")
+    name: str = Field(min_length=1, max_length=200)
+    id: str = Field(min_length=1, max_length=2048)
+    parent: str | None = None
+    provider: str | None = None
+
+
 class RunRequest(Wire):
     """One engine operation on one stack. ``settings`` are the stack's (``stacks.settings``); null keeps those of the last run.
 
     ``drift`` asks the clouds what differs from the state and changes nothing. After ``deadline`` (wall clock) it isn't begun, and stopped where it has begun.
     ``allow`` names what an update may do to resources that stand; without it, an update whose preview deletes or replaces one is refused.
+    ``import`` takes ``imports`` into the state of a stack that stands; the next update finds them under the URNs that its program declares.
     """
 
     idempotency_key: str = Field(min_length=1, max_length=200)
     stack: StackRef
-    operation: Literal["preview", "up", "refresh", "drift", "destroy"]
+    operation: Literal["preview", "up", "refresh", "drift", "destroy", "import"]
     settings: Json | None = None
     migration: PlacementId | None = None
     step: Literal["provision", "decommission"] | None = None
     priority: Literal["interruption", "health", "price", "drift"] = "price"
     deadline: datetime | None = None
     allow: list[Literal["delete", "replace"]] = Field(default_factory=list)
+    imports: list[ImportedResource] = Field(default_factory=list, max_length=500)
 
 
 class PolicyFinding(Wire):

@@ -85,3 +85,33 @@ def test_an_account_of_another_tenant_is_refused_before_anything_is_made(tmp_pat
     with pytest.raises(InvalidSettings, match="is tenant globex's already"):
         checked.check(own)
     checked.check(own.model_copy(update={"stack": wire.StackRef(kind="tenant", tenant="globex")}))
+
+
+VPC = wire.ImportedResource(type="aws:ec2/vpc:Vpc", name="network-vpc", id="vpc-1", parent=f"urn:pulumi:{REGION.name}::spotlane::spotlane:aws:Network::network")
+IMPORT = wire.RunRequest(idempotency_key="i", stack=REGION, operation="import", imports=[VPC])
+
+
+def test_an_import_into_a_stack_that_stands_passes(tmp_path: Path) -> None:
+    door(tmp_path, stacks=frozenset({REGION.name})).check(IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"imports": []}, InvalidSettings, "name at least one resource"),
+        ({"operation": "up"}, InvalidSettings, "they go with the operation import"),
+        (
+            {"stack": wire.StackRef(kind="region", tenant="globex", cloud="aws", region="eu-west-1")},
+            InvalidSettings,
+            r"imports\[0\]\.parent: .* is no resource of this",
+        ),
+    ],
+)
+def test_an_import_of_another_form_or_below_another_stack_is_refused(tmp_path: Path, change: dict[str, Any], error: type[AutomationError], text: str) -> None:
+    with pytest.raises(error, match=text):
+        door(tmp_path, stacks=frozenset({REGION.name})).check(IMPORT.model_copy(update=change))
+
+
+def test_an_import_into_no_stack_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownStack):
+        door(tmp_path).check(IMPORT)

@@ -17,6 +17,7 @@ from automation.runs.events import RunOutcome
 from automation.runs.journal import stop_file
 from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
+from spotlane.wire import ImportedResource
 from tests.automation.test_passphrase import PHRASE, SALT
 
 FAKE = """#!{python}
@@ -38,6 +39,10 @@ elif args[:2] == ["config", "set"]:
     document = yaml.safe_load(config(stack).read_text())
     document["config"]["spotlane:settings"]["machine"]["placementToken"] = {{"secure": "v1:" + str(len(sys.stdin.read()))}}
     config(stack).write_text(yaml.safe_dump(document))
+elif args[0] == "import":
+    (backend.parent / "imported").write_text(pathlib.Path(args[args.index("--file") + 1]).read_text())
+    event = {{"summaryEvent": {{"resourceChanges": {{"import": 1}}}}}}
+    pathlib.Path(args[args.index("--event-log") + 1]).write_text(json.dumps(event))
 elif args[0] in ("up", "preview"):
     backend.mkdir(parents=True, exist_ok=True)
     with (backend.parent / "operations").open("a") as operations:
@@ -219,3 +224,25 @@ except KeyboardInterrupt:
     print("interrupted")
     sys.exit(3)
 """
+
+
+def test_what_is_imported_is_named_by_table_under_its_parent_and_the_state_is_kept_before(engine: Engine, tmp_path: Path) -> None:
+    engine.settle("region.acme.aws.eu-west-1", SETTINGS)
+    urn = "urn:pulumi:region.acme.aws.eu-west-1::spotlane::spotlane:aws:Network::network"
+    state = tmp_path / "state" / ".pulumi" / "stacks" / "spotlane" / "region.acme.aws.eu-west-1.json"
+    document = json.loads(state.read_text())
+    document["checkpoint"]["latest"]["resources"] = [{"urn": urn, "type": "spotlane:aws:Network"}]
+    state.write_text(json.dumps(document))
+    vpc = ImportedResource(type="aws:ec2/vpc:Vpc", name="network-vpc", id="vpc-1", parent=urn)
+    outcome = engine.take_in("region.acme.aws.eu-west-1", [vpc, vpc.model_copy(update={"name": "other", "parent": None})], tmp_path / "journal.jsonl")
+    assert outcome.changes == {"import": 1}
+    (imported,) = tmp_path.rglob("imported")
+    assert json.loads(imported.read_text()) == {
+        "nameTable": {"known-0": urn},
+        "resources": [
+            {"type": "aws:ec2/vpc:Vpc", "name": "network-vpc", "id": "vpc-1", "parent": "known-0"},
+            {"type": "aws:ec2/vpc:Vpc", "name": "other", "id": "vpc-1"},
+        ],
+    }
+    assert list(tmp_path.rglob("*.import.json")) == []
+    assert [one for one in tmp_path.rglob("*") if "backups" in one.parts and one.is_file()]

@@ -149,6 +149,14 @@ export interface Hurdle {
   dwellLeftHours: number;
 }
 
+export interface ImportedResource {
+  type: string;
+  name: string;
+  id: string;
+  parent: string | null;
+  provider: string | null;
+}
+
 export interface Incident {
   placement: string;
   kind: "interruption" | "rebalance" | "unhealthy";
@@ -398,13 +406,14 @@ export interface RunEvent {
 export interface RunRequest {
   idempotencyKey: string;
   stack: StackRef;
-  operation: "preview" | "up" | "refresh" | "drift" | "destroy";
+  operation: "preview" | "up" | "refresh" | "drift" | "destroy" | "import";
   settings: Record<string, unknown> | null;
   migration: string | null;
   step: "provision" | "decommission" | null;
   priority: "interruption" | "health" | "price" | "drift";
   deadline: string | null;
   allow: ("delete" | "replace")[];
+  imports: ImportedResource[];
 }
 
 export interface SigningKey {
