@@ -107,3 +107,38 @@ def test_a_stack_whose_state_cannot_be_kept_is_not_destroyed(tmp_path: Path) -> 
     with pytest.raises(EngineFailed, match="the state can't be kept before it is changed"):
         engine.destroy("region.acme", tmp_path / "runs" / "a.jsonl")
     assert engine.exists("region.acme")
+
+
+def test_a_destroyed_stack_comes_back_from_its_backup_as_operations_says(program: str, tmp_path: Path) -> None:
+    own = environment("http://127.0.0.1:1", "none", tmp_path) | {"PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}"}
+    (tmp_path / "state").mkdir()
+    engine = Engine(program, ROOT, tmp_path / "home" / "project", own)
+    stack = "region.acme.aws.eu-west-1"
+    root = f"urn:pulumi:{stack}::spotlane::pulumi:pulumi:Stack::spotlane-{stack}"
+    network = f"urn:pulumi:{stack}::spotlane::spotlane:aws:Network::network"
+    resources = [
+        {"urn": root, "type": "pulumi:pulumi:Stack", "outputs": {"vpc_id": "vpc-1"}},
+        {"urn": network, "type": "spotlane:aws:Network", "parent": root},
+    ]
+
+    def imported(deployment: Path) -> None:
+        command = [program, "stack", "import", "-s", stack, "--file", str(deployment), "-C", str(tmp_path / "home" / "project")]
+        subprocess.run(command, env=own, check=True, capture_output=True, timeout=60)
+
+    engine.settle(stack, SETTINGS)
+    blank = engine.deployment(stack)
+    assert blank is not None
+    (tmp_path / "held.json").write_text(json.dumps(blank | {"deployment": blank["deployment"] | {"resources": resources}}))
+    imported(tmp_path / "held.json")
+    held = engine.deployment(stack)
+    engine.destroy(stack, tmp_path / "runs" / "a.jsonl")
+    assert not engine.exists(stack)
+
+    (backup,) = engine.backups.of(stack)
+    engine.settle(stack, SETTINGS)
+    imported(backup)
+
+    restored = engine.deployment(stack)
+    assert held is not None and restored is not None
+    assert [one["urn"] for one in restored["deployment"]["resources"]] == [root, network]
+    assert restored["deployment"]["resources"][0]["outputs"] == {"vpc_id": "vpc-1"} == held["deployment"]["resources"][0]["outputs"]
