@@ -29,7 +29,7 @@ from spotlane.wire import ImportedResource
 
 _PROJECT = "spotlane"
 
-SECRET_PATHS = ("machine.placementToken",)
+SECRET_PATHS = ("machine.placementToken", "machine.originKey")
 """Paths inside ``spotlane:settings`` that are stored encrypted."""
 
 
@@ -319,7 +319,7 @@ def _split(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     secrets: dict[str, str] = {}
     for path in SECRET_PATHS:
         holder, last = _holder(plain, path)
-        if holder is not None and isinstance(holder.get(last), str):
+        if holder is not None and isinstance(holder.get(last), str) and holder[last]:
             secrets[path] = holder.pop(last)
     return plain, secrets
 
@@ -329,8 +329,9 @@ def _same(kept: dict[str, Any], plain: dict[str, Any], secrets: dict[str, str]) 
     without: dict[str, Any] = json.loads(json.dumps(kept))
     for path in secrets:
         holder, last = _holder(without, path)
-        if holder is None or holder.pop(last, None) is None:
-            return False
+        held = holder.pop(last, None) if holder is not None else None
+        if not isinstance(held, dict) or "secure" not in held:
+            return False  # not there, or there in the clear: written anew
     return without == plain
 
 

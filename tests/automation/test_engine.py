@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic.alias_generators import to_camel
 
 from automation.errors import EngineDied, EngineFailed, EngineMissing, PreviewRefused
-from automation.runs.engine import Engine, PolicyPack
+from automation.runs.engine import SECRET_PATHS, Engine, PolicyPack
 from automation.runs.events import RunOutcome
 from automation.runs.journal import stop_file
 from automation.runs.passphrase import Passphrase
 from automation.runs.process import EngineProcess
 from spotlane.wire import ImportedResource
+from stacks.settings import MachineSettings
 from tests.automation.test_passphrase import PHRASE, SALT
 
 FAKE = """#!{python}
@@ -37,7 +39,8 @@ if args[:2] == ["stack", "init"]:
 elif args[:2] == ["config", "set"]:
     stack = args[args.index("-s") + 1]
     document = yaml.safe_load(config(stack).read_text())
-    document["config"]["spotlane:settings"]["machine"]["placementToken"] = {{"secure": "v1:" + str(len(sys.stdin.read()))}}
+    name = next(one for one in args if one.startswith("spotlane:")).rpartition(".")[2]
+    document["config"]["spotlane:settings"]["machine"][name] = {{"secure": "v1:" + str(len(sys.stdin.read()))}}
     config(stack).write_text(yaml.safe_dump(document))
 elif args[0] == "import":
     (backend.parent / "imported").write_text(pathlib.Path(args[args.index("--file") + 1]).read_text())
@@ -73,7 +76,7 @@ def engine(tmp_path: Path) -> Engine:
     return made(tmp_path, {"PULUMI_BACKEND_URL": f"file://{tmp_path}/state", "PATH": "/usr/bin:/bin"})
 
 
-SETTINGS = {"cloud": "aws", "machine": {"command": ["run"], "placementToken": "very-secret"}}
+SETTINGS: dict[str, Any] = {"cloud": "aws", "machine": {"command": ["run"], "placementToken": "very-secret"}}
 
 
 def test_settling_a_new_stack_keeps_its_secret_out_of_the_settings_file(engine: Engine, tmp_path: Path) -> None:
@@ -91,6 +94,31 @@ def test_settling_again_with_a_new_token_keeps_the_old_one(engine: Engine, tmp_p
     engine.settle("placement.acme.web.1", {**SETTINGS, "machine": {"command": ["run"], "placementToken": "another-longer-token"}})
     document = yaml.safe_load((tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml").read_text())
     assert document["config"]["spotlane:settings"]["machine"]["placementToken"] == {"secure": "v1:11"}
+
+
+def test_every_secret_of_a_machine_is_kept_out_of_the_settings_file(engine: Engine, tmp_path: Path) -> None:
+    """Those that the settings themselves hide from logs."""
+    hidden = {field.alias or to_camel(name) for name, field in MachineSettings.model_fields.items() if not field.repr}
+    assert {f"machine.{name}" for name in hidden} == set(SECRET_PATHS)
+    secrets = {name: f"secret-{name}" for name in hidden}
+    engine.settle("placement.acme.web.1", {"cloud": "aws", "machine": {"command": ["run"], **secrets}})
+    document = yaml.safe_load((tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml").read_text())
+    machine = document["config"]["spotlane:settings"]["machine"]
+    assert {name: machine[name].keys() for name in hidden} == {name: {"secure"} for name in hidden}
+
+
+def test_a_secret_that_stands_in_the_clear_is_written_anew_and_an_empty_one_is_none(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml"
+    wanted = {**SETTINGS, "machine": SETTINGS["machine"] | {"originKey": "ab" * 32}}
+    engine.settle("placement.acme.web.1", wanted)
+    document = yaml.safe_load(file.read_text())
+    document["config"]["spotlane:settings"]["machine"]["originKey"] = "ab" * 32
+    file.write_text(yaml.safe_dump(document))
+    engine.settle("placement.acme.web.1", wanted)
+    assert "ab" * 32 not in file.read_text()
+    engine.settle("placement.acme.api.1", {**SETTINGS, "machine": SETTINGS["machine"] | {"originKey": ""}})
+    kept = yaml.safe_load((file.parent / "Pulumi.placement.acme.api.1.yaml").read_text())
+    assert kept["config"]["spotlane:settings"]["machine"]["originKey"] == ""
 
 
 def test_the_engine_makes_the_first_stack_and_the_next_begin_like_it(engine: Engine, tmp_path: Path) -> None:
