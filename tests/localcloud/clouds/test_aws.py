@@ -81,7 +81,8 @@ def test_a_bid_below_the_market_is_refused_as_ec2_refuses_it(served: Served) -> 
 def test_a_pool_without_capacity_is_refused_as_ec2_refuses_it(served: Served) -> None:
     ec2 = tenant(served, "waiting")
     wanted = template(ec2)
-    served.control("POST", "/market/events", {"kind": "outage", "cloud": "aws", "region": REGION, "zone": ZONE, "duration_seconds": 5.0})
+    outage = {"kind": "outage", "cloud": "aws", "region": REGION, "zone": ZONE, "instance_type": TYPE, "duration_seconds": 5.0}
+    served.control("POST", "/market/events", outage)
 
     with pytest.raises(botocore.exceptions.ClientError) as refusal:
         ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=wanted)

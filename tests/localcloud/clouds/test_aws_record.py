@@ -97,7 +97,7 @@ def test_ids_and_addresses_survive_a_restart_after_a_compaction(served: Served) 
     ec2 = tenant(served, "compacted")
     wanted = template(ec2)
     bulky = base64.b64encode(b"#!/bin/sh\nsleep 1000\n" + b"# boot\n" * 1000).decode()
-    # A type of its own: a pool that took a machine back in another test gives none out for an hour.
+    # A type of its own: of that of the other tests there may be none for a while.
     one = {"MinCount": 1, "MaxCount": 1, "LaunchTemplate": wanted, "InstanceType": "c5.large"}
     gone, stays = (ec2.run_instances(**one, UserData=bulky)["Instances"][0]["InstanceId"] for _ in range(2))
     ec2.terminate_instances(InstanceIds=[gone])
