@@ -93,22 +93,29 @@ def bodies(served: Served) -> list[bytes]:
     return [body for body in found if b"Action=RunInstances" in body]
 
 
-def test_ids_and_addresses_survive_a_restart_after_a_compaction(served: Served) -> None:
-    ec2 = tenant(served, "compacted")
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Served]:
+    """Clouds with a record in which nothing else stands."""
+    one = Served(tmp_path)
+    one.start()
+    yield one
+    one.close()
+
+
+def test_ids_and_addresses_survive_a_restart_after_a_compaction(alone: Served) -> None:
+    ec2 = tenant(alone, "compacted")
     wanted = template(ec2)
     bulky = base64.b64encode(b"#!/bin/sh\nsleep 1000\n" + b"# boot\n" * 1000).decode()
-    # A type of its own: of that of the other tests there may be none for a while.
-    one = {"MinCount": 1, "MaxCount": 1, "LaunchTemplate": wanted, "InstanceType": "c5.large"}
-    gone, stays = (ec2.run_instances(**one, UserData=bulky)["Instances"][0]["InstanceId"] for _ in range(2))
+    gone, stays = (ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=wanted, UserData=bulky)["Instances"][0]["InstanceId"] for _ in range(2))
     ec2.terminate_instances(InstanceIds=[gone])
     before = json.dumps([described(ec2, gone), described(ec2, stays)], default=str)
 
     for _ in range(2):  # the first start compacts, the second replays what is left
-        served.kill()
-        served.start()
+        alone.kill()
+        alone.start()
         assert json.dumps([described(ec2, gone), described(ec2, stays)], default=str) == before
 
-    assert [b"UserData=" in body for body in bodies(served)] == [False, True]
-    later = ec2.run_instances(**one)["Instances"][0]
+    assert [b"UserData=" in body for body in bodies(alone)] == [False, True]
+    later = ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=wanted)["Instances"][0]
     assert later["InstanceId"] not in (gone, stays)
     assert described(ec2, later["InstanceId"])["PrivateIpAddress"] != described(ec2, stays)["PrivateIpAddress"]
