@@ -70,9 +70,10 @@ def run(samples: int, arguments: argparse.Namespace) -> Result:
         watch.close()
     middle = sorted(range(1, samples + 1), key=lambda number: totals[number])[samples // 2]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    claims = {"tick_seconds": totals[middle], "slowest_tick_seconds": max(totals), "first_tick_seconds": totals[0], "peak_gib": peak}
+    size = {"workloads": float(len(edge.held)), "offers": float(len(market.quotes_now))}
+    claims = {"tick_seconds": totals[middle], "peak_gib": peak, **size}
     shares = {f"share_of_{name.strip('_')}": parts[middle].get(name, 0.0) / totals[middle] for name in _PARTS}
-    others = shares | {"decisions": float(edge.decided), "workloads": float(len(edge.held)), "quotes": float(len(market.quotes_now))}
+    others = shares | {"decisions": float(edge.decided), "slowest_tick_seconds": max(totals), "first_tick_seconds": totals[0]}
     return Result("tick", claims, samples, {"seed": _SEED, "minutes_between": _STEP.total_seconds() / 60}, others)
 
 
