@@ -81,7 +81,18 @@ export class Effects {
     const { workload, tenant } = subject.migration;
     const stack: StackRef = { kind: "placement", tenant, cloud: null, region: null, workload: nameOf(workload), generation: generationOf(placement) };
     const urgent = subject.migration.kind === "interruption" ? "interruption" : subject.migration.kind === "unhealthy" ? "health" : "price";
-    return { idempotencyKey: key, stack, operation: step === "provision" ? "up" : "destroy", settings: null, migration: subject.migration.id, step, priority: urgent, deadline: null, allow: [] };
+    return {
+      idempotencyKey: key,
+      stack,
+      operation: step === "provision" ? "up" : "destroy",
+      settings: null,
+      migration: subject.migration.id,
+      step,
+      priority: urgent,
+      deadline: null,
+      allow: [],
+      imports: [],
+    };
   }
 
   addressRun(subject: Subject): RunRequest {
@@ -97,6 +108,7 @@ export class Effects {
       priority: "price",
       deadline: null,
       allow: [],
+      imports: [],
     };
   }
 
