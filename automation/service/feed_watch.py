@@ -23,6 +23,7 @@ from domain.prices import Quote
 from spotlane import wire
 
 KEPT = 10_000
+_STATES = ("fresh", "stale", "doubtful")
 _TABLES = """
 create table if not exists held_back (
   offer text not null, reason text not null, detail text not null, first_at real not null, last_at real not null, times integer not null,
@@ -90,9 +91,10 @@ class FeedWatch:
         _count(report.quarantined, report.faults)
         for cloud in report.answered:
             _ANSWERED.labels(cloud).set(at)
-        for status in self.status(book, limit=0).feeds:
-            for state, number in (("fresh", status.fresh), ("stale", status.stale), ("doubtful", status.doubtful)):
-                _QUOTES.labels(status.cloud, state).set(number)
+        states, _ = self._states(book)
+        for cloud in CLOUDS:
+            for state in _STATES:
+                _QUOTES.labels(cloud, state).set(states[cloud, state])
 
     def status(self, book: BookOfQuotes, limit: int = 100) -> wire.Feeds:
         """How each feed does now, and the ``limit`` quotes held back last."""
@@ -104,14 +106,7 @@ class FeedWatch:
             held_back = self._db.execute(
                 "select offer, reason, detail, first_at, last_at, times from held_back order by last_at desc, offer limit ?", (limit,)
             ).fetchall()
-        now = book.market_now
-        states: Tally[tuple[str, str]] = Tally()
-        observed: dict[str, datetime] = {}
-        for quote in book.quotes():
-            cloud = quote.offer.cloud
-            state = "doubtful" if quote.doubtful is not None else "fresh" if now is not None and quote.is_fresh(now, self._limit) else "stale"
-            states[cloud, state] += 1
-            observed[cloud] = max(observed.get(cloud, quote.observed_at), quote.observed_at)
+        states, observed = self._states(book)
         feeds = []
         for cloud in CLOUDS:
             asked, answered = answers.get(cloud, (None, None))
@@ -134,7 +129,19 @@ class FeedWatch:
             wire.HeldBack(offer=offer, reason=reason, detail=detail, first_at=_at(first), last_at=_at(last), times=times)
             for offer, reason, detail, first, last, times in held_back
         ]
-        return wire.Feeds(market_now=now, feeds=feeds, held_back=quarantine)
+        return wire.Feeds(market_now=book.market_now, feeds=feeds, held_back=quarantine)
+
+    def _states(self, book: BookOfQuotes) -> tuple[Tally[tuple[str, str]], dict[str, datetime]]:
+        """The book's quotes by cloud and state, and the time of the newest of each cloud."""
+        now = book.market_now
+        states: Tally[tuple[str, str]] = Tally()
+        observed: dict[str, datetime] = {}
+        for quote in book.quotes():
+            cloud = quote.offer.cloud
+            state = "doubtful" if quote.doubtful is not None else "fresh" if now is not None and quote.is_fresh(now, self._limit) else "stale"
+            states[cloud, state] += 1
+            observed[cloud] = max(observed.get(cloud, quote.observed_at), quote.observed_at)
+        return states, observed
 
     def close(self) -> None:
         """Closes the database."""

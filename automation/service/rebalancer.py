@@ -91,15 +91,14 @@ class Rebalancer:
                 self._known = estate = self._estate()
             except SpotlaneError:
                 if self._known is not None:
-                    self._collection.take_back(self._collected(self._known).quotes)
+                    self._collection.take_back(self._collected(self._known)[0].quotes)
                 raise
-            report = self._collected(estate)
+            report, quotes = self._collected(estate)
             market_now = self._collection.book.market_now
             if market_now is None:
                 raise ApiProblem(
                     wire.Problem(type="https://spotlane.dev/problems/no-prices", title="No price feed answered", status=503, detail="; ".join(report.errors))
                 )
-            quotes = _good(report)
             if quotes:
                 try:
                     self._edge.put_prices(wire.PriceBook(market_now=market_now, quotes=quotes))
@@ -117,12 +116,13 @@ class Rebalancer:
             market_now=market_now, quotes=len(quotes), quarantined=len(report.quarantined), plan=plan_shown, started=started, errors=[*report.errors, *errors]
         )
 
-    def _collected(self, estate: Estate) -> CollectionReport:
-        """The prices of now, kept for the ledger."""
+    def _collected(self, estate: Estate) -> tuple[CollectionReport, list[wire.Quote]]:
+        """The prices of now, and those of them that the edge and the ledger hold, kept for the ledger. Of what is in doubt these keep the last good quote."""
         report = self._collection.collect([self._boundary(one, estate) for one in estate.workloads], [requirements(one.spec) for one in estate.workloads])
         self._feed_watch.record(report, self._collection.book, self._clock())
-        self._history.record(_good(report))
-        return report
+        quotes = [quote_to_wire(quote) for quote in report.quotes if quote.doubtful is None]
+        self._history.record(quotes)
+        return report, quotes
 
     def plan(self, tenant: str | None = None, workload: str | None = None) -> wire.Plan:
         """What a cycle would decide now, on the prices of the last one. Changes nothing."""
@@ -303,11 +303,6 @@ class Rebalancer:
         self._history.set_mark(_LEDGER_MARK, market_now)
         for placement in closing.unpriced:
             _log.warning("hours without a known price were left out of the ledger", placement=placement)
-
-
-def _good(report: CollectionReport) -> list[wire.Quote]:
-    """What goes to the edge and the ledger: of what is in doubt they hold the last good quote, which ages."""
-    return [quote_to_wire(quote) for quote in report.quotes if quote.doubtful is None]
 
 
 def _trigger(verdict: Verdict, workload: wire.Workload) -> Trigger | None:
