@@ -71,6 +71,7 @@ class Service:
 
     api: FastAPI
     runs: Runs
+    database: Database
     members: Members
     holds: Holds
     daemon: Daemon
@@ -95,6 +96,7 @@ class Service:
             _log.warning("the audit's last head wasn't anchored", error=str(error))
         self.members.stop(hand_over=self.runs.close(self.stop_seconds))
         self.holds.close()
+        self.database.close()
         self.history.close()
         self.feed_watch.close()
 
@@ -149,7 +151,7 @@ def bootstrap(settings: AutomationSettings) -> Service:
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     door = Door(tenants, lambda: edge, engine.exists)
     api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper, holds)
-    return Service(api, runs, members, holds, daemon, history, feed_watch, anchor, settings.stop_seconds)
+    return Service(api, runs, database, members, holds, daemon, history, feed_watch, anchor, settings.stop_seconds)
 
 
 def examine(settings: AutomationSettings) -> wire.Preflight:

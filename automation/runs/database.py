@@ -1,8 +1,9 @@
-"""Whether the runs' database is there: asked before something is taken in, so that nobody waits for it to come back."""
+"""The runs' database, as those use it who keep something beside DBOS's own tables; and whether it is there: asked before something is taken in, so that
+nobody waits for it to come back."""
 
 from __future__ import annotations
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from automation.errors import DatabaseAway
@@ -11,16 +12,19 @@ _SECONDS = 3
 """For a connection; DBOS itself waits for its database as long as it takes, which suits runs in hand and nobody who asks."""
 
 
+def address(url: str) -> URL:
+    """``url`` (SQLAlchemy) with the driver that DBOS brings for PostgreSQL."""
+    found = make_url(url)
+    return found.set(drivername="postgresql+psycopg") if found.get_backend_name() == "postgresql" else found
+
+
 class Database:
     """The one at ``url`` (SQLAlchemy)."""
 
     def __init__(self, url: str) -> None:
-        address = make_url(url)
-        postgresql = address.get_backend_name() == "postgresql"
-        arguments = {"connect_timeout": _SECONDS} if postgresql else {}
-        self._engine: Engine = create_engine(
-            address.set(drivername="postgresql+psycopg") if postgresql else address, pool_pre_ping=True, connect_args=arguments
-        )
+        place = address(url)
+        arguments = {"connect_timeout": _SECONDS} if place.get_backend_name() == "postgresql" else {}
+        self._engine: Engine = create_engine(place, pool_pre_ping=True, connect_args=arguments)
 
     def check(self) -> None:
         """Raises :class:`DatabaseAway` within seconds where it doesn't answer."""

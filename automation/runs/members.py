@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
+
+from automation.runs.database import address
 
 HEARTBEAT_SECONDS = 2.5
 SILENT_SECONDS = 10.0
@@ -49,9 +51,7 @@ class Members:
         silent_seconds: float = SILENT_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        address = make_url(url)
-        driver = "postgresql+psycopg" if address.get_backend_name() == "postgresql" else address.drivername
-        self._engine: Engine = create_engine(address.set(drivername=driver), pool_pre_ping=True)
+        self._engine: Engine = create_engine(address(url), pool_pre_ping=True)
         self._now = _NOW[self._engine.dialect.name]
         self._name = name
         self._recover = recover

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, text
 
+from automation.runs.database import address
 from domain.windows import Hold, WindowError, windows
 from spotlane import wire
 
@@ -18,9 +19,7 @@ class Holds:
     """Holds by subject (``""`` the platform, ``tenant:<id>``, ``workload:<id>``) at ``url`` (SQLAlchemy). ``paused``: where nobody has said otherwise yet."""
 
     def __init__(self, url: str, *, paused: bool = False) -> None:
-        address = make_url(url)
-        driver = "postgresql+psycopg" if address.get_backend_name() == "postgresql" else address.drivername
-        self._engine: Engine = create_engine(address.set(drivername=driver), pool_pre_ping=True)
+        self._engine: Engine = create_engine(address(url), pool_pre_ping=True)
         self._default = paused
 
     def open(self) -> None:
