@@ -12,16 +12,14 @@ from pathlib import Path
 import httpx
 import structlog
 from apscheduler.triggers.interval import IntervalTrigger
-from botocore.session import get_session
 from dbos import DBOS
 from fastapi import FastAPI
 
-from automation.accounts.azure import ArmToken
 from automation.accounts.cloudflare import CloudflareAccount
 from automation.accounts.entry import Entry
-from automation.accounts.google_token import GoogleToken
+from automation.calls.fetch import Fetcher
+from automation.calls.identities import Identities
 from automation.feeds.collection import Collection
-from automation.feeds.fetch import Fetcher
 from automation.http.app import app
 from automation.http.tokens import TokenVerifier
 from automation.runs.admission import Limits
@@ -42,7 +40,7 @@ from automation.service.drift import DriftWatch
 from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.lookup import Lookup
-from automation.service.preflight import Identities, Preflight
+from automation.service.preflight import Preflight
 from automation.service.programs import digest_of
 from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
@@ -115,9 +113,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
     plans = StackPlans(settings, lambda: edge, tenants, hashlib.sha256(key.encode()).hexdigest(), digest_of(PROJECT_ROOT))
     engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ, secrets_provider=settings.secrets_provider)
     fetcher = Fetcher()
-    identities = _identities(fetcher)
-    entry = Entry(fetcher, identities.aws, identities.azure, identities.gcp)
-    sweeper = Sweeper(edge, engine, entry, lambda: runs.unfinished_stacks())
+    identities = Identities.of(os.environ, fetcher)
+    sweeper = Sweeper(edge, engine, Entry(fetcher, identities), lambda: runs.unfinished_stacks())
     lookup = Lookup(tenants, sweeper.accounts, engine.settings, CloudflareAccount(fetcher, identities.cloudflare, os.environ))
     executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report, Recovery(engine, lookup))
     limits = Limits(settings.unfinished_runs, settings.unfinished_runs_of_tenant, settings.tenant_runs)
@@ -158,15 +155,10 @@ def examine(settings: AutomationSettings) -> wire.Preflight:
     """The preflight in this environment, beside any service: tenants and their quotas are examined where there is an edge already."""
     key = settings.api_key or api_key_of({"SPOTLANE_HOME": str(settings.home)})
     edge, fetcher = Client(settings.api_url, key), Fetcher()
-    identities = _identities(fetcher)
+    identities = Identities.of(os.environ, fetcher)
     engine = Engine(settings.engine, PROJECT_ROOT, settings.stack_project, os.environ)
-    entry = Entry(fetcher, identities.aws, identities.azure, identities.gcp)
-    return Preflight(settings, edge, engine.version, fetcher, identities, Sweeper(edge, engine, entry, set).accounts).examine()
-
-
-def _identities(fetcher: Fetcher) -> Identities:
-    """The platform's own, from the environment."""
-    return Identities(get_session().get_credentials, ArmToken(fetcher, os.environ), GoogleToken(os.environ), os.environ.get("CLOUDFLARE_API_TOKEN"))
+    accounts = Sweeper(edge, engine, Entry(fetcher, identities), set).accounts
+    return Preflight(settings, edge, engine.version, fetcher, identities, accounts).examine()
 
 
 def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:

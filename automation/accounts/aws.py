@@ -16,9 +16,9 @@ from xml.etree import ElementTree
 
 from botocore.credentials import Credentials
 
-from automation.accounts.port import CantRemove, Quota
-from automation.accounts.signing import JSON, signed
-from automation.feeds.fetch import FeedFault, Fetcher
+from automation.accounts.port import CantRemove, Quota, wait_until_gone
+from automation.calls.fetch import FeedFault, Fetcher
+from automation.calls.signing import JSON, signed
 from domain.catalog import CloudName
 from domain.orphans import MANAGED_BY, CloudResource
 
@@ -46,7 +46,6 @@ _LIVING = {"instance": ("DescribeInstances", "instance-state-name", ("pending", 
            "natgateway": ("DescribeNatGateways", "state", ("pending", "available", "failed"), "natGatewayId")}  # fmt: skip
 _AT_ONCE = 6
 _PAGES = 100
-_GONE_SECONDS = 300.0
 
 
 class AwsAccount:
@@ -84,7 +83,7 @@ class AwsAccount:
             action, parameter = _REMOVERS[resource.kind]
             self._ec2(resource.region, action, {parameter: resource.id})
             if resource.kind in _LIVING:
-                self._wait_gone(resource)
+                wait_until_gone(f"{resource.kind} {resource.id}", lambda: resource.id not in self._living(resource.region, resource.kind), self._sleep)
         except FeedFault as fault:
             if ".NotFound" not in fault.detail and "NotFound</Code>" not in fault.detail:
                 raise
@@ -110,14 +109,6 @@ class AwsAccount:
         action, name, states, field = _LIVING[kind]
         asked = {"Filter.1.Name": name} | {f"Filter.1.Value.{number}": state for number, state in enumerate(states, 1)}
         return {element.text or "" for root in self._pages(region, action, asked) for element in root.iter() if _name(element) == field}
-
-    def _wait_gone(self, resource: CloudResource) -> None:
-        left = _GONE_SECONDS
-        while resource.id in self._living(resource.region, resource.kind):
-            if left <= 0:
-                raise FeedFault("timeout", f"{resource.kind} {resource.id} isn't gone after {_GONE_SECONDS:.0f} s; ask again")
-            self._sleep(2.0)
-            left -= 2.0
 
     def _remove_gateway(self, resource: CloudResource) -> None:
         root = self._ec2(resource.region, "DescribeInternetGateways", {"InternetGatewayId.1": resource.id})

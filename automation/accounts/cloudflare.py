@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import httpx
 
-from automation.feeds.fetch import Fetcher
+from automation.calls.fetch import Fetcher
 
 _BASE = "https://api.cloudflare.com/client/v4"
 _LISTED: Mapping[str, tuple[str, Mapping[str, str], Mapping[str, str]]] = {

@@ -14,9 +14,10 @@ from urllib.parse import urlencode
 
 import httpx
 
-from automation.accounts.port import CantRemove, Quota
-from automation.feeds.fetch import FeedFault, Fetcher
-from domain.catalog import CATALOG, CloudName
+from automation.accounts.port import CantRemove, Quota, wait_until_gone
+from automation.calls.fetch import FeedFault, Fetcher
+from domain.boundary.regions import of_zone
+from domain.catalog import CloudName
 from domain.orphans import MANAGED_BY, CloudResource
 
 _COMPUTE = "https://compute.googleapis.com/compute/v1/"
@@ -27,7 +28,7 @@ KINDS = ("instances", "disks", "addresses")
 _METRICS = ("PREEMPTIBLE_CPUS", "CPUS")
 """A project without a preemptible quota of its own uses that of all CPUs (Compute Engine, "Preemptible quotas")."""
 _PAGES = 100
-_GONE_SECONDS = 300.0
+_MAY_BE_GONE = frozenset({200, 404})
 
 
 class GcpAccount:
@@ -45,7 +46,7 @@ class GcpAccount:
         for kind in KINDS:
             for one in self._aggregated(kind):
                 where = str(one.get("zone") or one.get("region") or "").rpartition("/")[2]
-                region = _region(where)
+                region = of_zone("gcp", where)
                 tags = {str(key): str(value) for key, value in (one.get("labels") or {}).items()}
                 if region in regions and tags.get("managed-by") == MANAGED_BY and one.get("status") not in ("STOPPING", "TERMINATED"):
                     name = str(one["selfLink"]).partition("/compute/v1/")[2]
@@ -56,15 +57,8 @@ class GcpAccount:
         if resource.kind not in KINDS:
             raise CantRemove(f"{resource.kind} {resource.id}: remove it by hand (gcloud compute, project {self.id})")
         url = _COMPUTE + resource.id
-        answer = self._send("DELETE", url, frozenset({200, 404}))
-        left = _GONE_SECONDS
-        while answer.status_code != 404:
-            if left <= 0:
-                raise FeedFault("timeout", f"{resource.id} isn't gone after {_GONE_SECONDS:.0f} s; ask again")
-            answer = self._send("GET", url, frozenset({200, 404}))
-            if answer.status_code != 404:
-                self._sleep(2.0)
-                left -= 2.0
+        if self._send("DELETE", url, _MAY_BE_GONE).status_code != 404:
+            wait_until_gone(resource.id, lambda: self._send("GET", url, _MAY_BE_GONE).status_code == 404, self._sleep)
 
     def quotas(self, regions: Sequence[str]) -> list[Quota]:
         return [self._quota(region) for region in regions]
@@ -102,8 +96,3 @@ class GcpAccount:
                 raise FeedFault("malformed", f"Google gave no token of {self._email}")
             self._session = (answer["accessToken"], time.monotonic() + 3540)
         return self._session[0]
-
-
-def _region(place: str) -> str:
-    """``europe-west4`` of the zone ``europe-west4-a``, or of itself."""
-    return place if CATALOG.has_region("gcp", place) else place.rpartition("-")[0]

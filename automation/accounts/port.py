@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from automation.calls.fetch import FeedFault
 from domain.catalog import CloudName
 from domain.orphans import CloudResource
 
@@ -22,7 +23,7 @@ class Quota:
 class Account(Protocol):
     """A tenant's account (AWS), subscription (Azure) or project (Google), entered as the stacks enter it.
 
-    Each method raises :class:`automation.feeds.fetch.FeedFault` where the cloud or the proxy gives no usable answer.
+    Each method raises :class:`FeedFault` where the cloud or the proxy gives no usable answer.
     """
 
     @property
@@ -46,6 +47,20 @@ class Account(Protocol):
     def quotas(self, regions: Sequence[str]) -> list[Quota]:
         """Spot quotas of ``regions``; a region that isn't open to the account has a limit of 0."""
         ...
+
+
+GONE_SECONDS = 300.0
+_LOOK_SECONDS = 2.0
+
+
+def wait_until_gone(what: str, is_gone: Callable[[], bool], sleep: Callable[[float], None]) -> None:
+    """Looks until ``is_gone``. Raises FeedFault where ``what`` still stands after :data:`GONE_SECONDS` of waiting."""
+    left = GONE_SECONDS
+    while not is_gone():
+        if left <= 0:
+            raise FeedFault("timeout", f"{what} isn't gone after {GONE_SECONDS:.0f} s; ask again")
+        sleep(_LOOK_SECONDS)
+        left -= _LOOK_SECONDS
 
 
 class CantRemove(Exception):

@@ -19,8 +19,8 @@ from xml.etree import ElementTree
 
 from botocore.credentials import Credentials
 
-from automation.accounts.signing import FORM, JSON, signed
-from automation.feeds.fetch import Answer, FeedFault, Fetcher
+from automation.calls.fetch import Answer, FeedFault, Fetcher
+from automation.calls.signing import FORM, JSON, signed
 from automation.feeds.quarantine import price_or_fault
 from domain.catalog import CATALOG, CloudName, OfferRef
 from domain.ports import FeedError, FeedReport, Quarantined, Scope

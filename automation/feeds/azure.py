@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
-from automation.feeds.fetch import FeedFault, Fetcher
+from automation.calls.fetch import FeedFault, Fetcher
 from automation.feeds.quarantine import price_or_fault
 from domain.catalog import CATALOG, CloudName, OfferRef
 from domain.ports import FeedError, FeedReport, Quarantined, Scope

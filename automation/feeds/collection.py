@@ -11,10 +11,10 @@ from typing import Protocol
 
 from botocore.session import get_session
 
+from automation.calls.fetch import Fetcher
 from automation.feeds.aws import AwsFeed
 from automation.feeds.azure import AzureFeed
 from automation.feeds.book import Book
-from automation.feeds.fetch import Fetcher
 from automation.feeds.gcp import GcpFeed
 from domain.boundary.compiled import CompiledBoundary
 from domain.catalog import CATALOG, CLOUDS, OfferRef

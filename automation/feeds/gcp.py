@@ -12,8 +12,8 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from automation.accounts.google_token import GoogleToken
-from automation.feeds.fetch import FeedFault, Fetcher
+from automation.calls.fetch import FeedFault, Fetcher
+from automation.calls.google_token import GoogleToken
 from automation.feeds.quarantine import price_or_fault
 from domain.catalog import CATALOG, CloudName, OfferRef
 from domain.ports import FeedError, FeedReport, Quarantined, Scope

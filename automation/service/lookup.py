@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from automation.accounts.cloudflare import CloudflareAccount
 from automation.accounts.port import Account
+from automation.calls.fetch import FeedFault
 from automation.errors import EngineFailed
-from automation.feeds.fetch import FeedFault
 from automation.runs.pending import TAGGED, PendingCreate, bearing
 from automation.runs.recovery import Found
 from domain.orphans import CloudResource

@@ -6,17 +6,16 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import httpx
-from botocore.credentials import Credentials
 
 from automation.accounts.port import Account
-from automation.accounts.signing import JSON, signed
+from automation.calls.fetch import FeedFault, Fetcher
+from automation.calls.identities import Identities
+from automation.calls.signing import JSON, signed
 from automation.errors import AutomationError
-from automation.feeds.fetch import FeedFault, Fetcher
 from automation.settings import AutomationSettings
 from domain.catalog import CLOUDS
 from spotlane import wire
@@ -28,16 +27,6 @@ FORBIDDEN = "https://example.com/"
 _LEAST_VCPUS = 4.0
 """Two machines of the smallest shape: one that serves, and its successor."""
 _AT_ONCE = 6
-
-
-@dataclass(frozen=True)
-class Identities:
-    """The platform's own credentials at the clouds."""
-
-    aws: Callable[[], Credentials | None]
-    azure: Callable[[], str]
-    gcp: Callable[[], str]
-    cloudflare: str | None = field(default=None, repr=False)
 
 
 class Preflight:

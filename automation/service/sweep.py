@@ -9,8 +9,8 @@ import structlog
 from prometheus_client import Gauge
 
 from automation.accounts.port import Account, CantRemove
+from automation.calls.fetch import FeedFault
 from automation.errors import AutomationError
-from automation.feeds.fetch import FeedFault
 from automation.runs import states
 from automation.service.boundaries import Boundaries
 from domain.boundary.compiled import CompiledBoundary

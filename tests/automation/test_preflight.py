@@ -10,8 +10,9 @@ import httpx
 from botocore.credentials import Credentials
 
 from automation.accounts.port import Quota
-from automation.feeds.fetch import FeedFault, Fetcher
-from automation.service.preflight import Identities, Preflight
+from automation.calls.fetch import FeedFault, Fetcher
+from automation.calls.identities import Identities
+from automation.service.preflight import Preflight
 from automation.settings import AutomationSettings
 from spotlane import wire
 from spotlane.errors import Unreachable

@@ -12,8 +12,8 @@ import pytest
 
 from automation.accounts.cloudflare import CloudflareAccount
 from automation.accounts.port import Account
+from automation.calls.fetch import Fetcher
 from automation.errors import EngineFailed
-from automation.feeds.fetch import Fetcher
 from automation.runs import pending
 from automation.runs.pending import PendingCreate
 from automation.runs.recovery import Found, Recovery

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from automation.accounts.port import Account, CantRemove, Quota
-from automation.feeds.fetch import FeedFault
+from automation.calls.fetch import FeedFault
 from automation.service.sweep import Sweeper
 from components import naming
 from domain.boundary.compiled import CompiledBoundary

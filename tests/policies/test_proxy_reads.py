@@ -8,7 +8,7 @@ import httpx
 import pytest
 from botocore.credentials import Credentials
 
-from automation.accounts.signing import JSON, signed
+from automation.calls.signing import JSON, signed
 from tests.policies.stage import SUBSCRIPTION, Stage, staged
 
 ROLE = "arn:aws:iam::123456789012:role/spotlane-automation"

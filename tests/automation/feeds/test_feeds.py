@@ -12,11 +12,11 @@ import httpx
 import pytest
 from botocore.credentials import Credentials
 
+from automation.calls.fetch import Fetcher
 from automation.feeds.aws import ADVISOR_URL, AwsFeed
 from automation.feeds.azure import AzureFeed
 from automation.feeds.book import Book
 from automation.feeds.collection import Collection, ScopedFeed
-from automation.feeds.fetch import Fetcher
 from automation.feeds.gcp import GcpFeed
 from domain.catalog import CATALOG
 from domain.ports import Scope

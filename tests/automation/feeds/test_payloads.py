@@ -10,9 +10,9 @@ import httpx
 import pytest
 from botocore.credentials import Credentials
 
+from automation.calls.fetch import Fetcher
 from automation.feeds.aws import AwsFeed
 from automation.feeds.azure import AzureFeed
-from automation.feeds.fetch import Fetcher
 from automation.feeds.gcp import GcpFeed
 from domain.ports import FeedReport, Scope
 from domain.prices import Quote, Unknown, known

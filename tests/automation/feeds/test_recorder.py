@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.credentials import Credentials
 
+from automation.calls.fetch import Fetcher
 from automation.feeds import __main__ as program
 from automation.feeds import recorder as under_test
 from automation.feeds.aws import AwsFeed
 from automation.feeds.azure import AzureFeed
 from automation.feeds.book import Book
 from automation.feeds.collection import Collection
-from automation.feeds.fetch import Fetcher
 from automation.feeds.gcp import GcpFeed
 from automation.feeds.recorder import Recorder, RecordingFault
 from domain.catalog import CATALOG, OfferRef

@@ -11,10 +11,11 @@ import pytest
 from botocore.credentials import Credentials
 
 from automation.accounts.aws import AwsAccount
-from automation.accounts.azure import ArmToken, AzureAccount
+from automation.accounts.azure import AzureAccount
 from automation.accounts.gcp import GcpAccount
 from automation.accounts.port import Account, CantRemove
-from automation.feeds.fetch import FeedFault, Fetcher
+from automation.calls.arm_token import ArmToken
+from automation.calls.fetch import FeedFault, Fetcher
 from components.tenant.gcp import AUTOMATION_PERMISSIONS
 from domain.orphans import CloudResource
 from tests.localcloud.clouds import test_aws, test_azure, test_gcp

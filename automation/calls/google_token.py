@@ -11,7 +11,7 @@ from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import Request
 
-from automation.feeds.fetch import FeedFault
+from automation.calls.fetch import FeedFault
 
 _SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 
