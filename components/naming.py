@@ -10,7 +10,8 @@ import re
 import uuid
 from collections.abc import Mapping
 
-MANAGED_BY = "spotlane"
+from domain.orphans import MANAGED_BY
+
 LIMITS: dict[str, int] = {
     "aws:role": 64,
     "aws:launch-template": 128,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from domain.catalog import CloudName
 
 MANAGED_BY = "spotlane"
+"""Value of the tag ``managed-by`` on everything that the stacks declare."""
 
 
 @dataclass(frozen=True, slots=True)

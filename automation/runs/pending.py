@@ -134,8 +134,3 @@ def adopted(state: Mapping[str, Any], ids: Mapping[str, str]) -> Json:
     deployment["resources"] = [*(deployment.get("resources") or []), *taken]
     deployment.pop("pending_operations", None)
     return document
-
-
-def urns(state: Mapping[str, Any]) -> frozenset[str]:
-    """What the state holds, by the engine's names."""
-    return frozenset(str(one["urn"]) for one in (state.get("deployment") or {}).get("resources") or [])

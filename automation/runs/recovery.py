@@ -113,7 +113,7 @@ class Recovery:
                     surplus.remove()
         self._engine.restore(stack, pending.adopted(state, named | drawn))
         self._engine.ask(stack)
-        held = pending.urns(self._engine.deployment(stack) or {})
+        held = states.urns(self._engine.deployment(stack) or {})
         for one in waiting:
             if one.urn in held:
                 _log.info("a pending create was found and taken over", stack=stack, type=one.type, id=(named | drawn)[one.urn])

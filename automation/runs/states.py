@@ -14,6 +14,11 @@ def ids(state: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(str(one["id"]).lower() for one in _resources(state) if one.get("id"))
 
 
+def urns(state: Mapping[str, Any]) -> frozenset[str]:
+    """What the state holds, by the engine's names; nothing that is pending."""
+    return frozenset(str(one["urn"]) for one in (state.get("deployment") or {}).get("resources") or [])
+
+
 def outputs(state: Mapping[str, Any]) -> Json:
     """The stack's outputs; secrets stay encrypted."""
     return next((dict(one.get("outputs") or {}) for one in _resources(state) if one.get("type") == _ROOT), {})

@@ -13,6 +13,7 @@ from automation.runs.pending import TAGGED, PendingCreate, bearing
 from automation.runs.recovery import Found
 from domain.orphans import CloudResource
 from spotlane.wire import Tenant
+from stacks.settings import parse_stack_name
 
 
 class Tenants(Protocol):
@@ -54,12 +55,11 @@ class Lookup:
 
     def _lying(self, stack: str) -> list[tuple[Account, list[CloudResource]]]:
         """What lies in the stack's region of its tenant's account."""
-        kind, _, rest = stack.partition(".")
-        parts = rest.split(".")
-        tenant = self._tenants.tenant(parts[0])
-        if tenant is None or kind not in ("region", "placement"):
+        name = parse_stack_name(stack)
+        tenant = self._tenants.tenant(name.tenant)
+        if tenant is None or name.kind not in ("region", "placement"):
             return []
-        settings = self._settings(stack) if kind == "placement" else {"cloud": parts[1], "region": parts[2]}
+        settings = self._settings(stack) if name.kind == "placement" else {"cloud": name.cloud, "region": name.region}
         region = str(settings.get("region"))
         return [(account, account.resources([region])) for account, _ in self._opened(tenant) if account.cloud == settings.get("cloud")]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from components.aws.identity import ROLE_PATH
-from components.naming import MANAGED_BY
+from domain.orphans import MANAGED_BY
 
 Document = dict[str, Any]
 
