@@ -75,6 +75,7 @@ bench: setup ## Every benchmark, as tables
 
 soak: setup ## Long campaigns
 	@$(BIN)/python -m pytest -m soak
+	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=search
 
 format: setup ## Formats the sources
 	@$(BIN)/ruff format $(SOURCES)

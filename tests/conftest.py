@@ -5,6 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a change is judged by what it changed; `make soak` looks for new ones.
+settings.register_profile("seeded", derandomize=True)
+settings.register_profile("search", derandomize=False, print_blob=True)
+settings.load_profile("seeded")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

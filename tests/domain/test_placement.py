@@ -94,7 +94,7 @@ def test_the_choice_is_the_least_total_of_what_may_be_used(quotes: list[Quote], 
         or not demand.needs.fits(CATALOG.machine(demand.current.offer.cloud, demand.current.offer.instance_type))
     ):
         return  # a forced move, tested on its own
-    if demand.trigger is Trigger.REDEPLOY:
+    if demand.trigger in (Trigger.REDEPLOY, Trigger.RENEWAL):
         return  # its own offer first, whatever others cost: tested on its own
     found = verdict(demand, *quotes)
     _, best = brute(demand, quotes)
@@ -227,10 +227,11 @@ def test_equal_offers_break_ties_by_id() -> None:
     assert isinstance(found, Deploy) and found.offer.zone == "eu-west-1a"
 
 
-def test_a_redeploy_stays_on_its_offer_while_that_may_be_used() -> None:
-    demand = running(trigger=Trigger.REDEPLOY, current=Current("t_w_1", DEAR, NOW - timedelta(hours=1)), moves_in_30_days=99)
+@pytest.mark.parametrize("trigger", [Trigger.REDEPLOY, Trigger.RENEWAL])
+def test_a_redeploy_stays_on_its_offer_while_that_may_be_used(trigger: Trigger) -> None:
+    demand = running(trigger=trigger, current=Current("t_w_1", DEAR, NOW - timedelta(hours=1)), moves_in_30_days=99)
     prices = (quote(DEAR, 0.05), quote(CHEAP, 0.02))
     found = verdict(demand, *prices)
     assert isinstance(found, Move) and (found.offer, found.from_placement, found.reason) == (DEAR, "t_w_1", Reason.REDEPLOY)
     elsewhere = verdict(replace(demand, excluded={DEAR: "it took a machine back within the last day"}), *prices)
-    assert isinstance(elsewhere, Move) and (elsewhere.offer, elsewhere.trigger) == (CHEAP, Trigger.REDEPLOY)
+    assert isinstance(elsewhere, Move) and (elsewhere.offer, elsewhere.trigger) == (CHEAP, trigger)
