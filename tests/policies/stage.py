@@ -42,6 +42,11 @@ class Stage:
         context = ssl.create_default_context(cafile=str(self.home / "proxy" / "bundle.pem"))
         return httpx.Client(proxy=f"http://{principal}:{key}@127.0.0.1:{self.port}", verify=context, timeout=30, trust_env=False, http2=http2)
 
+    def async_client(self) -> httpx.AsyncClient:
+        """The platform's, over HTTP/2."""
+        context = ssl.create_default_context(cafile=str(self.home / "proxy" / "bundle.pem"))
+        return httpx.AsyncClient(proxy=f"http://platform:k-platform@127.0.0.1:{self.port}", verify=context, timeout=30, trust_env=False, http2=True)
+
     def entries(self) -> list[dict[str, Any]]:
         """The audit log."""
         return [json.loads(line) for line in (self.home / "proxy" / "audit.jsonl").read_text().splitlines()]
