@@ -9,12 +9,19 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.providers.faults import CloudFault, NotFound, of_status
+from localcloud.providers.faults import Cancelled, CloudFault, NotFound, TimedOut, Unreachable, of_status
 from localcloud.providers.ports import Call
 from localcloud.providers.rest import Answer, Rest
 from localcloud.providers.values import Props
 
 _HOST = "https://management.azure.com"
+
+
+class Unfinished(CloudFault):
+    """What a PUT that was accepted ended with."""
+
+    def __init__(self, cause: CloudFault) -> None:
+        super().__init__(str(cause), cause.code)
 
 
 class Arm:
@@ -35,9 +42,18 @@ class Arm:
         return self._document(answer)
 
     def put(self, call: Call, id: str, version: str, body: Mapping[str, Any]) -> Props:
-        """Makes or replaces the resource, waits for its operation; its state afterwards."""
+        """Makes or replaces the resource, waits for its operation; its state afterwards. Raises :class:`Unfinished` for an operation that ARM took in and
+        that failed: the resource may be there."""
         answer = self._call("PUT", id, version, json=body)
         shown = self._document(answer)
+        try:
+            return self._settle(call, id, version, answer, shown)
+        except (Cancelled, TimedOut, Unreachable):
+            raise
+        except CloudFault as error:
+            raise Unfinished(error) from error
+
+    def _settle(self, call: Call, id: str, version: str, answer: Answer, shown: Props) -> Props:
         if self._operation(answer):
             self._wait(call, answer, version)
         elif answer.status != 202 and _settled(shown):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from localcloud.providers.azure.arm import Arm
+from localcloud.providers.azure.arm import Arm, Unfinished
 from localcloud.providers.azure.bodies import body, outputs, parameters_of, resource_id
 from localcloud.providers.azure.types import TYPES, ArmType
-from localcloud.providers.faults import Conflict, Rejected, Unsupported
+from localcloud.providers.faults import Conflict, PartlyMade, Rejected, Unsupported
 from localcloud.providers.ports import Call, Handler, Made, ProviderSettings
 from localcloud.providers.rest import Rest
 from localcloud.providers.schema import Schemas
@@ -30,7 +30,14 @@ class ArmHandler:
         # As azure-native: a PUT would silently take over what another made.
         if not call.resumed and self._arm.get(id, self._kind.version) is not None:
             raise Conflict(f"cannot create already existing resource {id}; import it or choose another name", "Exists")
-        document = self._arm.put(call, id, self._kind.version, body(self._schemas, self._token, self._kind, inputs))
+        try:
+            document = self._arm.put(call, id, self._kind.version, body(self._schemas, self._token, self._kind, inputs))
+        except Unfinished as error:
+            # As azure-native: what a failed operation left behind is the engine's from now on, which takes it down or finishes it.
+            left = self._arm.get(id, self._kind.version)
+            if left is None:
+                raise
+            raise PartlyMade(str(left.get("id") or id), outputs(self._token, self._kind, left), f"{error.code}: {error}") from error
         return Made(str(document.get("id") or id), outputs(self._token, self._kind, document))
 
     def read(self, call: Call, id: str, known: Props) -> Made | None:

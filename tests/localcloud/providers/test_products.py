@@ -12,6 +12,7 @@ import pulumi_aws as aws
 import pulumi_azure_native as azure
 import pulumi_gcp as gcp
 import pytest
+from pulumi.automation import CommandError
 
 from components.aws import account_defaults
 from components.aws import identity as aws_identity
@@ -138,3 +139,22 @@ def test_a_tenant_with_a_network_and_a_spot_machine_lives_and_goes(program: Call
     assert set(stack.up().summary.resource_changes or {}) == {"same"}
     stack.destroy()
     assert [one["id"] for one in served.control("GET", "/hosts") if one["id"] == machine["id"] and one["state"] == "running"] == []
+
+
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [(in_aws, "MaxSpotInstanceCountExceeded"), (in_azure, "AllocationFailed"), (in_azure, "SkuNotAvailable"), (in_gcp, "ZONE_RESOURCE_POOL_EXHAUSTED")],
+)
+def test_a_refused_machine_leaves_nothing_behind_its_stack(program: Callable[[], None], code: str, stage: Stage, served: Served) -> None:
+    number = served.control("POST", "/faults", {"code": code, "count": 1})["id"]
+    stack = stage.stack(program)
+    try:
+        with pytest.raises(CommandError, match=code):
+            stack.up()
+        [met] = [one["met"] for one in served.control("GET", "/faults") if one["id"] == number]
+    finally:
+        served.control("DELETE", f"/faults/{number}")
+    stack.destroy()
+    assert met == 1
+    left = [one["id"] for one in served.control("GET", "/resources")["resources"] if "web-acme-1" in one["id"] or one["kind"].lower().endswith("instances")]
+    assert (left, [one for one in served.control("GET", "/hosts") if one["state"] == "running"]) == ([], [])
