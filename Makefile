@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-SOURCES := automation benchmarks components demo domain languagehost localcloud policies spotlane stacks tests tools
+SOURCES := audit automation benchmarks components demo domain languagehost localcloud policies spotlane stacks tests tools
 
 .PHONY: help setup demo test check bench soak clean prerequisites engine format
 

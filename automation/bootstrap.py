@@ -46,6 +46,7 @@ from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
 from automation.service.sweep import Sweeper
 from automation.service.tenants import TenantFiles
+from automation.service.trail import Trail
 from automation.service.translation import quote_from_wire
 from automation.settings import PROJECT_ROOT, AutomationSettings
 from spotlane import wire
@@ -76,6 +77,7 @@ class Service:
     history: QuoteHistory
     feed_watch: FeedWatch
     anchor: AuditAnchor
+    trail: Trail
     stop_seconds: int
 
     def start(self) -> None:
@@ -86,13 +88,14 @@ class Service:
         self.daemon.start()
 
     def close(self) -> None:
-        """Stops the scheduler, anchors the audit's head a last time, stops the runs, leaves what was in hand to the others, closes the databases."""
+        """Stops the scheduler and the runs, leaves what was in hand to the others, anchors the audit's heads a last time, closes logs and databases."""
         self.daemon.stop()
+        self.members.stop(hand_over=self.runs.close(self.stop_seconds))
+        self.trail.close()
         try:
             self.anchor.anchor()
         except SpotlaneError as error:
-            _log.warning("the audit's last head wasn't anchored", error=str(error))
-        self.members.stop(hand_over=self.runs.close(self.stop_seconds))
+            _log.warning("the audit's last heads weren't anchored", error=str(error))
         self.holds.close()
         self.database.close()
         self.history.close()
@@ -116,7 +119,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
     identities = Identities.of(os.environ, fetcher)
     sweeper = Sweeper(edge, engine, Entry(fetcher, identities), lambda: runs.unfinished_stacks())
     lookup = Lookup(tenants, sweeper.accounts, engine.settings, CloudflareAccount(fetcher, identities.cloudflare, os.environ))
-    executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report, Recovery(engine, lookup))
+    trail = Trail(home, settings.member, tenants.digest)
+    executor = RunExecutor(engine, plans, journals, edge.deliver, drift.report, Recovery(engine, lookup), trail)
     limits = Limits(settings.unfinished_runs, settings.unfinished_runs_of_tenant, settings.tenant_runs)
     database = Database(settings.runs_database)
     runs = Runs(executor, journals, settings.concurrent_runs, limits, database.check)
@@ -127,16 +131,15 @@ def bootstrap(settings: AutomationSettings) -> Service:
     feed_watch = FeedWatch(home / "automation" / "feeds.sqlite", price_limit)
     collection = Collection.of_all_clouds(pass_on_after=price_limit / 2, restored=[quote_from_wire(quote) for quote in history.latest()])
     holds = Holds(settings.runs_database, paused=settings.paused)
-    rebalancer = Rebalancer(edge, collection, history, settings.price_limit_hours, feed_watch, holds=holds.all)
+    rebalancer = Rebalancer(edge, collection, history, settings.price_limit_hours, feed_watch, holds=holds.all, trail=trail)
     drift_watch = DriftWatch(edge, plans, runs, lambda: datetime.now(UTC).date())
     preflight = Preflight(settings, edge, engine.version, fetcher, identities, sweeper.accounts)
-    anchor = AuditAnchor(home / "proxy" / "audit.jsonl", edge)
+    anchor = AuditAnchor({"api": home / "proxy" / "audit.jsonl", **trail.logs}, settings.member, edge)
     ahead = RegionsAhead(rebalancer.plan, plans.standing, runs, settings.regions_ahead, lambda: datetime.now(UTC).date())
     daemon = Daemon(
         rebalancer,
         settings.tick_seconds,
         {
-            "audit": (IntervalTrigger(seconds=_AUDIT_SECONDS), anchor.anchor),
             "incidents": (IntervalTrigger(seconds=_INCIDENT_SECONDS), rebalancer.chase),
             "drift": (nightly(_DRIFT_HOUR), drift_watch.look),
             "sweep": (nightly(_SWEEP_HOUR), sweeper.watch),
@@ -144,11 +147,12 @@ def bootstrap(settings: AutomationSettings) -> Service:
         },
         leads=lambda: members.leads,
         switch=holds,
+        own={"audit": (IntervalTrigger(seconds=_AUDIT_SECONDS), anchor.anchor)},
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     door = Door(tenants, lambda: edge, engine.exists)
     api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper, holds)
-    return Service(api, runs, database, members, holds, daemon, history, feed_watch, anchor, settings.stop_seconds)
+    return Service(api, runs, database, members, holds, daemon, history, feed_watch, anchor, trail, settings.stop_seconds)
 
 
 def examine(settings: AutomationSettings) -> wire.Preflight:

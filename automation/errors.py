@@ -15,6 +15,7 @@ AutomationError
 ├── TooManyRuns          a limit of unfinished runs is reached; nothing was taken in
 ├── LanesChanged         the tenants' limit can't change while runs wait by the old one
 ├── DatabaseAway         the runs' database can't be used; nothing was taken in
+├── TrailAway            the audit trail can't be written; nothing is decided or applied until it can
 ├── RunEnded             a run that has ended can't be stopped; one that succeeded isn't tried again
 ├── MoveRefused          a move asked for leaves the boundary, or no offer serves; its findings
 ├── InvalidBoundary      a boundary document is wrong; every fault
@@ -96,6 +97,13 @@ class LanesChanged(AutomationError):
             f"{waiting} unfinished runs wait by another SPOTLANE_TENANT_RUNS; a stack could be worked on twice at once. "
             "Start with the value of before until they have ended, then change it"
         )
+
+
+class TrailAway(AutomationError):
+    """The audit trail can't be written."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"the audit trail can't be written ({fault}); nothing is decided or applied meanwhile: free the disk, or run `spotlane audit verify`")
 
 
 class DatabaseAway(AutomationError):

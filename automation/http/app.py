@@ -23,6 +23,7 @@ from automation.errors import (
     NothingToMove,
     RunEnded,
     TooManyRuns,
+    TrailAway,
     UnknownRun,
     UnknownStack,
     UnknownTenant,
@@ -270,7 +271,7 @@ def _problems(api: FastAPI) -> None:
                 return _problem("nothing-to-move", "The workload can't move now", 409, str(error))
             case ApiProblem():
                 return error.problem
-            case EngineMissing() | DatabaseAway() | Unreachable():
+            case EngineMissing() | DatabaseAway() | TrailAway() | Unreachable():
                 return _problem("unavailable", "A part is away", 503, str(error))
             case AutomationError() | SpotlaneError():
                 return _problem("failed", "The call failed", 500, str(error))

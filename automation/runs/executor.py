@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -28,7 +29,7 @@ from automation.runs.recovery import NoClouds, Recovery
 from automation.runs.telemetry import observed
 from domain.refusals import read
 from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
-from spotlane.wire import Json, Run, RunEvent, RunRequest
+from spotlane.wire import Json, PolicyFinding, Run, RunEvent, RunRequest
 
 FOUNDATIONS = "foundations"
 PLACEMENTS = "placements"
@@ -70,6 +71,18 @@ class Plans(Protocol):
         ...
 
 
+class Trail(Protocol):
+    """Where the packs' verdicts are recorded."""
+
+    def check(self) -> None:
+        """Raises :class:`AutomationError` where nothing can be recorded now; then no pack is asked."""
+        ...
+
+    def judged(self, request: RunRequest, findings: Sequence[PolicyFinding]) -> None:
+        """Records what the packs said of the run's stack."""
+        ...
+
+
 def run_id(request: RunRequest) -> str:
     """The run's id: the same idempotency key is the same run."""
     return "run-" + hashlib.sha256(request.idempotency_key.encode()).hexdigest()[:24]
@@ -91,8 +104,10 @@ class RunExecutor(DBOSConfiguredInstance):
         deliver: Callable[[str, RunEvent], None],
         drifted: Callable[[str, RunOutcome], None] = _unheard,
         recovery: Recovery | None = None,
+        trail: Trail | None = None,
     ) -> None:
         super().__init__("runs")
+        self._trail = trail
         self._recovery = recovery or Recovery(engine, NoClouds())
         self.at_once: int | None = None
         """Placement stacks of one tenant that work side by side (:class:`Limits`)."""
@@ -262,8 +277,21 @@ class RunExecutor(DBOSConfiguredInstance):
             return self._engine.take_in(stack, request.imports, journal)
         if request.operation == "refresh":
             return self._engine.refresh(stack, journal)
-        packs = self._plans.packs(request)
-        return self._engine.preview(stack, packs, journal) if request.operation == "preview" else self._engine.up(stack, packs, journal, request.allow)
+        return self._judged(request, stack, journal, self._plans.packs(request))
+
+    def _judged(self, request: RunRequest, stack: str, journal: Path, packs: list[PolicyPack]) -> RunOutcome:
+        """A preview or an update by ``packs``, whose verdict is recorded."""
+        if self._trail is not None:
+            self._trail.check()
+        try:
+            outcome = self._engine.preview(stack, packs, journal) if request.operation == "preview" else self._engine.up(stack, packs, journal, request.allow)
+        except EngineFailed as error:
+            if self._trail is not None and error.findings:
+                self._trail.judged(request, error.findings)
+            raise
+        if self._trail is not None:
+            self._trail.judged(request, outcome.findings)
+        return outcome
 
     @DBOS.step(name="deliver")
     def _deliver(self, migration: str, event: Json) -> bool:

@@ -33,6 +33,10 @@ def nightly(hour: int) -> BaseTrigger:
     return CronTrigger(hour=hour, jitter=JITTER_SECONDS, timezone="UTC")
 
 
+Chores = Mapping[str, tuple[BaseTrigger, Callable[[], object]]]
+"""By name, when and what."""
+
+
 class Cycle(Protocol):
     """One cycle: collect prices, close the ledger, decide, propose."""
 
@@ -48,15 +52,14 @@ class Switch(Protocol):
 
 
 class Daemon:
-    """Runs ``cycle`` every ``tick_seconds``, and ``chores`` at their own times. Of several service processes it works only where ``leads`` says so.
+    """Runs ``cycle`` every ``tick_seconds``, and ``chores`` at their own times. Of several service processes it works only where ``leads`` says so, but for
+    the ``own`` chores, which each process does for itself.
 
     The rules, of all jobs alike: one never overlaps itself; of times that were missed (the one before lasted too long, the computer slept, the clock leapt)
     all are made up for by one; nothing is too late. A chore of the night is spread by jitter, so that many platforms don't ask the clouds at one second.
     """
 
-    def __init__(
-        self, cycle: Cycle, tick_seconds: float, chores: Mapping[str, tuple[BaseTrigger, Callable[[], object]]], *, leads: Callable[[], bool], switch: Switch
-    ) -> None:
+    def __init__(self, cycle: Cycle, tick_seconds: float, chores: Chores, *, leads: Callable[[], bool], switch: Switch, own: Chores | None = None) -> None:
         self._cycle = cycle
         self._leads = leads
         self._lock = threading.Lock()
@@ -67,6 +70,8 @@ class Daemon:
         self._scheduler.add_job(self._scheduled, "interval", seconds=tick_seconds, id="tick")
         for name, (trigger, chore) in chores.items():
             self._scheduler.add_job(self._guarded, trigger, args=[name, chore], id=name)
+        for name, (trigger, chore) in (own or {}).items():
+            self._scheduler.add_job(self._survived, trigger, args=[name, chore], id=name)
 
     @property
     def paused(self) -> bool:
@@ -123,8 +128,10 @@ class Daemon:
 
     def _guarded(self, name: str, chore: Callable[[], object]) -> object:
         """What ``chore`` gives; None where another process leads, or it failed."""
-        if not self._leads():
-            return None
+        return self._survived(name, chore) if self._leads() else None
+
+    def _survived(self, name: str, chore: Callable[[], object]) -> object:
+        """What ``chore`` gives; None where it failed."""
         try:
             return chore()
         except SpotlaneError as error:

@@ -1,11 +1,13 @@
-"""Anchors the inline proxy's audit chain at the edge, so that cutting its end off shows."""
+"""Anchors the audit chains of this machine at the edge, so that cutting an end off shows."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import structlog
 
@@ -14,21 +16,24 @@ from spotlane.wire import AuditHead
 
 _log = structlog.get_logger(__name__)
 _TAIL_BYTES = 64 * 1024
+Point = Literal["plan", "place", "api"]
 
 
 class AuditAnchor:
-    """Reads the chain's head from the file's end and stores it at the edge when it has moved."""
+    """Reads each chain's head from its file's end and stores it at the edge when it has moved."""
 
-    def __init__(self, path: Path, edge: Client) -> None:
-        self._path = path
+    def __init__(self, logs: Mapping[Point, Path], member: str, edge: Client) -> None:
+        self._logs = logs
+        self._member = member
         self._edge = edge
-        self._anchored = -1
+        self._anchored: dict[Point, int] = {}
 
-    def head(self) -> AuditHead | None:
+    def head(self, point: Point) -> AuditHead | None:
         """The newest whole entry; None where nothing was written yet."""
-        if not self._path.exists():
+        path = self._logs[point]
+        if not path.exists():
             return None
-        with self._path.open("rb") as log:
+        with path.open("rb") as log:
             log.seek(0, os.SEEK_END)
             log.seek(max(0, log.tell() - _TAIL_BYTES))
             lines = log.read().split(b"\n")
@@ -37,17 +42,18 @@ class AuditAnchor:
                 entry = json.loads(line)
             except ValueError:
                 continue
-            return AuditHead(point="api", seq=entry["seq"], hash=entry["hash"], at=datetime.fromisoformat(entry["at"]))
+            return AuditHead(point=point, member=self._member, seq=entry["seq"], hash=entry["hash"], at=datetime.fromisoformat(entry["at"]))
         return None
 
     def anchor(self) -> None:
-        """Stores the head where the chain has grown. Raises SpotlaneError where the edge is away; the next call tries again.
+        """Stores the heads of chains that have grown. Raises SpotlaneError where the edge is away; the next call tries again.
 
         A chain that has become shorter isn't anchored: what stands at the edge is the evidence of what is gone.
         """
-        head = self.head()
-        if head is not None and head.seq < self._anchored:
-            _log.error("the audit log lost records", ends_at=head.seq, anchored=self._anchored, then="spotlane audit verify")
-        elif head is not None and head.seq > self._anchored:
-            self._edge.put_audit_head(head)
-            self._anchored = head.seq
+        for point in self._logs:
+            head, anchored = self.head(point), self._anchored.get(point, -1)
+            if head is not None and head.seq < anchored:
+                _log.error("the audit log lost records", point=point, ends_at=head.seq, anchored=anchored, then="spotlane audit verify")
+            elif head is not None and head.seq > anchored:
+                self._edge.put_audit_head(head)
+                self._anchored[point] = head.seq

@@ -18,6 +18,7 @@ from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.restlessness import Restlessness
 from automation.service.served import Served
+from automation.service.trail import Trail
 from automation.service.translation import decision_of, demand, item_of, offer_from_wire, quote_to_wire, requirements
 from domain.boundary.compiled import CompiledBoundary
 from domain.catalog import OfferRef
@@ -66,8 +67,10 @@ class Rebalancer:
         feed_watch: FeedWatch,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         holds: Callable[[], Mapping[str, Hold]] = dict,
+        trail: Trail | None = None,
     ) -> None:
         self._holds = holds
+        self._trail = trail
         self._clock = clock
         self._edge = edge
         self._collection = collection
@@ -150,8 +153,11 @@ class Rebalancer:
             requested = None if request.offer is None else offer_from_wire(request.offer)
             verdict = self._decide(estate, self._market_now(), [workload], Trigger.REQUESTED, requested)[0]
             if isinstance(verdict, NoOffer | Stay):
-                raise MoveRefused(workload.id, f"{verdict.reason}: {verdict.detail}", self._findings(workload, estate, requested, verdict))
-            return self._edge.decide(decision_of(verdict, self._boundary(workload, estate).digest, None))
+                findings = self._findings(workload, estate, requested, verdict)
+                for finding in findings:
+                    self._refused(workload, estate, requested, finding.rule, finding.message)
+                raise MoveRefused(workload.id, f"{verdict.reason}: {verdict.detail}", findings)
+            return self._carried_out(verdict, workload, estate)
 
     def incident(self, incident: wire.Incident) -> wire.Migration | None:
         """Moves a workload off a machine that goes or fails; None where its saga is at work already, and then it is looked at again."""
@@ -183,7 +189,7 @@ class Rebalancer:
             _log.warning("no way out", placement=incident.placement, reason=verdict.detail)
             return None
         try:
-            migration = self._edge.decide(decision_of(verdict, self._boundary(workload, estate).digest, incident.deadline))
+            migration = self._carried_out(verdict, workload, estate, incident.deadline)
         except ApiProblem as problem:
             if problem.problem.status != 409:
                 raise
@@ -267,14 +273,27 @@ class Rebalancer:
         started, errors = [], []
         by_id = {one.id: one for one in estate.workloads}
         for verdict in verdicts:
+            workload = by_id[verdict.workload]
+            if isinstance(verdict, NoOffer) and verdict.reason is Reason.OUTSIDE_BOUNDARY:
+                self._refused(workload, estate, None, verdict.reason, verdict.detail)
             if not isinstance(verdict, Deploy | Move):
                 continue
-            decision = decision_of(verdict, self._boundary(by_id[verdict.workload], estate).digest, None)
             try:
-                started.append(self._edge.decide(decision))
+                started.append(self._carried_out(verdict, workload, estate))
             except ApiProblem as problem:
                 errors.append(f"{verdict.workload}: {problem}")
         return started, errors
+
+    def _carried_out(self, verdict: Deploy | Move, workload: wire.Workload, estate: Estate, deadline: datetime | None = None) -> wire.Migration:
+        """The migration that the edge begins; the decision is recorded before it is asked for."""
+        digest = self._boundary(workload, estate).digest
+        if self._trail is not None:
+            self._trail.placed(workload.tenant, verdict, digest)
+        return self._edge.decide(decision_of(verdict, digest, deadline))
+
+    def _refused(self, workload: wire.Workload, estate: Estate, offer: OfferRef | None, rule: str, why: str) -> None:
+        if self._trail is not None:
+            self._trail.refused(workload.tenant, workload.id, offer, rule, why, self._boundary(workload, estate).digest)
 
     def _shown(self, verdicts: Sequence[Verdict], estate: Estate, market_now: datetime) -> wire.Plan:
         by_id = {one.id: one for one in estate.workloads}

@@ -68,6 +68,10 @@ class TenantFiles:
         clouds = [cloud for cloud, accounts in (document.get("accounts") or {}).items() if accounts]
         return Tenant.model_validate({"id": tenant, "boundary": document["boundary"], "boundaryDigest": document["digest"], "clouds": clouds})
 
+    def digest(self, tenant: str) -> str:
+        """Digest of the boundary that the tenant's stacks are judged by; empty for a tenant that wasn't met."""
+        return str(self._read(tenant).get("digest", ""))
+
     def pack_config(self, tenant: str) -> Path | None:
         """The pack's configuration for a tenant's stacks; None before the tenant is known."""
         path = self._packs / f"{tenant}.json"

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from policies.audit.log import AuditLog, AuditUnavailable
+from audit.log import AuditLog, AuditUnavailable
 from policies.proxy.authority import Authority
 from policies.proxy.books import Books
 from policies.proxy.server import Proxy

@@ -22,9 +22,9 @@ from urllib.parse import parse_qsl
 
 import h11
 
+from audit.log import AuditLog, AuditUnavailable
 from domain.boundary.call import Call
 from domain.boundary.record import Outcome
-from policies.audit.log import AuditLog, AuditUnavailable
 from policies.proxy.authority import Authority
 from policies.proxy.books import PLATFORM, Books
 from policies.proxy.decode_aws import assumed_role

@@ -19,13 +19,13 @@ from typing import Any
 
 import yaml
 
+from audit.log import entries
 from domain.boundary import export
 from domain.boundary.call import Accounts
 from domain.boundary.compiled import CompiledBoundary, compile
 from domain.boundary.export_rego import kivera_rules, rego
 from domain.boundary.model import BoundaryDocumentError, load, parse
 from domain.workload import Requirements
-from policies.audit.log import entries
 from policies.packs.catalogue import BY_NAME, EVERYTHING
 from policies.packs.subject import subject
 from policies.review import cases

@@ -1,4 +1,4 @@
-"""``spotlane audit``: the program of ``policies/audit``; for ``verify``, with the anchors that the edge keeps."""
+"""``spotlane audit``: the program of ``audit``; for ``verify``, with the anchors that the edge keeps."""
 
 from __future__ import annotations
 

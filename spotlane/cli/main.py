@@ -47,7 +47,7 @@ def policies(context: typer.Context) -> None:
 @cli.command("audit", context_settings=_PASSED, add_help_option=False)
 def audited(context: typer.Context) -> None:
     """The audit trail: verify, query."""
-    become("policies.audit", audit.with_anchors(context.args) or ["--help"])
+    become("audit", audit.with_anchors(context.args) or ["--help"])
 
 
 @cli.command("version")

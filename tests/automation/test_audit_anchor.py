@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from audit.__main__ import main
+from audit.log import AuditLog
 from automation.service.audit import AuditAnchor
 from domain.boundary.call import Call
-from policies.audit.__main__ import main
-from policies.audit.log import AuditLog
 from spotlane.errors import SpotlaneError
 from spotlane.wire import AuditHead
 
@@ -41,7 +41,7 @@ def write(home: Path, count: int, outcome: str = "deny", log: str = "proxy/audit
 
 
 def anchor_of(home: Path, edge: Edge) -> AuditAnchor:
-    return AuditAnchor(home / "proxy" / "audit.jsonl", edge)  # type: ignore[arg-type]  # only put_audit_head is asked of it
+    return AuditAnchor({"api": home / "proxy" / "audit.jsonl"}, "local", edge)  # type: ignore[arg-type]  # only put_audit_head is asked of it
 
 
 def verified(home: Path, edge: Edge) -> int:
@@ -72,7 +72,7 @@ def anew_and_longer(home: Path) -> None:
 
 def gone_beside_another(home: Path) -> None:
     gone(home)
-    write(home, 1, log="audit/place.jsonl")
+    write(home, 1, log="audit/local/place.jsonl")
 
 
 def test_a_log_that_nobody_touched_agrees_with_its_anchors(tmp_path: Path) -> None:

@@ -195,3 +195,23 @@ def test_chores_of_the_night_are_spread_so_that_platforms_do_not_meet() -> None:
     fired = {trigger.get_next_fire_time(None, now) for _ in range(20)}
     assert len(fired) > 10
     assert all(abs((one - datetime(2026, 1, 1, 3, tzinfo=UTC)).total_seconds()) <= JITTER_SECONDS for one in fired)
+
+
+def test_what_is_of_a_process_own_is_done_where_another_leads_and_goes_on_after_a_fault(cycle: Cycle) -> None:
+    done: list[str] = []
+    twice, led = threading.Event(), threading.Event()
+
+    def own() -> None:
+        done.append("own")
+        if len(done) == 2:
+            twice.set()
+        raise Unreachable("edge API", "http://api", "refused", "start it")
+
+    every = IntervalTrigger(seconds=0.05)
+    follower = Daemon(cycle, HOUR, {"led": (every, led.set)}, leads=lambda: False, switch=Paused(False), own={"own": (every, own)})
+    follower.start()
+    try:
+        assert twice.wait(20)
+        assert not led.is_set()
+    finally:
+        follower.stop()

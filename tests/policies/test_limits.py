@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from policies.audit.log import AuditLog
+from audit.log import AuditLog
 from policies.proxy.authority import Authority
 from policies.proxy.books import Books
 from policies.proxy.server import Limits, Proxy

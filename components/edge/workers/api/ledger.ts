@@ -129,7 +129,7 @@ export const ledger: Operation[] = [
     answers: { 204: null },
     handle: async ({ env, body }) => {
       const head = body as AuditHead;
-      await env.DB.prepare("insert or ignore into audit_heads values (?, ?, ?, ?)").bind(head.point, head.seq, head.hash, head.at).run();
+      await env.DB.prepare("insert or ignore into audit_anchors values (?, ?, ?, ?, ?)").bind(head.point, head.member, head.seq, head.hash, head.at).run();
       return done();
     },
   },
@@ -143,12 +143,12 @@ export const ledger: Operation[] = [
     paged: true,
     answers: { 200: { items: "AuditHead" } },
     handle: async (call) => {
-      const order = { columns: ["at", "point", "seq"], descending: true };
-      const rows = await rowsOf<AuditHead>(call.env.DB, "select point, seq, hash, at from audit_heads", {}, order, call.page);
+      const order = { columns: ["at", "point", "member", "seq"], descending: true };
+      const rows = await rowsOf<AuditHead>(call.env.DB, "select point, member, seq, hash, at from audit_anchors", {}, order, call.page);
       return paged(
         call.page,
         rows,
-        ({ at, point, seq }) => [at, point, seq],
+        ({ at, point, member, seq }) => [at, point, member, seq],
         (head) => head,
       );
     },

@@ -7,6 +7,7 @@ const LANDED = [
   "4ae86a8c043d5c6ce81e18d78bfd505004787b015073e8168c7636b1e4ce43c1",
   "d6f759586317af79ea4bcf34d2abc65d92571f9f477bdfa53419dc7491aceb62",
   "6d73c59983b00fb3ca5cbfa1185eae18ddd25c1d88a8ca326014eee5632ba959",
+  "c5e69bb59c0bd87b8cb3dbf0eeaa9df980c0ee56ec5bdf92a30ae3671d9acbd3",
 ];
 
 const SPEC = JSON.stringify({ artifact: { digest: `sha256:${"ab".repeat(32)}`, sizeBytes: 1 } });
@@ -74,6 +75,7 @@ const ROWS: Record<string, Record<string, unknown>>[] = [
     },
     orphans: { stack: "placement.acme.web.1", workload: "web-acme", placement: null, request: "{}", attempt: 1, next_at: 1, error: "e", since: AT },
   },
+  { audit_anchors: { point: "api", member: "local", seq: 1, hash: "h", at: AT } },
 ];
 
 async function insert(rows: Record<string, Record<string, unknown>>): Promise<void> {
@@ -129,6 +131,14 @@ test("a running placement of the first version knows its artifact afterwards", a
   await insert(ROWS[0] ?? {});
   await apply(env.DB, STEPS);
   expect(await env.DB.prepare("select artifact, ended_at from placements").first()).toEqual({ artifact: `sha256:${"ab".repeat(32)}`, ended_at: null });
+});
+
+test("an anchor of the first version is the local process's afterwards, and nobody changes it", async () => {
+  await apply(env.DB, STEPS.slice(0, 1));
+  await insert(ROWS[0] ?? {});
+  await apply(env.DB, STEPS);
+  expect((await env.DB.prepare("select * from audit_anchors").all()).results).toEqual([{ point: "api", member: "local", seq: 1, hash: "h", at: AT }]);
+  for (const harm of ["update audit_anchors set hash = 'x'", "delete from audit_anchors"]) await expect(env.DB.prepare(harm).run()).rejects.toThrow("append-only");
 });
 
 test("a database from before checksums takes the steps for what they are, and notices the next change", async () => {

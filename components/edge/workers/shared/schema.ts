@@ -51,6 +51,14 @@ export const STEPS: string[][] = [
       ["update", "delete"].map((verb) => `create trigger ${table}_no_${verb} before ${verb} on ${table} begin select raise(abort, 'the ledger is append-only'); end`),
     ),
   ],
+  [
+    // A chain is one service process's on one machine: two of them count from 1, each for itself.
+    "create table audit_anchors (point text not null, member text not null, seq integer not null, hash text not null, at text not null, primary key (point, member, seq)) without rowid",
+    "insert into audit_anchors select point, 'local', seq, hash, at from audit_heads",
+    "create index audit_anchors_by_time on audit_anchors (at, point, member, seq)",
+    // The edge's word against the machine's: like the ledger, nobody changes it.
+    ...["update", "delete"].map((verb) => `create trigger audit_anchors_no_${verb} before ${verb} on audit_anchors begin select raise(abort, 'anchors are append-only'); end`),
+  ],
 ];
 
 let migrated: Promise<void> | null = null;

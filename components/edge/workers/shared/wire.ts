@@ -23,6 +23,7 @@ export interface Artifact {
 
 export interface AuditHead {
   point: "plan" | "place" | "api";
+  member: string;
   seq: number;
   hash: string;
   at: string;

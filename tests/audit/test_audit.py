@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from audit.__main__ import main
+from audit.heads import Head, load_heads, public_key
+from audit.log import AuditLog, AuditUnavailable, segments
+from audit.verify import Report, verify
 from domain.boundary.call import Call
 from domain.boundary.record import FIELDS, GENESIS, line, record_hash
-from policies.audit.__main__ import main
-from policies.audit.heads import Head, load_heads, public_key
-from policies.audit.log import AuditLog, AuditUnavailable, segments
-from policies.audit.verify import Report, verify
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 CALL = Call("api", "platform", "acme", "aws", "ec2", "RunInstances", "write", "regional", resource="web", account="123456789012")
@@ -196,7 +196,7 @@ def test_a_disk_that_takes_nothing_records_nothing(tmp_path: Path) -> None:
 
 def test_what_was_recorded_outlives_a_kill(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from tests.policies.test_audit import *\n"
+        "import sys; from pathlib import Path; from tests.audit.test_audit import *\n"
         "log = AuditLog(Path(sys.argv[1]))\n"
         "while True: print(log.record(CALL, 'allow', '', '', '', NOW)['seq'], flush=True)\n"
     )

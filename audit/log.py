@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from audit.heads import Head, HeadSigner
 from domain.boundary.call import Call
 from domain.boundary.record import GENESIS, Outcome, line, record, record_hash
-from policies.audit.heads import Head, HeadSigner
 
 log = logging.getLogger("spotlane.audit")
 
@@ -28,6 +28,8 @@ SYNC_SECONDS = 0.03
 """Between a write and its fsync, so that both together end within 50 ms on a disk that takes 20."""
 HEAD_SECONDS = 10.0
 SEGMENT_BYTES = 64 * 1024 * 1024
+_ROOM_BYTES = 1024 * 1024
+"""Less free space than this is a full disk."""
 
 
 class AuditUnavailable(OSError):
@@ -88,6 +90,18 @@ class AuditLog:
             self._length += len(text)
         self._dirty.set()
         return entry
+
+    def check(self) -> None:
+        """Raises :class:`AuditUnavailable` where the log has failed for good, or its disk takes nothing any more."""
+        with self._guard:
+            if self._broken:
+                raise AuditUnavailable(f"{self.path}: {self._broken}")
+            try:
+                space = os.fstatvfs(self._file)
+            except OSError as error:
+                raise AuditUnavailable(f"{self.path}: {error}") from error
+            if space.f_bavail * space.f_frsize < _ROOM_BYTES:
+                raise AuditUnavailable(f"{self.path}: the disk is full")
 
     def after(self, seq: int, limit: int) -> list[dict[str, Any]]:
         """At most ``limit`` records after number ``seq``, from all segments."""

@@ -27,6 +27,8 @@ class Head:
     hash: str
     at: str
     signature: str = ""
+    member: str = "local"
+    """Of an anchor: the service process whose machine holds the log."""
 
     def signed_text(self) -> bytes:
         """What the signature is over."""
@@ -44,7 +46,10 @@ def load_heads(path: Path) -> list[Head]:
         return []
     documents = json.loads(text) if text.startswith("[") else [json.loads(each) for each in text.splitlines()]
     try:
-        return [Head(str(one["point"]), int(one["seq"]), str(one["hash"]), str(one["at"]), str(one.get("signature", ""))) for one in documents]
+        return [
+            Head(str(one["point"]), int(one["seq"]), str(one["hash"]), str(one["at"]), str(one.get("signature", "")), str(one.get("member", "local")))
+            for one in documents
+        ]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not a list of audit heads ({error!r})") from error
 

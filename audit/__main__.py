@@ -1,4 +1,4 @@
-"""``python -m policies.audit verify|query [--home DIR]``: checks and reads the audit logs of one state directory. ``spotlane audit`` is the same.
+"""``python -m audit verify|query [--home DIR]``: checks and reads the audit logs of one state directory. ``spotlane audit`` is the same.
 
 Exit codes: 0 sound, 1 the log was tampered with, 2 it can't be read.
 """
@@ -14,9 +14,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from policies.audit.heads import load_heads, public_key
-from policies.audit.log import entries
-from policies.audit.verify import Report, verify
+from audit.heads import load_heads, public_key
+from audit.log import entries
+from audit.verify import Report, verify
 
 FILTERS = ("tenant", "principal", "cloud", "service", "action", "region", "account", "resource", "verdict", "rule", "point", "digest")
 
@@ -28,6 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument("--home", type=Path, help="state directory (default: $SPOTLANE_HOME)")
     shared.add_argument("--log", type=Path, help="a log of its own instead of the state directory's")
+    shared.add_argument("--member", help="service process under whose name this machine's logs are anchored (default: $SPOTLANE_MEMBER, or local)")
+    parser.add_argument("--member", default=os.environ.get("SPOTLANE_MEMBER", "local"), help=argparse.SUPPRESS)
     parser.add_argument("--home", type=Path, default=os.environ.get("SPOTLANE_HOME"), help="state directory (default: $SPOTLANE_HOME)")
     parser.add_argument("--log", type=Path, help="a log of its own instead of the state directory's")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -44,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     if asked.log is None and asked.home is None:
         parser.error("--home, --log or SPOTLANE_HOME names the log")
-    logs = [asked.log] if asked.log else [log for log in _logs(Path(asked.home)) if log.exists()]
+    logs = [asked.log] if asked.log else [log for log in _logs(Path(asked.home), asked.member) if log.exists()]
     if not logs or not all(log.exists() for log in logs):
         sys.stderr.write(f"error: no audit log in {asked.log or asked.home}\n")
         return 2
@@ -55,13 +57,15 @@ def main(argv: list[str] | None = None) -> int:
         return 2
 
 
-def _logs(home: Path) -> list[Path]:
-    """The logs of a state directory: the proxy's, and those of the other points."""
-    return [home / "proxy" / "audit.jsonl", home / "audit" / "plan.jsonl", home / "audit" / "place.jsonl"]
+def _logs(home: Path, member: str) -> list[Path]:
+    """The logs of a state directory: the proxy's, and those of the service processes that have kept theirs here, ``member`` among them."""
+    members = sorted({member, *(path.name for path in (home / "audit").glob("*") if path.is_dir())})
+    return [home / "proxy" / "audit.jsonl", *(home / "audit" / one / f"{point}.jsonl" for one in members for point in ("plan", "place"))]
 
 
-def _point(log: Path) -> str:
-    return {"audit": "api"}.get(log.stem, log.stem)
+def _chain(log: Path, member: str) -> tuple[str, str]:
+    """What the log's anchors are known by: its point, and the service process's name."""
+    return ("api", member) if log.stem == "audit" else (log.stem, log.parent.name if log.parent.parent.name == "audit" else member)
 
 
 def _verify(logs: list[Path], asked: argparse.Namespace) -> int:
@@ -71,13 +75,14 @@ def _verify(logs: list[Path], asked: argparse.Namespace) -> int:
         anchors = load_heads(Path("/dev/stdin") if str(asked.anchors) == "-" else asked.anchors)
     if asked.log is None:
         # A log that is gone as a whole has lost all that was anchored of it.
-        anchored = {one.point for one in anchors}
-        logs = [log for log in _logs(Path(asked.home)) if log in logs or _point(log) in anchored]
+        anchored = {(one.point, one.member) for one in anchors}
+        logs = [log for log in _logs(Path(asked.home), asked.member) if log in logs or _chain(log, asked.member) in anchored]
     for log in logs:
         heads = log.with_name(f"{log.stem}.heads.jsonl")
         key = log.with_suffix(".pub")
         own = load_heads(heads) if heads.exists() else []
-        reports[str(log)] = verify(log, own, [one for one in anchors if one.point == _point(log)], public_key(key) if key.exists() else None)
+        kept = [one for one in anchors if (one.point, one.member) == _chain(log, asked.member)]
+        reports[str(log)] = verify(log, own, kept, public_key(key) if key.exists() else None)
     if asked.json:
         document = {name: _document(one) for name, one in reports.items()}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")

@@ -10,9 +10,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from audit.heads import Head, genuine
+from audit.log import segments
 from domain.boundary.record import FIELDS, GENESIS, line, record_hash
-from policies.audit.heads import Head, genuine
-from policies.audit.log import segments
 
 
 @dataclass(slots=True)

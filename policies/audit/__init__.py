@@ -1,1 +1,0 @@
-"""The audit trail: append-only JSON lines, hash-chained, with signed heads. ``python -m policies.audit verify|query``."""
