@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from audit.log import AuditLog, AuditUnavailable
 from policies.proxy.authority import Authority
 from policies.proxy.books import Books
+from policies.proxy.platform import own
 from policies.proxy.server import Proxy
 from policies.proxy.upstream import Upstreams
 
@@ -45,9 +46,10 @@ async def serve(home: Path, host: str, port: int) -> None:
     """Listens until SIGTERM or SIGINT, then lets calls under way end. Prints one line when it is ready."""
     directory = home / "proxy"
     named = os.environ.get("SPOTLANE_PROXY_UPSTREAMS")
-    authority = Authority(directory)
+    things = own(os.environ)
+    authority = Authority(directory, things.hosts)
     audit = AuditLog(directory / "audit.jsonl")
-    proxy = Proxy(Books(directory), authority, audit, Upstreams(Path(named) if named else None))
+    proxy = Proxy(Books(directory), authority, audit, Upstreams(Path(named) if named else None), own=things)
     server = await asyncio.start_server(proxy.connected, host, port, limit=1 << 20)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,10 +1,11 @@
-"""The proxy's certificate authority: made at the first start, good for the clouds' domains only, and the certificates it issues for their hosts."""
+"""The proxy's certificate authority: good for the clouds' domains and the platform's own hosts only, and the certificates it issues."""
 
 from __future__ import annotations
 
 import os
 import ssl
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +22,13 @@ _LEAF_LIFE = timedelta(days=2)
 
 
 class Authority:
-    """The CA in ``proxy/`` of one state directory: ``ca.pem``, ``ca.key`` (mode 0600), ``bundle.pem`` (public roots and the CA)."""
+    """The CA in ``proxy/`` of one state directory: ``ca.pem``, ``ca.key`` (mode 0600), ``bundle.pem`` (public roots and the CA). Made at the first start, and
+    anew where the one that stands isn't good for exactly ``hosts``, which are the platform's own; who trusts it reads the bundle again then."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, hosts: Iterable[str] = ()) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._certificate, self._key = _load(directory) or _make(directory)
+        names = (*DOMAINS, *sorted({host for host in hosts if not host.endswith(tuple(f".{domain}" for domain in DOMAINS))}))
+        self._certificate, self._key = _load(directory, names) or _make(directory, names)
         self._leaf_key = ec.generate_private_key(ec.SECP256R1())
         self._contexts: dict[str, tuple[ssl.SSLContext, datetime]] = {}
         ours = self._certificate.public_bytes(serialization.Encoding.PEM)
@@ -68,17 +71,19 @@ class Authority:
         return leaf.public_bytes(serialization.Encoding.PEM)
 
 
-def _load(directory: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
+def _load(directory: Path, names: tuple[str, ...]) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
     try:
         certificate = x509.load_pem_x509_certificate((directory / "ca.pem").read_bytes())
         key = serialization.load_pem_private_key((directory / "ca.key").read_bytes(), None)
     except (OSError, ValueError):
         return None
     fresh = certificate.not_valid_after_utc - _RENEW_BEFORE > datetime.now(UTC)
-    return (certificate, key) if fresh and isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == certificate.public_key() else None
+    permitted = certificate.extensions.get_extension_for_class(x509.NameConstraints).value.permitted_subtrees or []
+    fits = [one.value for one in permitted] == list(names)
+    return (certificate, key) if fresh and fits and isinstance(key, ec.EllipticCurvePrivateKey) and key.public_key() == certificate.public_key() else None
 
 
-def _make(directory: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _make(directory: Path, names: tuple[str, ...]) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
@@ -94,7 +99,7 @@ def _make(directory: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey
         .not_valid_after(now + _LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(sign=True), critical=True)
-        .add_extension(x509.NameConstraints([x509.DNSName(domain) for domain in DOMAINS], None), critical=True)
+        .add_extension(x509.NameConstraints([x509.DNSName(name) for name in names], None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )

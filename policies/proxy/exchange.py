@@ -57,29 +57,34 @@ class Head:
 
 
 class Exchange(Protocol):
-    """A request whose head was read. ``body`` is taken at most once; after ``respond`` come ``data`` and one ``end``."""
+    """A request whose head was read. ``body`` is taken at most once; after ``respond`` come ``data`` and one ``end``, unless
+    the head was the whole answer (``last``)."""
 
     head: Head
+    trailers: bool
+    """Whether an answer can end with trailers, without which there is no gRPC."""
 
     def body(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises :class:`Refused` for broken framing and ``ConnectionError`` where the client goes away."""
         ...
 
-    async def respond(self, status: int, headers: Headers, reason: bytes = b"") -> None:
-        """The answer's head; it may wait for the first data."""
+    async def respond(self, status: int, headers: Headers, reason: bytes = b"", *, last: bool = False) -> None:
+        """The answer's head; it may wait for the first data. ``last``: nothing follows, as gRPC wants it of an error."""
         ...
 
     async def data(self, data: bytes) -> None:
         """A part of the answer's body; returns when the client has room for more."""
         ...
 
-    async def end(self) -> None:
+    async def end(self, trailers: Headers | None = None) -> None:
         """Ends the answer."""
         ...
 
 
 class Http1Exchange:
     """An exchange on an HTTP/1.1 connection."""
+
+    trailers = False
 
     def __init__(self, http: h11.Connection, request: h11.Request, reader: asyncio.StreamReader, send: Send) -> None:
         self.head = Head(request.method, request.target, list(request.headers))
@@ -105,19 +110,21 @@ class Http1Exchange:
                 raise ClientWentAway("the client went away in the middle of its request")
             yield bytes(event.data)
 
-    async def respond(self, status: int, headers: Headers, reason: bytes = b"") -> None:
+    async def respond(self, status: int, headers: Headers, reason: bytes = b"", *, last: bool = False) -> None:
         """See :class:`Exchange`. The head goes with the first of the body: most answers are one packet and one TLS record."""
         if self._http.their_state is not h11.DONE:
             headers = [*headers, (b"connection", b"close")]
         self._kept = self._http.send(h11.Response(status_code=status, headers=headers, reason=reason)) or b""
+        if last:
+            await self.end()
 
     async def data(self, data: bytes) -> None:
         """See :class:`Exchange`."""
         whole, self._kept = self._kept + (self._http.send(h11.Data(data=data)) or b""), b""
         await self._send(whole)
 
-    async def end(self) -> None:
-        """See :class:`Exchange`."""
+    async def end(self, trailers: Headers | None = None) -> None:
+        """See :class:`Exchange`. Trailers go with gRPC only, which HTTP/1.1 doesn't carry."""
         whole, self._kept = self._kept + (self._http.send(h11.EndOfMessage()) or b""), b""
         await self._send(whole)
 
@@ -150,8 +157,6 @@ def check_head(head: Head, host: str) -> None:
         raise Refused("request", "the request's target can be read in more than one way", 400)
     if (head.value(b"content-encoding").lower() or b"identity") not in {b"identity", b"aws-chunked"}:
         raise Refused("request", "compressed bodies can't be judged", 400)
-    if is_grpc(head):
-        raise Refused("request", "gRPC isn't passed on: its messages can't be read here. Use the service's REST interface")
 
 
 def is_grpc(head: Head) -> bool:
@@ -162,11 +167,12 @@ def is_grpc(head: Head) -> bool:
 def passes_through(head: Head, known: KnownHost) -> bool:
     """Whether the body carries nothing that is decided on and says how long it is, so that it may pass as it comes once its head was judged.
 
-    That are the bytes of an S3 object or of a part of one, and what the platform sends to Cloudflare, which is judged by who sends it. Raises :class:`Refused`.
+    That are the bytes of an S3 object or of a part of one, and what the platform sends to Cloudflare and to its own state, which is judged by who sends it and
+    where. Raises :class:`Refused`.
     """
     if (length := head.length) is None:
         return False
-    if known.kind == "cloudflare":
+    if known.kind in {"cloudflare", "platform"}:
         through = True
     elif known.service != "s3" or head.method != b"PUT" or head.value(b"x-amz-target") or head.value(b"smithy-protocol"):
         through = False
@@ -216,4 +222,4 @@ class BodyBudget:
 
 def body_limit(known: KnownHost) -> int:
     """How long a body that is read whole may be, in bytes."""
-    return UPLOAD_LIMIT if known.kind == "cloudflare" else BODY_LIMIT
+    return UPLOAD_LIMIT if known.kind in {"cloudflare", "platform"} else BODY_LIMIT

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-HostClass = Literal["aws", "azure", "gcp", "cloudflare", "prices", "login"]
+HostClass = Literal["aws", "azure", "gcp", "cloudflare", "prices", "login", "platform"]
+"""``platform``: a host of no cloud's API that the platform's own settings name (:mod:`policies.proxy.platform`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import h2.exceptions
 import h2.settings
 import h11
 
-from policies.proxy.exchange import CHUNK, Exchange, Head, Headers, is_grpc
+from policies.proxy.exchange import CHUNK, Exchange, Head, Headers
 from policies.proxy.request import Refused
 
 log = logging.getLogger("spotlane.proxy")
@@ -237,9 +237,11 @@ class Http2Tunnel:
             await self._flush()
         return data
 
-    async def head(self, number: int, headers: Headers) -> None:
-        """Begins an answer; it goes with what follows."""
-        self._http.send_headers(number, headers)
+    async def head(self, number: int, headers: Headers, *, last: bool) -> None:
+        """Begins an answer; it goes with what follows, if anything does."""
+        self._http.send_headers(number, headers, end_stream=last)
+        if last:
+            await self._flush()
 
     async def write(self, number: int, stream: _Stream, data: bytes) -> None:
         """Sends a part of an answer as fast as the client takes it."""
@@ -256,14 +258,19 @@ class Http2Tunnel:
                 async with asyncio.timeout(self._idle):
                     await stream.room.wait()
 
-    async def finish(self, number: int) -> None:
+    async def finish(self, number: int, trailers: Headers | None) -> None:
         """Ends an answer."""
-        self._http.end_stream(number)
+        if trailers:
+            self._http.send_headers(number, trailers, end_stream=True)
+        else:
+            self._http.end_stream(number)
         await self._flush()
 
 
 class Http2Exchange:
     """An exchange on one stream of HTTP/2."""
+
+    trailers = True
 
     def __init__(self, tunnel: Http2Tunnel, number: int, stream: _Stream, head: Head) -> None:
         self.head = head
@@ -276,19 +283,15 @@ class Http2Exchange:
         while (data := await self._tunnel.read(self._number, self._stream)) is not None:
             yield data
 
-    async def respond(self, status: int, headers: Headers, reason: bytes = b"") -> None:
-        """See :class:`Exchange`. A client of gRPC reads a refusal in gRPC's own form: status 200, and code 7 (PERMISSION_DENIED)."""
+    async def respond(self, status: int, headers: Headers, reason: bytes = b"", *, last: bool = False) -> None:
+        """See :class:`Exchange`."""
         named = [(name.lower(), value) for name, value in headers if name.lower() not in _CONNECTION_OWN]
-        if is_grpc(self.head):
-            message = reason or b"refused by the boundary"
-            status, named = 200, [(b"content-type", b"application/grpc"), (b"grpc-status", b"7"), (b"grpc-message", message)]
-        await self._tunnel.head(self._number, [(b":status", str(status).encode()), *named])
+        await self._tunnel.head(self._number, [(b":status", str(status).encode()), *named], last=last)
 
     async def data(self, data: bytes) -> None:
         """See :class:`Exchange`."""
-        if not is_grpc(self.head):
-            await self._tunnel.write(self._number, self._stream, data)
+        await self._tunnel.write(self._number, self._stream, data)
 
-    async def end(self) -> None:
+    async def end(self, trailers: Headers | None = None) -> None:
         """See :class:`Exchange`."""
-        await self._tunnel.finish(self._number)
+        await self._tunnel.finish(self._number, trailers)

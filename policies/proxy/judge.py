@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from domain.boundary.call import Call
+from domain.boundary.call import Access, Call
 from domain.boundary.decide import Findings, decide
 from domain.boundary.record import Outcome
 from policies.proxy.books import PLATFORM, Books, TenantBook
@@ -13,6 +13,8 @@ from policies.proxy.decode import decode
 from policies.proxy.decode_aws import access_key
 from policies.proxy.decode_azure import is_management
 from policies.proxy.hosts import KnownHost
+from policies.proxy.platform import RULE as OWN
+from policies.proxy.platform import Own
 from policies.proxy.request import ApiRequest, Refused
 
 # What the platform does before a tenant has an account, and to give it one. Nothing of it has a place.
@@ -37,8 +39,12 @@ class Verdict:
     """What the audit calls it, where it is neither plainly allowed nor denied."""
 
 
-def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, now: datetime) -> Verdict:
-    """The verdict on a request. Raises :class:`Refused` for one that can't be read."""
+def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, now: datetime, own: Own | None = None) -> Verdict:
+    """The verdict on a request; ``own`` is what the platform keeps for itself. Raises :class:`Refused` for one that can't be read."""
+    if own is not None and principal == PLATFORM and _by_platform(request, books) and own.uses(request):
+        return Verdict(_of_platform(request, host), True, OWN)
+    if host.kind == "platform":
+        return Verdict(_of_platform(request, host), False, "account", f"{request.host} is the platform's own; of it, only what its settings name may be used.")
     call = decode(request, host, principal)
     if host.kind in {"prices", "login"} or (call.access == "metadata" and host.kind != "cloudflare"):
         return Verdict(call, True)
@@ -56,6 +62,18 @@ def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, no
     if principal not in {PLATFORM, owner.name}:
         return Verdict(call, False, "account", f"Account {call.account!r} isn't tenant {principal!r}'s.")
     return _by_boundary(replace(call, tenant=owner.name), owner, now)
+
+
+def _by_platform(request: ApiRequest, books: Books) -> bool:
+    """Whether nothing says that another than the platform signed."""
+    signed = access_key(request)
+    return signed is None or books.session_account(signed[0]) is None
+
+
+def _of_platform(request: ApiRequest, host: KnownHost) -> Call:
+    """What the platform does with its own state and key. Of the path no more is told than which stack or key it names."""
+    access: Access = "read" if request.method in {"GET", "HEAD"} else "delete" if request.method == "DELETE" else "write"
+    return Call("api", PLATFORM, "", host.cloud, host.service, request.method, access, "global", resource=request.path)
 
 
 def _aws_account(request: ApiRequest, call: Call, books: Books) -> str | None:

@@ -1,7 +1,8 @@
 """The proxy's connections: CONNECT, TLS by our own authority, then request after request: read, judged, recorded, passed on or refused.
 
 Refused before any rule: a CONNECT to an address or another port, a name that differs between CONNECT, TLS and Host, plain HTTP, upgrades, ambiguous framing
-(Content-Length with Transfer-Encoding), bodies beyond their limit, bodies that are compressed, gRPC. Clients may speak HTTP/2 (ALPN) inside their tunnel.
+(Content-Length with Transfer-Encoding), bodies beyond their limit, bodies that are compressed. Clients may speak HTTP/2 (ALPN) inside their
+tunnel, and gRPC, of which each method that is known here is judged as the REST call that it is.
 A body that carries nothing to decide on passes as it comes, once its head was judged and recorded; every answer does.
 """
 
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import contextlib
 import ipaddress
 import json
 import logging
@@ -27,19 +27,19 @@ from domain.boundary.call import Call
 from domain.boundary.record import Outcome
 from policies.proxy.authority import Authority
 from policies.proxy.books import PLATFORM, Books
-from policies.proxy.decode_aws import assumed_role
 from policies.proxy.exchange import CHUNK, BodyBudget, Exchange, Http1Exchange, Send, body_limit, check_head, is_grpc, next_event, passes_through
+from policies.proxy.forward import Allowed, Lines, forward, refuse
+from policies.proxy.grpc import transcoded
 from policies.proxy.hosts import KnownHost, classify
 from policies.proxy.http2 import Http2Tunnel
 from policies.proxy.judge import Verdict, judge, unreadable
+from policies.proxy.platform import Own
 from policies.proxy.refusal import refusal
 from policies.proxy.replay import Replays
 from policies.proxy.request import ApiRequest, Refused
-from policies.proxy.upstream import HOP_BY_HOP, ClientWentAway, Passing, UpstreamPool, Upstreams
+from policies.proxy.upstream import Passing, Upstreams
 
 log = logging.getLogger("spotlane.proxy")
-
-_SESSION_BYTES = 1024 * 1024
 
 
 def _utc() -> datetime:
@@ -67,7 +67,7 @@ class _Tunnel:
     known: KnownHost
     host: str
     principal: str
-    pool: UpstreamPool
+    lines: Lines
 
 
 class Proxy:
@@ -81,7 +81,9 @@ class Proxy:
         upstreams: Upstreams,
         clock: Callable[[], datetime] = _utc,
         limits: Limits | None = None,
+        own: Own | None = None,
     ) -> None:
+        self._own_things = own or Own()
         self._books = books
         self._authority = authority
         self._audit = audit
@@ -195,7 +197,7 @@ class Proxy:
             )
             return
         host, _, port = request.target.decode("ascii").lower().rpartition(":")
-        known = classify(host) if port == "443" and not _is_address(host) else None
+        known = (classify(host) or self._own_host(host, principal)) if port == "443" and not _is_address(host) else None
         try:
             if known is None:
                 raise Refused("host", f"host {host}:{port} is none of the clouds' APIs that are known here")
@@ -209,7 +211,7 @@ class Proxy:
         context = self._authority.context(host)
         named = _require_name(context, host)
         await asyncio.wait_for(writer.start_tls(named), self._limits.head_seconds)
-        tunnel = _Tunnel(known, host, principal, UpstreamPool(self._upstreams, host))
+        tunnel = _Tunnel(known, host, principal, Lines(known, self._upstreams, host))
         try:
             secured = writer.get_extra_info("ssl_object")
             if secured is not None and secured.selected_alpn_protocol() == "h2":
@@ -217,7 +219,11 @@ class Proxy:
             else:
                 await self._serve(tunnel, reader, writer)
         finally:
-            tunnel.pool.close()
+            tunnel.lines.close()
+
+    def _own_host(self, host: str, principal: str) -> KnownHost | None:
+        """A host that only the platform's settings name, for the platform only."""
+        return self._own_things.host(host) if principal == PLATFORM else None
 
     async def _serve(self, tunnel: _Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """The requests inside one tunnel, one after the other."""
@@ -245,11 +251,11 @@ class Proxy:
         async def serve(exchange: Exchange) -> None:
             await self._call(tunnel, exchange)
 
-        async def refuse(exchange: Exchange, refused: Refused) -> None:
+        async def unread(exchange: Exchange, refused: Refused) -> None:
             status = self._record(unreadable(tunnel.known, tunnel.principal, None, refused), refused.status)
-            await _refuse(exchange, *refusal(tunnel.known, status, refused.rule, refused.message), refused.message)
+            await refuse(exchange, *refusal(tunnel.known, status, refused.rule, refused.message), refused.message)
 
-        streams = Http2Tunnel(reader, writer, serve, refuse, self._limits.idle_seconds)
+        streams = Http2Tunnel(reader, writer, serve, unread, self._limits.idle_seconds)
         try:
             await streams.run()
         except Refused as refused:
@@ -266,9 +272,9 @@ class Proxy:
             status = self._record(verdict, status)
             if request is None or not verdict.allowed or status == 503:
                 rule, message = ("audit", "the audit log can't be written, so nothing is passed on") if status == 503 else (verdict.rule, verdict.message)
-                await _refuse(exchange, *refusal(tunnel.known, status, rule, message), message)
+                await refuse(exchange, *refusal(tunnel.known, status, rule, message), message)
                 return
-            await self._forward(request, exchange, passing, tunnel, verdict)
+            await forward(Allowed(request, exchange, passing, verdict), tunnel.lines, self._books)
         finally:
             self._bodies.release(held)
             self._busy -= 1
@@ -281,7 +287,9 @@ class Proxy:
         try:
             check_head(head, host)
             body = b""
-            if passes_through(head, known):
+            if is_grpc(head) and not exchange.trailers:
+                raise Refused("request", "gRPC goes by HTTP/2 only", 400)
+            if not is_grpc(head) and passes_through(head, known):
                 passing = Passing(head.length or 0, exchange.body())
             else:
                 try:
@@ -293,7 +301,8 @@ class Proxy:
             headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
             request = ApiRequest(head.method.decode("ascii"), host, path, query, headers, body)
             now = self._clock()
-            verdict, status = judge(request, known, principal, self._books, now), 403
+            judged = transcoded(request) if is_grpc(head) else request
+            verdict, status = judge(judged, known, principal, self._books, now, self._own_things), 403
             if verdict.allowed and verdict.call.access not in {"read", "metadata"}:
                 self._replays.check(request, now)
         except Refused as refused:
@@ -318,42 +327,6 @@ class Proxy:
             log.error("%s", error)
             return 503
         return status
-
-    async def _forward(self, request: ApiRequest, exchange: Exchange, passing: Passing | None, tunnel: _Tunnel, verdict: Verdict) -> None:
-        learns = tunnel.known.service == "sts" and verdict.call.action.startswith("AssumeRole")
-        headers = [(name, value) for name, value in exchange.head.headers if not learns or name != b"accept-encoding"]
-        started = False
-        kept = b""
-        try:
-            with tunnel.pool.connection() as connection:
-                async with contextlib.aclosing(connection.exchange(request, headers, passing)) as answer:
-                    async for event in answer:
-                        if isinstance(event, h11.Response):
-                            started = True
-                            passed = [(name, value) for name, value in event.headers if name not in HOP_BY_HOP]
-                            if verdict.outcome == "advise":
-                                passed.append((b"spotlane-advice", f"[{verdict.rule}] {verdict.message}"[:500].encode("ascii", "replace")))
-                            await exchange.respond(event.status_code, passed, event.reason)
-                        elif learns:
-                            kept += bytes(event.data)
-                            if len(kept) > _SESSION_BYTES:
-                                raise ConnectionError(f"the answer of {request.host} to AssumeRole is longer than {_SESSION_BYTES} bytes")
-                        else:
-                            await exchange.data(bytes(event.data))
-        except (OSError, TimeoutError, h11.ProtocolError, Refused) as error:
-            if started or isinstance(error, ClientWentAway):
-                raise
-            log.warning("%s: upstream failed: %r", request.host, error)
-            status, rule = (error.status, error.rule) if isinstance(error, Refused) else (502, "upstream")
-            message = f"{request.host} doesn't answer ({type(error).__name__}: {error})"
-            await _refuse(exchange, *refusal(tunnel.known, status, rule, message), message)
-            return
-        if learns:
-            if session := assumed_role(request, verdict.call.action, kept):
-                self._books.learn_session(*session)
-            if kept:
-                await exchange.data(kept)
-        await exchange.end()
 
     def _principal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """The authenticated principal of a ``Proxy-Authorization`` (own pages: ``Authorization`` too), or None."""
@@ -384,13 +357,6 @@ async def _answer(http: h11.Connection, send: Send, status: int, kind: str, body
     data = http.send(h11.Response(status_code=status, headers=whole)) or b""
     data += http.send(h11.Data(data=body)) or b""
     await send(data + (http.send(h11.EndOfMessage()) or b""))
-
-
-async def _refuse(exchange: Exchange, status: int, kind: str, body: bytes, message: str) -> None:
-    reason = message[:500].encode("ascii", "replace").replace(b"%", b"%25") if is_grpc(exchange.head) else b""
-    await exchange.respond(status, [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())], reason)
-    await exchange.data(body)
-    await exchange.end()
 
 
 def _sender(writer: asyncio.StreamWriter) -> Send:

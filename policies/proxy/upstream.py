@@ -7,9 +7,10 @@ import contextlib
 import ipaddress
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import h11
@@ -101,18 +102,28 @@ class Passing:
     chunks: AsyncIterator[bytes]
 
 
-class UpstreamPool:
-    """The connections of one tunnel, one for each exchange at a time; an idle one is taken before a new one is made."""
+class Kept(Protocol):
+    """A connection that can be kept."""
 
-    def __init__(self, upstreams: Upstreams, host: str) -> None:
-        self._upstreams = upstreams
-        self._host = host
-        self._idle: list[UpstreamConnection] = []
+    def close(self) -> None:
+        """Drops it."""
+        ...
+
+
+ConnectionT = TypeVar("ConnectionT", bound=Kept)
+
+
+class UpstreamPool(Generic[ConnectionT]):
+    """The connections of one tunnel, one for each exchange at a time; an idle one is taken before a new one is made by ``make``."""
+
+    def __init__(self, make: Callable[[], ConnectionT]) -> None:
+        self._make = make
+        self._idle: list[ConnectionT] = []
 
     @contextlib.contextmanager
-    def connection(self) -> Iterator[UpstreamConnection]:
+    def connection(self) -> Iterator[ConnectionT]:
         """A connection of one's own for as long as the block runs."""
-        taken = self._idle.pop() if self._idle else UpstreamConnection(self._upstreams, self._host)
+        taken = self._idle.pop() if self._idle else self._make()
         try:
             yield taken
         except BaseException:

@@ -20,6 +20,7 @@ from automation.errors import EngineFailed
 from automation.runs.backups import KEPT, Backups
 from automation.runs.engine import Engine
 from tests.automation.test_engine import standing
+from tests.policies.stage import staged
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"cloud": "aws", "machine": {"command": ["run"], "placementToken": "very-secret"}}
@@ -72,6 +73,33 @@ def test_a_stack_lives_in_an_s3_compatible_store_its_secrets_under_the_key_of_th
     assert ("encryptedkey" in document, "encryptionsalt" in document) == (kms, not kms)
     assert document["config"]["spotlane:settings"]["machine"]["placementToken"].keys() == {"secure"}
     assert "very-secret" not in json.dumps(document)
+
+
+def test_the_engine_reaches_its_state_and_its_key_through_the_inline_proxy_and_no_other_bucket(aws: str, program: str, tmp_path: Path) -> None:
+    keys = {"endpoint_url": aws, "region_name": "us-east-1", "aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    store = boto3.client("s3", **keys)
+    for bucket in ("state-behind-the-proxy", "another-bucket"):
+        store.create_bucket(Bucket=bucket)
+    backend = "s3://{}?region=us-east-1&s3ForcePathStyle=true"
+    provider = f"awskms:///{boto3.client('kms', **keys).create_key()['KeyMetadata']['KeyId']}?region=us-east-1&awssdk=v2"
+    settings = {"PULUMI_BACKEND_URL": backend.format("state-behind-the-proxy"), "SPOTLANE_SECRETS_PROVIDER": provider}
+    (tmp_path / "proxied").mkdir()
+    with staged(tmp_path / "proxied", settings, {"*.amazonaws.com": aws}) as stage:
+        proxied = {
+            **{name: value for name, value in environment(aws, "", tmp_path).items() if name != "AWS_ENDPOINT_URL_KMS"},
+            "PULUMI_BACKEND_URL": settings["PULUMI_BACKEND_URL"],
+            "HTTPS_PROXY": f"http://platform:k-platform@127.0.0.1:{stage.port}",
+            "AWS_CA_BUNDLE": str(stage.home / "proxy" / "bundle.pem"),
+        }
+        engine = Engine(program, ROOT, tmp_path / "home" / "project", proxied, secrets_provider=provider)
+        engine.settle("placement.acme.web.1", SETTINGS)
+        assert engine.exists("placement.acme.web.1")
+        used = {(one["service"], one["verdict"], one["rule"]) for one in stage.entries()}
+        other = Engine(program, ROOT, tmp_path / "other" / "project", {**proxied, "PULUMI_BACKEND_URL": backend.format("another-bucket")})
+        with pytest.raises(EngineFailed):
+            other.settle("placement.acme.web.1", SETTINGS)
+    assert used == {("s3", "allow", "platform"), ("kms", "allow", "platform")}
+    assert "Contents" in store.list_objects_v2(Bucket="state-behind-the-proxy") and "Contents" not in store.list_objects_v2(Bucket="another-bucket")
 
 
 def test_a_backup_is_what_stack_import_reads_private_and_only_the_newest_are_kept(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ import httpx
 EU = {"name": "eu", "residency": {"regimes": ["gdpr"]}, "spotOnly": True}
 SUBSCRIPTION = "0b1f6471-1bf0-4dda-aec3-111122223333"
 AWS_ACCOUNT = "123456789012"
+_STORES = ("*.r2.cloudflarestorage.com", "*.blob.core.windows.net", "*.vault.azure.net", "api.pulumi.com")
 LONG_ANSWER = 32 * 1024 * 1024
 """How often ``{}`` stands in the upstream's answer to ``/long…``: 64 MiB."""
 
@@ -52,8 +53,8 @@ class Stage:
         return [json.loads(line) for line in (self.home / "proxy" / "audit.jsonl").read_text().splitlines()]
 
 
-def start(home: Path, upstreams: Path) -> tuple[subprocess.Popen[str], int]:
-    environment = {**os.environ, "SPOTLANE_PROXY_UPSTREAMS": str(upstreams)}
+def start(home: Path, upstreams: Path, settings: Mapping[str, str] | None = None) -> tuple[subprocess.Popen[str], int]:
+    environment = {**os.environ, "SPOTLANE_PROXY_UPSTREAMS": str(upstreams), **(settings or {})}
     process = subprocess.Popen(
         [sys.executable, "-m", "policies.proxy", "--home", str(home), "--port", "0"],
         stdout=subprocess.PIPE,
@@ -66,8 +67,9 @@ def start(home: Path, upstreams: Path) -> tuple[subprocess.Popen[str], int]:
 
 
 @contextlib.contextmanager
-def staged(tmp_path: Path) -> Iterator[Stage]:
-    """The proxy's process with tenants acme (EU, spot only) and globex (anywhere); ended when the block ends."""
+def staged(tmp_path: Path, settings: Mapping[str, str] | None = None, elsewhere: Mapping[str, str] | None = None) -> Iterator[Stage]:
+    """The proxy's process with tenants acme (EU, spot only) and globex (anywhere); ended when the block ends. ``settings`` are more of its environment,
+    ``elsewhere`` upstreams by host that aren't the stage's own."""
     seen: list[tuple[str, str, bytes]] = []
 
     class Upstream(http.server.BaseHTTPRequestHandler):
@@ -95,7 +97,8 @@ def staged(tmp_path: Path) -> Iterator[Stage]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     upstreams = tmp_path / "upstreams.json"
-    upstreams.write_text(json.dumps(dict.fromkeys(("*.amazonaws.com", "management.azure.com", "*.googleapis.com", "api.cloudflare.com"), url)))
+    own = dict.fromkeys(("*.amazonaws.com", "management.azure.com", "*.googleapis.com", "api.cloudflare.com"), url)
+    upstreams.write_text(json.dumps(own | dict.fromkeys(_STORES, url) | dict(elsewhere or {})))
     tenants = tmp_path / "proxy" / "tenants"
     tenants.mkdir(parents=True)
     accounts = {"aws": [AWS_ACCOUNT], "azure": [SUBSCRIPTION], "gcp": ["acme-1"]}
@@ -105,7 +108,7 @@ def staged(tmp_path: Path) -> Iterator[Stage]:
     other = {"aws": ["210987654321"], "azure": [], "gcp": ["globex-1"]}
     (tenants / "globex.json").write_text(json.dumps({"tenant": "globex", "boundary": {"name": "any"}, "accounts": other}))
     (tmp_path / "proxy" / "principals.json").write_text(json.dumps({"platform": hashlib.sha256(b"k-platform").hexdigest()}))
-    process, port = start(tmp_path, upstreams)
+    process, port = start(tmp_path, upstreams, settings)
     found = Stage(tmp_path, port, process, seen)
     yield found
     found.process.send_signal(signal.SIGTERM)
