@@ -1,18 +1,15 @@
-"""``spotlane plan | migrate | daemon | ledger``: decisions and dollars."""
+"""``spotlane plan | migrate | daemon``: what would be moved, what is, and when."""
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 import time
-from collections.abc import Iterable
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from spotlane import ledger_export, wire
+from spotlane import wire
 from spotlane.cli import output
 from spotlane.cli.session import automation, edge, environment, reported
 from spotlane.errors import Fault, InvalidDocument
@@ -22,20 +19,11 @@ Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
 _POLL_SECONDS = 0.5
 
 
-class LedgerForm(StrEnum):
-    """How the ledger is shown."""
-
-    TABLE = "table"
-    CSV = "csv"
-    FOCUS = "focus"
-
-
 def register(cli: typer.Typer) -> None:
     """Adds the verbs of this module."""
     cli.command("plan")(plan)
     cli.command("migrate")(migrate)
     cli.command("daemon")(daemon)
-    cli.command("ledger")(ledger)
 
 
 @reported
@@ -156,56 +144,9 @@ def _held(holds: list[wire.Hold], *, json: bool) -> None:
     output.table(("WHAT", "PAUSED", "ONLY", "NEVER"), rows, "nothing is held")
 
 
-@reported
-def ledger(
-    tenant: Tenant = None,
-    workload: Annotated[str | None, typer.Option(help="Only this workload's.")] = None,
-    form: Annotated[LedgerForm, typer.Option("--format", help="csv and focus (FOCUS 1.2) give every hour as CSV on standard output.")] = LedgerForm.TABLE,
-    month: Annotated[str | None, typer.Option(help="With csv and focus: only this month, YYYY-MM in UTC.")] = None,
-    json: Json = False,
-) -> None:
-    """What was paid, and what on-demand and staying would have cost, from the quotes in force then."""
-    if form is not LedgerForm.TABLE:
-        if json:
-            raise typer.BadParameter("--json and --format are two forms; choose one")
-        _exported(form, edge().ledger_hours(tenant, workload), month)
-        return
-    if month is not None:
-        raise typer.BadParameter("--month goes with --format csv or focus")
-    book = edge().ledger(tenant, workload)
-    if json:
-        output.document(book)
-        return
-    rows = [
-        (m.migration, m.kind, _offer(m.from_offer), _offer(m.to_offer), output.usd(m.evidence.expected_usd_per_hour), output.usd(m.evidence.net_saving_usd, 2))
-        for m in book.moves
-    ]
-    output.table(("MOVE", "KIND", "FROM", "TO", "USD/h", "USD SAVED"), rows, "no moves yet")
-    totals = book.totals
-    output.say(
-        f"{totals.hours:.1f} h: paid {output.usd(totals.paid_usd, 2)} USD, "
-        f"on-demand {output.usd(totals.on_demand_usd, 2)}, stayed {output.usd(totals.stayed_usd, 2)}"
-    )
-
-
-def _exported(form: LedgerForm, hours: Iterable[wire.LedgerHour], month: str | None) -> None:
-    header, row = (ledger_export.FOCUS, ledger_export.focus) if form is LedgerForm.FOCUS else (ledger_export.PLAIN, ledger_export.plain)
-    try:
-        period = None if month is None else ledger_export.period(month)
-    except ValueError as error:
-        raise typer.BadParameter(f"--month {month}: give it as YYYY-MM, such as 2026-03") from error
-    writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row(one) for one in hours if period is None or period[0] <= one.hour < period[1])
-
-
 def parse_offer(text: str) -> wire.OfferRef:
     """An offer from its id. Raises :class:`InvalidDocument`."""
     parts = text.split("/")
     if len(parts) != 4 or parts[0] not in ("aws", "azure", "gcp") or not all(parts):
         raise InvalidDocument("--to", [Fault("offer", f"{text!r} is not <cloud>/<region>/<zone>/<instance type>, as in aws/eu-west-1/eu-west-1a/m5.large")])
     return wire.OfferRef.model_validate({"cloud": parts[0], "region": parts[1], "zone": parts[2], "instanceType": parts[3]})
-
-
-def _offer(offer: wire.OfferRef | None) -> str:
-    return "-" if offer is None else f"{offer.cloud}/{offer.region}"
