@@ -327,7 +327,7 @@ class Rebalancer:
 def _trigger(verdict: Verdict, workload: wire.Workload) -> Trigger | None:
     """What sets off a verdict, as holds know it; None where none holds it: what runs outside its boundary leaves, what lost its machine gets another."""
     if isinstance(verdict, Move):
-        return verdict.trigger if verdict.reason in (Reason.CHEAPEST, Reason.OVER_CAP, Reason.REDEPLOY) else None
+        return verdict.trigger if verdict.reason in (Reason.CHEAPEST, Reason.OVER_CAP, Reason.OVER_MONTH_CAP, Reason.REDEPLOY) else None
     return Trigger.REDEPLOY if isinstance(verdict, Deploy) and workload.state is wire.WorkloadState.PENDING else None
 
 

@@ -10,6 +10,7 @@ from domain.placement.plan import Alternative, Demand, Reason, Trigger
 from domain.placement.score import REFUSALS, USABLE
 from domain.placement.segment import Ranking, Segment
 from domain.prices import Unknown
+from domain.spend import tightest
 
 DETAILS: dict[Reason, str] = {
     Reason.TOO_SMALL: "the machine is smaller than asked for, or of another kind",
@@ -20,6 +21,7 @@ DETAILS: dict[Reason, str] = {
     Reason.NO_CAPACITY: "the cloud has refused it recently for lack of capacity",
     Reason.UNKNOWN_PRICE: "its spot price isn't known",
     Reason.OVER_CAP: "its spot price is above the cap",
+    Reason.OVER_MONTH_CAP: "its spot price, to the month's end, is above a monthly cap",
     Reason.STALE_PRICE: "its quote is past its limit, or held in doubt",
 }
 
@@ -84,6 +86,8 @@ def of_row(segment: Segment, demand: Demand, row: int, more: float, horizon: flo
         why = demand.boundary(offer.ref.cloud, offer.ref.region) or why
     elif reason is Reason.EXCLUDED:
         why = demand.excluded.get(offer.ref, why)
+    elif reason is Reason.OVER_MONTH_CAP and (cap := tightest(demand.caps)) is not None:
+        why = cap.spending.sentence(cap.own_usd_per_hour, float(segment.market.columns.spot[row]))
     elif reason is Reason.STALE_PRICE:
         why = offer.quote.doubtful or why
     return Alternative(offer.ref, price, reason, why)

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from domain.catalog import OfferRef
 from domain.offers import age_seconds
-from domain.placement import alternatives, moves
+from domain.placement import alternatives, caps, moves
 from domain.placement.alternatives import Outcome
 from domain.placement.moves import Gap
 from domain.placement.plan import (
@@ -33,6 +33,7 @@ from domain.placement.plan import (
 )
 from domain.placement.score import REFUSALS, STALE, USABLE, Market
 from domain.placement.segment import Ranking, Segment, kind_of, rank
+from domain.spend import tightest
 
 
 def plan(problem: Problem) -> PlacementPlan:
@@ -46,8 +47,19 @@ def plan(problem: Problem) -> PlacementPlan:
         segment = Segment(market, problem.demands[numbers[0]])
         # Demands of one egress and state follow each other, so that their costs are worked out once.
         for number in sorted(numbers, key=lambda one: (problem.demands[one].rules.egress_gib_per_hour, problem.demands[one].rules.state_gib)):
-            verdicts[number] = _Case(segment, problem.demands[number]).verdict()
-    return PlacementPlan(problem.market_now, within_budget(tuple(one for one in verdicts if one is not None), problem.settings.price_moves))
+            verdicts[number] = _under_caps(_Case(segment, problem.demands[number]).verdict(), market, problem.demands[number])
+    jointly = caps.together(problem.demands, tuple(one for one in verdicts if one is not None))
+    return PlacementPlan(problem.market_now, within_budget(jointly, problem.settings.price_moves))
+
+
+def _under_caps(free: Verdict, market: Market, demand: Demand) -> Verdict:
+    """``free`` where it keeps the monthly caps: what is best without them and within them is best under them. Else the verdict among offers that keep them;
+    where there are none, a move to a machine that costs no more than the present one: a cap refuses what raises the spend, not what lowers it."""
+    cap = tightest(demand.caps)
+    if cap is None or caps.keeps(demand, free):
+        return free
+    bound = _Case(Segment(market, demand, cap.most_usd_per_hour), demand).verdict()
+    return free if isinstance(bound, Stay | NoOffer) and caps.lowers(demand, free) else bound
 
 
 def within_budget(verdicts: tuple[Verdict, ...], price_moves: int | None) -> tuple[Verdict, ...]:
@@ -122,13 +134,15 @@ class _Case:
         stays = horizon * rate
         ranking = rank(self.segment, self.demand, horizon, self.settings.overlap_hours * rate, at)
         found = ranking.least(int(USABLE))
+        over = self._over(at)
         if found is None:
-            return self._stay(Reason.CHEAPEST, "nothing else may be used", at, stays, horizon, ranking, rate, None)
+            reason, detail = (Reason.CHEAPEST, "nothing else may be used") if over is None else (over, f"goes on over its cap: {self._why_over(at)}")
+            return self._stay(reason, detail, at, stays, horizon, ranking, rate, None)
         best, total = found
         gap = self._gap(current, best, rate, (stays - total) / stays)
         cleared = moves.hurdle(self.demand, current, self.now, gap, self.settings)
-        if self.segment.codes[at] == REFUSALS.index(Reason.OVER_CAP):
-            return self._move(current, Outcome(best, total, horizon), Reason.OVER_CAP, "its spot price rose above the cap", ranking, rate)
+        if over is not None:
+            return self._move(current, Outcome(best, total, horizon), over, f"leaves {current.offer.id}: {self._why_over(at)}", ranking, rate)
         if total >= stays:
             return self._stay(Reason.CHEAPEST, "nothing that it may use costs less, the move counted in", at, stays, horizon, ranking, rate, cleared)
         held = moves.gate(self.demand, current, self.now, gap, cleared)
@@ -214,6 +228,7 @@ class _Case:
             alternatives=alternatives.told(ranking, self.demand, outcome, held, self.settings.alternatives),
             stale=not bool(self.market.fresh[row]),
             hurdle=cleared,
+            caps=self.demand.caps,
         )
 
     def _no_offer(self, ranking: Ranking, horizon: float) -> NoOffer:
@@ -234,6 +249,13 @@ class _Case:
             else:
                 reason, detail = Reason.TOO_SMALL, "no machine of the size asked for is quoted in any region"
         return NoOffer(self.demand.workload, reason, detail, len(self.market.selected), self.segment.counts, told)
+
+    def _over(self, at: int) -> Reason | None:
+        """The cap that offer ``at`` is above, if it is above one."""
+        return next((one for one in (Reason.OVER_CAP, Reason.OVER_MONTH_CAP) if self.segment.codes[at] == REFUSALS.index(one)), None)
+
+    def _why_over(self, at: int) -> str:
+        return alternatives.of_row(self.segment, self.demand, at, 0.0, 1.0).detail
 
     def _gap(self, current: Current, best: int, rate: float, share: float) -> Gap:
         other = self._expected(best)

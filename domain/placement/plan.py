@@ -14,6 +14,7 @@ from domain.offers import Offers, RegionPredicate
 from domain.placement.switching import Regret
 from domain.placement.volatility import MEASURED, Volatility
 from domain.prices import Price, Quote
+from domain.spend import Cap
 from domain.workload import PlacementRules, Requirements
 
 ZoneRef = tuple[str, str, str]
@@ -46,6 +47,7 @@ class Reason(StrEnum):
     UNKNOWN_PRICE = "unknown-price"
     STALE_PRICE = "stale-price"
     OVER_CAP = "over-cap"
+    OVER_MONTH_CAP = "over-month-cap"
     BELOW_THRESHOLD = "below-threshold"
     DWELL = "dwell"
     MOVE_BUDGET = "move-budget"
@@ -73,7 +75,7 @@ class Demand:
 
     ``boundary`` is asked once per region; workloads that share the object share the answer. ``excluded`` names offers not to be tried now, with the
     reason (interrupted or refused recently). ``apart`` names the zones of its replicas, where it may not be. ``ends_at`` bounds a temporary workload.
-    ``requested`` is the offer that a person asked for.
+    ``requested`` is the offer that a person asked for. ``caps`` are the monthly caps that it falls under, its own and its tenant's.
     """
 
     workload: str
@@ -87,6 +89,7 @@ class Demand:
     requested: OfferRef | None = None
     ends_at: datetime | None = None
     apart: frozenset[ZoneRef] = frozenset()
+    caps: tuple[Cap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ class Evidence:
     """Why a verdict was reached. USD and USD/h; savings are over ``horizon_hours``, after egress and overlap.
 
     ``stale`` marks a forced move that had to be decided on quotes past their limit. ``considered`` counts all offers, ``counts`` those that
-    fell to each reason. ``hurdle`` is told where the price alone was in question.
+    fell to each reason. ``hurdle`` is told where the price alone was in question, ``caps`` are the monthly caps that the verdict had to keep.
     """
 
     market_now: datetime
@@ -187,6 +190,7 @@ class Evidence:
     alternatives: tuple[Alternative, ...]
     stale: bool = False
     hurdle: Hurdle | None = None
+    caps: tuple[Cap, ...] = ()
 
     @property
     def move_cost_usd(self) -> float:

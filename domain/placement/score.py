@@ -24,6 +24,7 @@ REFUSALS: tuple[Reason, ...] = (
     Reason.NO_CAPACITY,
     Reason.UNKNOWN_PRICE,
     Reason.OVER_CAP,
+    Reason.OVER_MONTH_CAP,
     Reason.STALE_PRICE,
 )
 USABLE = np.int8(len(REFUSALS))
@@ -126,8 +127,11 @@ class Market:
     def _transfers(self) -> dict[ZoneRef, Floats]:
         return {}
 
-    def codes(self, demand: Demand) -> Codes:
-        """For each offer the position in :data:`REFUSALS` of the first test that it fails, or :data:`USABLE`."""
+    def codes(self, demand: Demand, month_usd_per_hour: float | None = None) -> Codes:
+        """For each offer the position in :data:`REFUSALS` of the first test that it fails, or :data:`USABLE`.
+
+        ``month_usd_per_hour`` is what the monthly caps leave to the demand; None where they don't bind.
+        """
         columns, rules, boundary = self.columns, demand.rules, demand.boundary
         codes = np.full(self.size, USABLE, dtype=np.int8)
         passed: dict[Reason, Mask] = {
@@ -140,6 +144,8 @@ class Market:
         }
         if rules.max_usd_per_hour is not None:
             passed[Reason.OVER_CAP] = ~(columns.spot > rules.max_usd_per_hour)
+        if month_usd_per_hour is not None:
+            passed[Reason.OVER_MONTH_CAP] = ~(columns.spot > month_usd_per_hour)
         if demand.excluded:
             passed[Reason.EXCLUDED] = self._without([columns.positions[ref] for ref in demand.excluded if ref in columns.positions])
         if demand.apart:

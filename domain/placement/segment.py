@@ -43,11 +43,14 @@ class Costs:
 
 
 class Segment:
-    """The offers of one kind of demand, large enough for it, in groups; ``codes`` says of every offer of the market how it was judged."""
+    """The offers of one kind of demand, large enough for it, in groups; ``codes`` says of every offer of the market how it was judged.
 
-    def __init__(self, market: Market, demand: Demand) -> None:
+    ``month_usd_per_hour`` is what monthly caps leave to it, where they bind.
+    """
+
+    def __init__(self, market: Market, demand: Demand, month_usd_per_hour: float | None = None) -> None:
         self.market = market
-        self.codes: Codes = market.codes(demand)
+        self.codes: Codes = market.codes(demand, month_usd_per_hour)
         rows = np.flatnonzero(self.codes != TOO_SMALL)
         places = len(market.columns.places)
         keys = self.codes[rows].astype(np.int64) * places + market.columns.place[rows]
