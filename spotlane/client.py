@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -286,6 +286,19 @@ class Client:
         """What each move was expected to save, by migration."""
         return self._session.many(wire.LedgerMove, "/ledger/moves", {"tenant": tenant, "workload": workload})
 
+    def ledger_months(self, tenant: str | None = None, workload: str | None = None, *, month: str | None = None) -> Pages[wire.WorkloadMonth]:
+        """What each workload's hours come to, by calendar month (``YYYY-MM``, UTC) and workload."""
+        return self._session.many(wire.WorkloadMonth, "/ledger/months", {"tenant": tenant, "workload": workload, "month": month})
+
+    def alerts(self, tenant: str | None = None, workload: str | None = None, *, month: str | None = None) -> Pages[wire.SpendAlert]:
+        """Alerts of monthly caps, newest first."""
+        return self._session.many(wire.SpendAlert, "/alerts", {"tenant": tenant, "workload": workload, "month": month})
+
+    def raise_alerts(self, alerts: Sequence[wire.SpendAlert]) -> Sequence[wire.SpendAlert]:
+        """Raises alerts, each once a month for its owner and per cent; those that are new."""
+        sent = [one.model_dump(mode="json", by_alias=True) for one in alerts]
+        return self._session.one(wire.SpendAlerts, "PUT", "/alerts", json=sent).items
+
     def audit_heads(self) -> Pages[wire.AuditHead]:
         """Anchored heads of the enforcers' chains, newest first."""
         return self._session.many(wire.AuditHead, "/audit/heads")
@@ -350,6 +363,10 @@ class AutomationClient:
     def plan(self, tenant: str | None = None, workload: str | None = None) -> wire.Plan:
         """A dry run with dollars."""
         return self._session.one(wire.Plan, "POST", "/plans", json={"tenant": tenant, "workload": workload})
+
+    def spend(self, tenant: str | None = None) -> wire.Spend:
+        """Monthly caps, and how their months stand: paid, projected, alerts apart (:meth:`Client.alerts`)."""
+        return self._session.one(wire.Spend, "GET", "/spend", params={"tenant": tenant})
 
     def move(self, request: wire.MoveRequest) -> wire.Migration:
         """Moves a workload now. Raises ApiProblem with findings where the boundary refuses."""

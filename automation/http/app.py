@@ -140,6 +140,13 @@ def app(
             request = PlanRequest(tenant=caller.tenant, workload=request.workload)
         return rebalancer.plan(tenant=request.tenant, workload=request.workload)
 
+    @api.get("/v1/spend")
+    def spend(caller: Caller, tenant: str | None = None) -> wire.Spend:
+        if "platform:admin" not in caller.scopes:
+            need(caller, "tenant:read", "tenant:deploy", "tenant:admin")
+            tenant = caller.tenant
+        return rebalancer.spend(tenant)
+
     @api.get("/v1/feeds")
     def feeds(caller: Caller) -> wire.Feeds:
         need(caller, "platform:admin", "tenant:read", "tenant:deploy", "tenant:admin")

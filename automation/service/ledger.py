@@ -2,7 +2,8 @@
 
 Pure. Each hour (or the part of it that a placement served) is charged at the quotes in force at its beginning; it is frozen with them and never
 charged again. *On-demand* is the on-demand price of the workload's first offer, *stayed* is that offer's spot price: what the owner would have
-paid who placed once and never moved. An hour whose paid price is unknown is left out and said so, not counted as 0.
+paid who placed once and never moved; *before* is the spot price of the offer that the workload left when it came to this one. A figure whose price nobody
+knows is recorded as unknown, not counted as 0: one hour after the hour has ended, so that a feed that is late can still tell it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from spotlane.wire import LedgerHour, OfferRef, Placement, Quote
 
 InForce = Callable[[OfferRef, datetime], Quote | None]
 _HOUR = timedelta(hours=1)
+_LATE = 2 * _HOUR
+"""After an hour's beginning its prices are taken for what is known of them."""
 _MICRO = Decimal("0.000001")
 
 
 @dataclass(frozen=True)
 class Closing:
-    """Hours to freeze, and the placements whose price isn't known."""
+    """Hours to freeze, and the placements of those whose paid price isn't known."""
 
     hours: list[LedgerHour] = field(default_factory=list)
     unpriced: list[str] = field(default_factory=list)
@@ -39,15 +42,27 @@ def close(placements: Iterable[Placement], in_force: InForce, closed_until: date
         held = firsts.get(placement.workload)
         if held is None or placement.generation < held.generation:
             firsts[placement.workload] = placement
+    before = _generations(served)
     for placement in served:
-        first = firsts[placement.workload]
+        first, left = firsts[placement.workload], before.get(placement.id)
         for hour, begin, end in _spans(placement, closed_until, market_now):
-            priced = _charge(placement, first.offer, hour, begin, end, in_force)
-            if priced is None:
-                closing.unpriced.append(placement.id)
-            else:
-                closing.hours.append(priced)
+            charged = _charge(placement, first.offer, None if left is None else left.offer, hour, begin, end, in_force)
+            if _whole(charged) or hour + _LATE <= market_now:
+                closing.hours.append(charged)
+                if charged.paid_usd is None:
+                    closing.unpriced.append(placement.id)
     return closing
+
+
+def _generations(served: Iterable[Placement]) -> dict[str, Placement]:
+    """The placement that each one, by its id, took over from: of those that served the one of the generation before."""
+    found: dict[str, Placement] = {}
+    last: dict[str, Placement] = {}
+    for placement in sorted(served, key=lambda one: (one.workload, one.generation)):
+        if placement.workload in last:
+            found[placement.id] = last[placement.workload]
+        last[placement.workload] = placement
+    return found
 
 
 def _spans(placement: Placement, closed_until: datetime | None, market_now: datetime) -> Iterator[tuple[datetime, datetime, datetime]]:
@@ -72,11 +87,9 @@ def _spans(placement: Placement, closed_until: datetime | None, market_now: date
         hour += _HOUR
 
 
-def _charge(placement: Placement, first: OfferRef, hour: datetime, begin: datetime, end: datetime, in_force: InForce) -> LedgerHour | None:
-    paid = in_force(placement.offer, begin)
-    stayed = in_force(first, begin)
-    if paid is None or stayed is None or paid.spot_usd_per_hour is None or stayed.spot_usd_per_hour is None or stayed.on_demand_usd_per_hour is None:
-        return None
+def _charge(placement: Placement, first: OfferRef, left: OfferRef | None, hour: datetime, begin: datetime, end: datetime, in_force: InForce) -> LedgerHour:
+    paid, stayed = in_force(placement.offer, begin), in_force(first, begin)
+    before = None if left is None else in_force(left, begin)
     seconds = (end - begin).total_seconds()
     return LedgerHour(
         placement=placement.id,
@@ -84,13 +97,22 @@ def _charge(placement: Placement, first: OfferRef, hour: datetime, begin: dateti
         tenant=placement.tenant,
         hour=hour,
         seconds=seconds,
-        paid_usd=_usd(paid.spot_usd_per_hour, seconds),
-        on_demand_usd=_usd(stayed.on_demand_usd_per_hour, seconds),
-        stayed_usd=_usd(stayed.spot_usd_per_hour, seconds),
-        quote=paid,
+        paid_usd=_usd(paid.spot_usd_per_hour if paid else None, seconds),
+        on_demand_usd=_usd(stayed.on_demand_usd_per_hour if stayed else None, seconds),
+        stayed_usd=_usd(stayed.spot_usd_per_hour if stayed else None, seconds),
+        quote=paid or Quote(offer=placement.offer, spot_usd_per_hour=None, on_demand_usd_per_hour=None, source="unknown", observed_at=begin),
         stayed_offer=first,
+        before_usd=_usd(before.spot_usd_per_hour if before else None, seconds),
+        before_offer=left,
     )
 
 
-def _usd(usd_per_hour: float, seconds: float) -> Decimal:
+def _whole(hour: LedgerHour) -> bool:
+    """Whether each figure that the hour should have is known."""
+    return None not in (hour.paid_usd, hour.on_demand_usd, hour.stayed_usd) and (hour.before_offer is None or hour.before_usd is not None)
+
+
+def _usd(usd_per_hour: float | None, seconds: float) -> Decimal | None:
+    if usd_per_hour is None:
+        return None
     return (Decimal(str(usd_per_hour)) * Decimal(str(seconds)) / Decimal(3600)).quantize(_MICRO, rounding=ROUND_HALF_EVEN)

@@ -18,8 +18,9 @@ from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.restlessness import Restlessness
 from automation.service.served import Served
+from automation.service.spend import Months, Spend
 from automation.service.trail import Trail
-from automation.service.translation import decision_of, demand, item_of, offer_from_wire, quote_to_wire, requirements
+from automation.service.translation import decision_of, demand, item_of, offer_from_wire, quote_to_wire, requirements, spending_to_wire
 from domain.boundary.compiled import CompiledBoundary
 from domain.catalog import OfferRef
 from domain.offers import Offers, RegionPredicate
@@ -81,6 +82,7 @@ class Rebalancer:
         self._boundaries = Boundaries()
         self._exclusions = Exclusions()
         self._served = Served(edge)
+        self._spend = Spend(edge)
         self._predicates: dict[tuple[str, str | None], RegionPredicate] = {}
         self._incidents: dict[str, wire.Incident] = {}
         self._lock = threading.RLock()
@@ -110,6 +112,7 @@ class Rebalancer:
                     raise
             self._exclusions.learn(estate.migrations, market_now)
             self._close_ledger(estate, market_now)
+            self._spend.alert(self._months(estate, market_now), market_now)
             placeable = [one for one in estate.workloads if _placeable(one)]
             verdicts = self._cycle(estate, market_now, placeable)
             self._keep_regrets(estate, verdicts)
@@ -141,6 +144,15 @@ class Rebalancer:
         """How the price feeds do, and what was held back last."""
         return self._feed_watch.status(self._collection.book)
 
+    def spend(self, tenant: str | None = None) -> wire.Spend:
+        """Monthly caps, and how their months stand. Raises :class:`NothingToMove` before the first prices."""
+        with self._lock:
+            estate, market_now = self._estate(), self._market_now()
+            months = self._months(estate, market_now)
+        shown = [name for name, owner in months.owners.items() if tenant is None or owner.tenant == tenant]
+        shown.sort(key=lambda name: (months.owners[name].tenant, months.owners[name].workload or ""))
+        return wire.Spend(market_now=market_now, items=[spending_to_wire(months.of[name]) for name in shown])
+
     def move(self, request: wire.MoveRequest) -> wire.Migration:
         """A person's move. Raises :class:`MoveRefused` with findings, or :class:`NothingToMove`."""
         with self._lock:
@@ -151,7 +163,7 @@ class Rebalancer:
             if workload.active_migration is not None:
                 raise NothingToMove(f"{workload.id} is moving already ({workload.active_migration}); wait for its end")
             requested = None if request.offer is None else offer_from_wire(request.offer)
-            verdict = self._decide(estate, self._market_now(), [workload], Trigger.REQUESTED, requested)[0]
+            verdict = self._decide(estate, self._market_now(), [workload], lambda _: Trigger.REQUESTED, requested)[0]
             if isinstance(verdict, NoOffer | Stay):
                 findings = self._findings(workload, estate, requested, verdict)
                 for finding in findings:
@@ -184,7 +196,7 @@ class Rebalancer:
         if workload.active_migration is not None:
             return None
         trigger = Trigger.UNHEALTHY if incident.kind == "unhealthy" else Trigger.INTERRUPTION
-        verdict = self._decide(estate, market_now, [workload], trigger)[0]
+        verdict = self._decide(estate, market_now, [workload], lambda _: trigger)[0]
         if not isinstance(verdict, Deploy | Move):
             _log.warning("no way out", placement=incident.placement, reason=verdict.detail)
             return None
@@ -210,6 +222,15 @@ class Rebalancer:
     def _boundary(self, workload: wire.Workload, estate: Estate) -> CompiledBoundary:
         return self._boundaries.of(estate.tenants[workload.tenant], workload.spec.placement.data_class)
 
+    def _months(self, estate: Estate, market_now: datetime) -> Months:
+        """Of all monthly caps; a tenant's is the smaller of its own and its boundary's."""
+        asked = {
+            name: [one for one in (tenant.budget_usd_per_month, self._boundaries.of(tenant, None).boundary.spend.usd_per_month) if one is not None]
+            for name, tenant in estate.tenants.items()
+        }
+        caps = {name: min(both) for name, both in asked.items() if both}
+        return self._spend.months(estate.workloads, caps, estate.migrations, self._collection.book.quotes(), market_now)
+
     def _predicate(self, boundary: CompiledBoundary) -> RegionPredicate:
         """One object a boundary: placement asks each only once per region."""
         return self._predicates.setdefault((boundary.digest, boundary.data_class), _refusal_of(boundary))
@@ -217,11 +238,10 @@ class Rebalancer:
     def _cycle(self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload]) -> tuple[Verdict, ...]:
         """What a cycle decides: by price, but for those whose declaration has changed or whose credentials end; and of that what is held stays as it is."""
         changed = redeploys.due(workloads, estate.migrations, self._edge.placements, self._clock())
-        verdicts = (
-            *self._decide(estate, market_now, [one for one in workloads if changed.get(one.id) is Trigger.REDEPLOY], Trigger.REDEPLOY),
-            *self._decide(estate, market_now, [one for one in workloads if changed.get(one.id) is Trigger.RENEWAL], Trigger.RENEWAL),
-            *self._decide(estate, market_now, [one for one in workloads if one.id not in changed]),
-        )
+        order = [Trigger.REDEPLOY, Trigger.RENEWAL, Trigger.PRICE]
+        ranked = sorted(workloads, key=lambda one: order.index(changed.get(one.id, Trigger.PRICE)))
+        # In one plan: what is placed for any reason takes of the same monthly caps.
+        verdicts = self._decide(estate, market_now, ranked, lambda one: changed.get(one.id, Trigger.PRICE))
         return tuple(self._unless_held(verdicts, {one.id: one for one in workloads}))
 
     def _unless_held(self, verdicts: Iterable[Verdict], workloads: Mapping[str, wire.Workload]) -> Iterator[Verdict]:
@@ -235,9 +255,15 @@ class Rebalancer:
                 yield verdict
 
     def _decide(
-        self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload], trigger: Trigger = Trigger.PRICE, requested: OfferRef | None = None
+        self,
+        estate: Estate,
+        market_now: datetime,
+        workloads: Sequence[wire.Workload],
+        trigger: Callable[[wire.Workload], Trigger],
+        requested: OfferRef | None = None,
     ) -> tuple[Verdict, ...]:
         quotes = self._collection.book.quotes()
+        months = self._months(estate, market_now)
         excluded = self._exclusions.at(market_now, [quote.offer for quote in quotes])
         regrets = self._history.regrets()
         demands: list[Demand] = [
@@ -246,10 +272,11 @@ class Rebalancer:
                 self._predicate(self._boundary(one, estate)),
                 moves_in_30_days=estate.moves_in_30_days(one.id, market_now),
                 excluded=excluded if requested is None else {},
-                trigger=trigger,
+                trigger=trigger(one),
                 requested=requested,
                 regret=None if one.placement is None else regrets.get(one.placement.id),
                 cap_usd_per_hour=self._boundary(one, estate).boundary.spend.usd_per_hour,
+                caps=months.caps(one),
             )
             for one in workloads
         ]
@@ -320,8 +347,9 @@ class Rebalancer:
                 # What was new is in the ledger; what stood there stands. A cycle must not end for it, an operator must see it.
                 _log.error("the ledger holds other figures than were charged now", rows=problem.problem.detail)
         self._history.set_mark(_LEDGER_MARK, market_now)
+        self._spend.closed(closing.hours)
         for placement in closing.unpriced:
-            _log.warning("hours without a known price were left out of the ledger", placement=placement)
+            _log.warning("an hour stands in the ledger without a price: nobody knew it", placement=placement)
 
 
 def _trigger(verdict: Verdict, workload: wire.Workload) -> Trigger | None:

@@ -11,6 +11,7 @@ from domain.catalog import OfferRef
 from domain.offers import RegionPredicate
 from domain.placement.plan import Alternative, Current, Demand, Deploy, Evidence, Hurdle, Move, NoOffer, Trigger, Verdict
 from domain.placement.switching import Regret
+from domain.spend import Cap, Spending
 from domain.workload import PlacementRules, Requirements
 from spotlane import wire
 
@@ -74,8 +75,9 @@ def demand(
     requested: OfferRef | None = None,
     regret: Regret | None = None,
     cap_usd_per_hour: float | None = None,
+    caps: tuple[Cap, ...] = (),
 ) -> Demand:
-    """A workload as placement sees it; ``regret`` is what its present placement has cost too much so far, the cap the boundary's for one machine."""
+    """A workload as placement sees it; ``regret`` is what its present placement has cost too much so far, the cap per hour the boundary's for one machine."""
     spec, placed = workload.spec, workload.placement
     current = None
     if placed is not None and placed.state in (wire.PlacementState.SERVING, wire.PlacementState.DRAINING):
@@ -100,6 +102,7 @@ def demand(
         excluded=excluded,
         trigger=trigger,
         requested=requested,
+        caps=caps,
     )
 
 
@@ -126,6 +129,22 @@ def evidence_to_wire(evidence: Evidence) -> wire.Evidence:
             overlap_usd=evidence.move_cost.overlap,
         ),
         hurdle=None if evidence.hurdle is None else _hurdle(evidence.hurdle),
+        caps=[spending_to_wire(cap.spending) for cap in evidence.caps],
+    )
+
+
+def spending_to_wire(spent: Spending) -> wire.SpendCap:
+    """A month under its cap as it travels."""
+    return wire.SpendCap(
+        owner=spent.owner,
+        month=spent.month.name,
+        cap_usd=spent.cap_usd,
+        paid_usd=spent.paid_usd,
+        usd_per_hour=spent.usd_per_hour,
+        projected_usd=spent.projected_usd,
+        hours_left=spent.hours_left,
+        standing=spent.standing.value,
+        unknown_hours=spent.unknown_hours,
     )
 
 
@@ -158,7 +177,10 @@ def item_of(verdict: Verdict, digest: str, deadline: datetime | None = None) -> 
             {"workload": verdict.workload, "verdict": word, "reason": decision.reason, "decision": decision, "evidence": decision.evidence}
         )
     if isinstance(verdict, NoOffer):
-        return wire.PlanItem(workload=verdict.workload, verdict="no_offer", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=None)
+        lost = [_alternative(one) for one in verdict.alternatives]
+        return wire.PlanItem(
+            workload=verdict.workload, verdict="no_offer", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=None, alternatives=lost
+        )
     held = None if verdict.evidence is None else evidence_to_wire(verdict.evidence)
     return wire.PlanItem(workload=verdict.workload, verdict="stay", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=held)
 

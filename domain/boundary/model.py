@@ -152,7 +152,7 @@ class Spend(Document):
     usd_per_hour: float | None = Field(default=None, gt=0)
     """Of one machine."""
     usd_per_month: float | None = Field(default=None, gt=0)
-    """Of the tenant, 30 days."""
+    """Of all the tenant's machines, in a calendar month (UTC)."""
 
 
 class Exemption(Document):

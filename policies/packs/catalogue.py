@@ -15,7 +15,7 @@ PackName = Literal["boundary", "tenant-isolation", "spend", "hygiene"]
 PACKS: dict[PackName, str] = {
     "boundary": "Everything that the tenant's boundary document asks.",
     "tenant-isolation": "Nothing of one tenant reaches into another's accounts, networks or identities.",
-    "spend": "Machines are spot machines, and bid no more than the boundary's cap.",
+    "spend": "Machines are spot machines, and bid no more than the boundary's caps.",
     "hygiene": "What every machine should have, whatever the boundary says. Advisory; some of it can be remediated.",
 }
 FRAMEWORKS = ("CIS", "NIST 800-53", "ISO 27001", "SOC 2", "GDPR")
@@ -106,6 +106,12 @@ RULES: tuple[Rule, ...] = (
         "price-cap", ("spend",), "medium", "A spot machine bids no more than the boundary's cap",
         "Without a bid a spot machine may cost as much as an on-demand one. (GCP takes no bids: its price is fixed for weeks.)",
         "Set AWS spotOptions.maxPrice or Azure billingProfile.maxPrice to spend.usdPerHour or less.",
+        _controls(iso="A.8.6", soc2="CC3.1"),
+    ),
+    Rule(
+        "month-cap", ("spend",), "medium", "No machine's bid alone exceeds the boundary's cap on the month",
+        "A bid that holds to the month's end is what the machine may cost. What was paid so far the pack can't know: placement holds the cap itself.",
+        "Bid less (maxUsdPerHour of the workload), or have the boundary's owner raise spend.usdPerMonth.",
         _controls(iso="A.8.6", soc2="CC3.1"),
     ),
     Rule(

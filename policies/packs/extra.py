@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from domain.boundary.finding import Finding
 from domain.boundary.model import Boundary
+from domain.spend import Month
 from policies.facts import aws as aws_facts
 from policies.facts.reading import UNKNOWN, equals, truth
 from policies.facts.resource import Resource
@@ -24,14 +26,16 @@ _EVERYBODY = frozenset({"allUsers", "allAuthenticatedUsers"})
 _TAGGED = ("tags", "labels")
 
 
-def findings(resource: Resource, of: StackSubject, boundary: Boundary | None, rules: frozenset[str]) -> Iterator[Finding]:
-    """Everything that the rules say of one resource."""
+def findings(resource: Resource, of: StackSubject, boundary: Boundary | None, rules: frozenset[str], now: datetime | None = None) -> Iterator[Finding]:
+    """Everything that the rules say of one resource. ``now`` is needed where the boundary caps a month."""
     if "tenant-tag" in rules:
         yield from _tenant_tag(resource, of)
     if "identity-wildcard" in rules:
         yield from _identity(resource)
     if "price-cap" in rules and boundary is not None and boundary.spend.usd_per_hour is not None:
         yield from _price_cap(resource, boundary.spend.usd_per_hour)
+    if "month-cap" in rules and boundary is not None and boundary.spend.usd_per_month is not None and now is not None:
+        yield from _month_cap(resource, boundary.spend.usd_per_month, Month.of(now).hours_left(now))
     for rule, judge in _HYGIENE:
         if rule in rules:
             yield from judge(resource)
@@ -134,14 +138,37 @@ def _many(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list) else [value]
 
 
-def _price_cap(resource: Resource, cap: float) -> Iterator[Finding]:
+def _bids(resource: Resource) -> Iterator[tuple[Any, str]]:
+    """The bid of a spot machine, with its path."""
     inputs = resource.inputs
     if resource.package == "aws" and resource.kind in {"Instance", "LaunchTemplate"} and (market := inputs.within("instanceMarketOptions")).keys():
         options = market.within("spotOptions")
-        yield from _bid(resource, options.get("maxPrice"), options.at("maxPrice"), cap)
+        yield options.get("maxPrice"), options.at("maxPrice")
     elif resource.package == "azure-native" and resource.kind == "VirtualMachine" and equals(inputs.get("priority"), "Spot"):
         billing = inputs.within("billingProfile")
-        yield from _bid(resource, billing.get("maxPrice"), billing.at("maxPrice"), cap)
+        yield billing.get("maxPrice"), billing.at("maxPrice")
+
+
+def _price_cap(resource: Resource, cap: float) -> Iterator[Finding]:
+    for value, path in _bids(resource):
+        yield from _bid(resource, value, path, cap)
+
+
+def _month_cap(resource: Resource, cap: float, hours_left: float) -> Iterator[Finding]:
+    """What a pack can know of a month: a machine whose bid alone, to the month's end, is more than the cap. What was paid only placement knows."""
+    for value, path in _bids(resource):
+        if value is UNKNOWN:
+            yield _finding("month-cap", resource, "has a bid that is unknown until apply; it is judged there", path, unknown=True)
+        elif isinstance(value, str | int | float) and _number(value) * hours_left > cap:
+            yield _finding("month-cap", resource, f"bids so much that it alone may cost more than the boundary's {cap:g} USD to the month's end", path)
+
+
+def _number(value: str | float) -> float:
+    """A bid in USD/h; below 0 what is no number, and so no bid."""
+    try:
+        return float(value)
+    except ValueError:
+        return -1.0
 
 
 def _bid(resource: Resource, value: Any, path: str, cap: float) -> Iterator[Finding]:

@@ -82,9 +82,10 @@ def judge_resource(args: ResourceValidationArgs, report: ReportViolation, now: d
         report(f"[boundary] {resource.type} {resource.name!r}: {error}", None)
         return
     # What the tenant's own stack makes has no account yet.
-    said = decide(book.boundary, call, now or datetime.now(UTC), {} if of.kind == "tenant" else book.accounts)
+    now = now or datetime.now(UTC)
+    said = decide(book.boundary, call, now, {} if of.kind == "tenant" else book.accounts)
     digest = said.digest.removeprefix("sha256:")[:12]
-    unknown = _told((*said.refused, *said.unknown, *findings(resource, of, book.boundary.boundary, rules)), rules, f" Boundary {digest}.", report)
+    unknown = _told((*said.refused, *said.unknown, *findings(resource, of, book.boundary.boundary, rules, now)), rules, f" Boundary {digest}.", report)
     _raise_unknown(unknown)
 
 

@@ -61,6 +61,8 @@ def ledger(
         f"{totals.hours:.1f} h: paid {output.usd(totals.paid_usd, 2)} USD, "
         f"on-demand {output.usd(totals.on_demand_usd, 2)}, stayed {output.usd(totals.stayed_usd, 2)}"
     )
+    if totals.unknown_hours:
+        output.say(f"the price of {totals.unknown_hours:.1f} h is unknown: they are in no sum")
 
 
 def _exported(form: LedgerForm, hours: Iterable[wire.LedgerHour], month: str | None) -> None:
@@ -68,7 +70,16 @@ def _exported(form: LedgerForm, hours: Iterable[wire.LedgerHour], month: str | N
     period = None if month is None else month_of(month)
     writer = csv.DictWriter(sys.stdout, header, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(row(one) for one in hours if period is None or period[0] <= one.hour < period[1])
+    unknown = 0
+    for one in hours:
+        if period is not None and not period[0] <= one.hour < period[1]:
+            continue
+        if form is LedgerForm.FOCUS and not ledger_export.whole(one):
+            unknown += 1
+            continue
+        writer.writerow(row(one))
+    if unknown:
+        output.progress(f"{unknown} hours of unknown cost are left out: FOCUS allows no null cost, and it wasn't 0; --format csv shows them")
 
 
 @reported
@@ -84,12 +95,16 @@ def forecast(
     if json:
         known = {"usdPerHour": told.usd_per_hour, "forecastUsd": told.forecast_usd}
         amounts = {name: None if amount is None else str(amount) for name, amount in known.items()}
-        output.document({"month": month, "asOf": told.as_of and told.as_of.isoformat(), "paidUsd": str(told.paid_usd), **amounts})
+        output.document(
+            {"month": month, "asOf": told.as_of and told.as_of.isoformat(), "paidUsd": str(told.paid_usd), **amounts, "unknownHours": told.unknown_hours}
+        )
     elif told.as_of is None or told.usd_per_hour is None or told.forecast_usd is None:
         output.say("the ledger has no hour yet: nothing to forecast from; the first closes an hour after a workload runs")
     else:
         output.say(f"{month}: paid {output.usd(told.paid_usd, 2)} USD up to {told.as_of:%Y-%m-%d %H:%M} UTC")
         output.say(f"by its end: {output.usd(told.forecast_usd, 2)} USD, at {output.usd(told.usd_per_hour)} USD/h")
+        if told.unknown_hours:
+            output.say(f"the price of {told.unknown_hours:.1f} h is unknown: they are in neither sum")
 
 
 def month_of(text: str) -> tuple[datetime, datetime]:

@@ -36,6 +36,8 @@ class Seen:
     totals: wire.LedgerTotals
     plan: wire.Plan | None
     away: str = ""
+    spend: wire.Spend | None = None
+    alerts: Sequence[wire.SpendAlert] = ()
 
 
 @reported
@@ -71,7 +73,9 @@ def look(client: Client, service: AutomationClient, tenant: str | None) -> Seen:
     workloads = sorted(client.workloads(tenant), key=lambda one: one.id)
     totals = client.ledger(tenant).totals
     try:
-        return Seen(workloads, totals, service.plan(tenant=tenant))
+        plan, spend = service.plan(tenant=tenant), service.spend(tenant)
+        alerts = sorted(client.alerts(tenant, month=f"{spend.market_now:%Y-%m}"), key=lambda one: (one.owner, one.percent))
+        return Seen(workloads, totals, plan, "", spend, alerts)
     except SpotlaneError as error:
         return Seen(workloads, totals, None, str(error))
 
@@ -86,9 +90,14 @@ def footer(seen: Seen) -> list[str]:
     """The lines below the table."""
     totals = seen.totals
     lines = [
-        f"{totals.hours:.1f} h served: paid {totals.paid_usd:.2f} USD, {_saved(totals.paid_usd, totals.on_demand_usd)} on-demand ({totals.on_demand_usd:.2f}), "
-        f"{_saved(totals.paid_usd, totals.stayed_usd)} staying where they began ({totals.stayed_usd:.2f})"
+        f"{totals.hours:.1f} h served: paid {totals.paid_usd:.2f} USD, "
+        f"{_saved(totals.saved_usd, totals.on_demand_usd)} on-demand ({totals.on_demand_usd:.2f}), "
+        f"{_saved(totals.saved_stayed_usd, totals.stayed_usd)} staying where they began ({totals.stayed_usd:.2f})"
     ]
+    if totals.unknown_hours:
+        lines.append(f"the price of {totals.unknown_hours:.1f} h is unknown: they are in no sum")
+    lines += [_cap(one) for one in (seen.spend.items if seen.spend is not None else ())]
+    lines += [_alert(one) for one in seen.alerts]
     if seen.plan is None:
         return [*lines, f"the automation service is away, so that nothing moves: {seen.away}"]
     return [*lines, f"prices of {_minute(seen.plan.market_now)}; what is planned saves {seen.plan.saving_usd_per_30_days:.2f} USD in 30 days"]
@@ -101,6 +110,8 @@ def document(seen: Seen) -> dict[str, Any]:
         "totals": seen.totals.model_dump(mode="json", by_alias=True),
         "plan": None if seen.plan is None else seen.plan.model_dump(mode="json", by_alias=True),
         "away": seen.away,
+        "spend": None if seen.spend is None else seen.spend.model_dump(mode="json", by_alias=True),
+        "alerts": [one.model_dump(mode="json", by_alias=True) for one in seen.alerts],
     }
 
 
@@ -135,10 +146,19 @@ def _next(workload: wire.Workload, verdict: wire.PlanItem | None) -> str:
     return f"{verdict.verdict.replace('_', ' ')}{to}: {verdict.reason}"
 
 
-def _saved(paid: Decimal, other: Decimal) -> str:
+def _cap(one: wire.SpendCap) -> str:
+    standing = {"within": "", "headed-over": ", headed over it", "over": ", used up"}[one.standing]
+    return f"cap of {one.owner}: {one.paid_usd:.2f} of {one.cap_usd:.2f} USD paid in {one.month}, {one.projected_usd:.2f} projected{standing}"
+
+
+def _alert(one: wire.SpendAlert) -> str:
+    return f"alert: {one.owner} reached {one.percent} % of its cap of {one.cap_usd:.2f} USD at {_minute(one.market_at)}"
+
+
+def _saved(saved: Decimal, other: Decimal) -> str:
     if other == 0:
         return "as much as"
-    share = 100 * (1 - paid / other)
+    share = 100 * saved / other
     return f"{share:.0f} % less than" if share >= 0 else f"{-share:.0f} % more than"
 
 

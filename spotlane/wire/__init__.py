@@ -18,6 +18,7 @@ from spotlane.wire.plans import MoveRequest, Plan, PlanItem, TickReport
 from spotlane.wire.prices import FeedFault, Feeds, FeedStatus, HeldBack, OfferRef, PriceBook, Quote
 from spotlane.wire.problems import Problem
 from spotlane.wire.runs import ImportedResource, PolicyFinding, Run, RunEvent, RunRequest, StackRef
+from spotlane.wire.spend import Spend, SpendAlert, SpendAlerts, SpendCap, WorkloadMonth
 from spotlane.wire.tenants import BoundaryCheck, BoundaryDocument, Tenant
 from spotlane.wire.tokens import (
     ApiKey,
@@ -111,6 +112,10 @@ __all__ = [
     "Scope",
     "SigningKey",
     "SigningKeys",
+    "Spend",
+    "SpendAlert",
+    "SpendAlerts",
+    "SpendCap",
     "StackRef",
     "Tenant",
     "TenantId",
@@ -125,6 +130,7 @@ __all__ = [
     "Workload",
     "WorkloadEvent",
     "WorkloadId",
+    "WorkloadMonth",
     "WorkloadName",
     "WorkloadSpec",
     "WorkloadState",

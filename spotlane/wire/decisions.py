@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from spotlane.wire.base import Digest, PlacementId, Wire, WorkloadId
 from spotlane.wire.prices import OfferRef, Quote
+from spotlane.wire.spend import SpendCap
 
 
 class Alternative(Wire):
@@ -40,7 +43,10 @@ class Hurdle(Wire):
 
 
 class Evidence(Wire):
-    """Why a decision was taken; USD and USD/h. ``net_saving_usd`` is over ``horizon_hours``, after egress and overlap."""
+    """Why a decision was taken; USD and USD/h. ``net_saving_usd`` is over ``horizon_hours``, after egress and overlap.
+
+    ``caps`` are the monthly caps that the decision had to keep, as they stood then.
+    """
 
     market_now: datetime
     quote: Quote
@@ -56,6 +62,7 @@ class Evidence(Wire):
     alternatives: list[Alternative]
     parts: CostParts | None = None
     hurdle: Hurdle | None = None
+    caps: list[SpendCap] = Field(default_factory=list)
 
 
 class Decision(Wire):

@@ -13,18 +13,24 @@ from spotlane.wire.prices import OfferRef, Quote
 
 
 class LedgerHour(Wire):
-    """What one placement cost in one market hour (or the part of it that it served); decimal USD, frozen with its quotes."""
+    """What one placement cost in one market hour (or the part of it that it served); decimal USD, frozen with its quotes.
+
+    On-demand and staying are those of ``stayed_offer``, where the workload began; ``before`` is what the generation before it, left by the move that
+    brought this one, would have cost (null for the first). A figure whose price nobody knew then is null, never 0, and stays so.
+    """
 
     placement: PlacementId
     workload: WorkloadId
     tenant: TenantId
     hour: datetime
     seconds: float = Field(gt=0, le=3600)
-    paid_usd: Decimal
-    on_demand_usd: Decimal
-    stayed_usd: Decimal
+    paid_usd: Decimal | None
+    on_demand_usd: Decimal | None
+    stayed_usd: Decimal | None
     quote: Quote
     stayed_offer: OfferRef
+    before_usd: Decimal | None = None
+    before_offer: OfferRef | None = None
 
 
 class LedgerMove(Wire):
@@ -41,12 +47,16 @@ class LedgerMove(Wire):
 
 
 class LedgerTotals(Wire):
-    """Sums over the hours asked for; decimal USD."""
+    """Sums over the hours asked for; decimal USD. Each is over the hours whose figure is known, savings over those of which both figures are;
+    ``unknown_hours`` are those whose paid price isn't."""
 
     paid_usd: Decimal
     on_demand_usd: Decimal
     stayed_usd: Decimal
+    saved_usd: Decimal
+    saved_stayed_usd: Decimal
     hours: float
+    unknown_hours: float
 
 
 class Ledger(Wire):

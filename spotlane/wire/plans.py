@@ -5,20 +5,23 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from spotlane.wire.base import Wire, WorkloadId
-from spotlane.wire.decisions import Decision, Evidence
+from spotlane.wire.decisions import Alternative, Decision, Evidence
 from spotlane.wire.migrations import Migration
 from spotlane.wire.prices import OfferRef
 
 
 class PlanItem(Wire):
-    """One workload's verdict in a dry run: ``decision`` is null when it stays or has no offer."""
+    """One workload's verdict in a dry run: ``decision`` is null when it stays or has no offer; then ``alternatives`` says what else was looked at."""
 
     workload: WorkloadId
     verdict: Literal["deploy", "move", "stay", "no_offer"]
     reason: str
     decision: Decision | None
     evidence: Evidence | None
+    alternatives: list[Alternative] = Field(default_factory=list)
 
 
 class Plan(Wire):

@@ -8,14 +8,17 @@ from spotlane.wire.base import Cloud, Digest, Json, TenantId, Wire
 
 
 class Tenant(Wire):
-    """A customer. ``boundary`` is the document of ``domain.boundary.model.Boundary``; its digest names it everywhere."""
+    """A customer. ``boundary`` is the document of ``domain.boundary.model.Boundary``; its digest names it everywhere.
+
+    ``budget_usd_per_month`` caps what the machines of all its workloads cost in a calendar month (UTC); where the boundary has a cap too, the smaller holds.
+    """
 
     id: TenantId
     display_name: str = ""
     boundary: Json
     boundary_digest: Digest
     clouds: list[Cloud] = Field(default=["aws", "azure", "gcp"])
-    budget_usd_per_month: float | None = None
+    budget_usd_per_month: float | None = Field(default=None, gt=0)
 
 
 class BoundaryDocument(Wire):

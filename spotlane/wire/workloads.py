@@ -78,11 +78,13 @@ class PlacementRules(Wire):
     """What the owner asks of placement. ``threshold`` is the least net saving as a share of the present cost, dwell is in market hours.
 
     Where one of the two is null, Spotlane's own rule stands in for it: a gap must be as wide as prices are restless, and staying must have cost several moves.
+    ``max_usd_per_hour`` caps the spot price, ``max_usd_per_month`` what its machines cost in a calendar month (UTC): nothing is placed that would break it.
     """
 
     clouds: list[Cloud] | None = None
     regions: list[str] | None = None
     max_usd_per_hour: float | None = Field(default=None, gt=0)
+    max_usd_per_month: float | None = Field(default=None, gt=0)
     threshold: float | None = Field(default=None, ge=0, lt=1)
     dwell_hours: float | None = Field(default=None, ge=0)
     moves_per_30_days: int = Field(default=12, ge=0)

@@ -70,9 +70,38 @@ def test_a_move_inside_an_hour_gives_each_placement_its_part(tmp_path) -> None:
     ]
 
 
-def test_an_unknown_price_is_said_and_not_counted_as_zero(tmp_path) -> None:
+def test_an_hour_whose_price_nobody_knows_is_closed_as_unknown_an_hour_late_and_never_as_zero(tmp_path) -> None:
     closing = close([placement(1, HOME, NOON)], history(tmp_path).in_force, None, NOON + timedelta(hours=2))
-    assert (closing.hours, closing.unpriced) == ([], ["acme_web_1", "acme_web_1"])
+    [hour] = closing.hours
+    assert (hour.hour, hour.seconds, closing.unpriced) == (NOON, 3600, ["acme_web_1"])
+    assert (hour.paid_usd, hour.on_demand_usd, hour.stayed_usd, hour.quote.spot_usd_per_hour, hour.quote.source) == (None, None, None, None, "unknown")
+
+
+def test_a_price_that_is_told_late_is_charged_and_an_unknown_figure_leaves_the_known_ones_alone(tmp_path) -> None:
+    book = history(tmp_path, quote(HOME, 0.06, 0.1))
+    moved = placement(2, AWAY, NOON)
+    began = placement(1, HOME, NOON - timedelta(hours=1), NOON)
+    assert [one.placement for one in close([began, moved], book.in_force, None, NOON + timedelta(minutes=119)).hours] == ["acme_web_1"]
+    [_, late] = close([began, moved], book.in_force, None, NOON + timedelta(hours=2)).hours
+    assert (late.paid_usd, late.on_demand_usd, late.stayed_usd) == (None, Decimal("0.100000"), Decimal("0.060000"))
+    book.record([quote(AWAY, 0.03, 0.08)])
+    known = close([began, moved], book.in_force, None, NOON + timedelta(minutes=119)).hours
+    assert [one.paid_usd for one in known] == [Decimal("0.060000"), Decimal("0.030000")]
+
+
+def test_each_hour_of_unknown_price_is_closed_once_however_often_the_service_looks(tmp_path) -> None:
+    empty, served, mark, rows = history(tmp_path), placement(1, HOME, NOON), None, []
+    for minutes in range(0, 601, 7):
+        closing = close([served], empty.in_force, mark, NOON + timedelta(minutes=minutes))
+        mark = NOON + timedelta(minutes=minutes)
+        rows += [one.hour for one in closing.hours]
+    assert rows == [NOON + timedelta(hours=hour) for hour in range(8)]
+
+
+def test_an_hour_holds_what_the_machine_that_was_left_would_have_cost(tmp_path) -> None:
+    book = history(tmp_path, quote(HOME, 0.06, 0.1), quote(AWAY, 0.03, 0.08), quote(HOME, 0.09, 0.1, NOON))
+    closing = close([placement(1, HOME, NOON - timedelta(hours=1), NOON), placement(3, AWAY, NOON)], book.in_force, None, NOON + timedelta(hours=1))
+    assert [(one.before_offer, one.before_usd) for one in closing.hours] == [(None, None), (HOME, Decimal("0.090000"))]
 
 
 def test_hours_closed_before_are_not_closed_again(tmp_path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,22 @@ def test_the_merged_pack_reports_what_the_three_report() -> None:
     assert {message[1 : message.index("]")] for message in apart} == {"residency", "tenant-tag", "price-cap", "encryption"}
 
 
+@pytest.mark.parametrize(
+    ("price", "hours_left", "refused"), [("0.05", 672, True), ("0.05", 600, False), ("0.06", 501, True), (None, 672, False), ("x", 672, False)]
+)
+def test_a_bid_that_alone_breaks_the_months_cap_is_refused_as_far_as_the_month_still_goes(price: str | None, hours_left: int, refused: bool) -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC) - timedelta(hours=hours_left)
+    found = judged(bid(price), document={**STRICT, "spend": {"usdPerMonth": 30}}, pack="spend", now=now)
+    assert [message.startswith("[month-cap]") for message in found] == [True] * refused
+    if refused:
+        assert "may cost more than the boundary's 30 USD to the month's end" in found[0]
+
+
+def test_an_unknown_bid_under_a_months_cap_is_left_to_the_update() -> None:
+    with pytest.raises(UnknownValueError):
+        judged(bid(UNKNOWN), document={**STRICT, "spend": {"usdPerMonth": 30}}, pack="spend")
+
+
 def test_an_unknown_bid_is_left_to_the_update() -> None:
     with pytest.raises(UnknownValueError):
         judged(bid(UNKNOWN), document=CAPPED, pack="spend")
@@ -145,7 +162,8 @@ def test_remediation_mends_what_is_safe_and_only_that() -> None:
 def test_every_rule_is_in_a_pack_has_a_case_and_maps_to_a_framework() -> None:
     assert all(rule.packs and rule.frameworks and rule.mend for rule in RULES)
     assert len(BY_NAME) == len(RULES)
-    assert {rule for _, rule, _ in CASES} == {rule.name for rule in RULES if set(rule.packs) - {"boundary"}} - {"boundary", "placement-network"} - JUDGES.keys()
+    of_their_own = {"boundary", "placement-network", "month-cap"}
+    assert {rule for _, rule, _ in CASES} == {rule.name for rule in RULES if set(rule.packs) - {"boundary"}} - of_their_own - JUDGES.keys()
     assert all(policies_of(pack)[0].name == pack for pack in (*PACKS, EVERYTHING))
 
 

@@ -12,7 +12,15 @@ from tests.spotlane.test_explain import EVIDENCE, HERE, QUOTE
 
 TAKEN = wire.Quote.model_validate(QUOTE | {"spotUsdPerHour": 0.02})
 PLACED = wire.Placement.model_construct(id="acme_web_3", offer=wire.OfferRef.model_validate(HERE), quote=TAKEN)
-TOTALS = wire.LedgerTotals(paid_usd=Decimal("2.50"), on_demand_usd=Decimal(10), stayed_usd=Decimal(2), hours=48)
+TOTALS = wire.LedgerTotals(
+    paid_usd=Decimal("2.50"),
+    on_demand_usd=Decimal(10),
+    stayed_usd=Decimal(2),
+    saved_usd=Decimal("7.50"),
+    saved_stayed_usd=Decimal("-0.50"),
+    hours=48,
+    unknown_hours=0,
+)
 
 
 def workload(**changed: Any) -> wire.Workload:
@@ -44,10 +52,25 @@ def test_a_move_under_way_and_a_workload_without_a_machine_say_so() -> None:
 
 def test_savings_are_shares_of_what_else_it_would_have_cost() -> None:
     assert footer(seen(workload()))[0] == ("48.0 h served: paid 2.50 USD, 75 % less than on-demand (10.00), 25 % more than staying where they began (2.00)")
-    nothing = Seen([], wire.LedgerTotals(paid_usd=Decimal(0), on_demand_usd=Decimal(0), stayed_usd=Decimal(0), hours=0), None, "x")
+    nothing = Seen([], TOTALS.model_copy(update=dict.fromkeys(("on_demand_usd", "saved_usd", "saved_stayed_usd"), Decimal(0))), None, "x")
     assert "as much as on-demand (0.00)" in footer(nothing)[0]
 
 
 def test_programs_get_all_of_it() -> None:
     told = document(Seen([], TOTALS, None, "away"))
     assert (told["totals"]["paidUsd"], told["plan"], told["away"]) == ("2.50", None, "away")
+
+
+def test_caps_alerts_and_hours_of_unknown_price_stand_below_the_table() -> None:
+    cap = {"owner": "acme", "month": "2026-03", "capUsd": 100, "paidUsd": 81, "usdPerHour": 0.1, "projectedUsd": 132.5, "hoursLeft": 515}
+    cap |= {"standing": "headed-over"}
+    alert = {"owner": "acme", "tenant": "acme", "workload": None, "month": "2026-03", "percent": 80, "capUsd": 100, "paidUsd": 80.1, "projectedUsd": 130}
+    at = datetime(2026, 3, 10, 7, tzinfo=UTC)
+    spend = wire.Spend(market_now=at, items=[wire.SpendCap.model_validate(cap)])
+    told = Seen([], TOTALS.model_copy(update={"unknown_hours": 1.5}), None, "x", spend, [wire.SpendAlert.model_validate(alert | {"marketAt": at})])
+    assert footer(told)[1:-1] == [
+        "the price of 1.5 h is unknown: they are in no sum",
+        "cap of acme: 81.00 of 100.00 USD paid in 2026-03, 132.50 projected, headed over it",
+        "alert: acme reached 80 % of its cap of 100.00 USD at 2026-03-10 07:00 UTC",
+    ]
+    assert (document(told)["spend"]["items"][0]["capUsd"], document(told)["alerts"][0]["percent"]) == (100, 80)

@@ -40,6 +40,5 @@ export function savedNow(workload: Workload): number | null {
 /** USD saved by the hours in the ledger, against on-demand and against staying. */
 export function savedSoFar(ledger: Ledger | null): { onDemand: number; stayed: number } | null {
   if (!ledger) return null;
-  const paid = Number(ledger.totals.paidUsd);
-  return { onDemand: Number(ledger.totals.onDemandUsd) - paid, stayed: Number(ledger.totals.stayedUsd) - paid };
+  return { onDemand: Number(ledger.totals.savedUsd), stayed: Number(ledger.totals.savedStayedUsd) };
 }

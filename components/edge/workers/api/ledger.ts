@@ -1,9 +1,9 @@
 /** /prices, /ledger, /audit: what things cost, what was paid, what was decided. */
 import { prices } from "../shared/decisions";
 import { ProblemError } from "../shared/problem";
-import type { AuditHead, LedgerHour, PriceBook } from "../shared/wire";
+import type { AuditHead, LedgerHour, LedgerTotals, PriceBook, WorkloadMonth } from "../shared/wire";
 import { visibleOf } from "./access";
-import { AUTOMATION, type Call, done, ok, type Operation, PARAMETERS, PLATFORM, READ } from "./operation";
+import { AUTOMATION, type Call, done, MONTH, ok, type Operation, PARAMETERS, PLATFORM, READ } from "./operation";
 import { paged, rowsOf } from "./pages";
 
 const MICRO = 1_000_000;
@@ -12,6 +12,21 @@ const BATCH = 50;
 const HOURS = 5_000;
 /** A whole book of three clouds has some 20,000 quotes of 300 bytes. */
 const BOOK_BYTES = 32 * 1024 * 1024;
+type Figure = number | null;
+/** Sums of hours in millionths of USD and in seconds. SQL's sums leave out what is null, and so does a difference of which one part is. */
+interface Sums {
+  paid: number;
+  onDemand: number;
+  stayed: number;
+  saved: number;
+  savedStayed: number;
+  seconds: number;
+  unknown: number;
+}
+const NOTHING: Sums = { paid: 0, onDemand: 0, stayed: 0, saved: 0, savedStayed: 0, seconds: 0, unknown: 0 };
+const SUMS = `coalesce(sum(paid_micro), 0) as paid, coalesce(sum(on_demand_micro), 0) as onDemand, coalesce(sum(stayed_micro), 0) as stayed,
+  coalesce(sum(on_demand_micro - paid_micro), 0) as saved, coalesce(sum(stayed_micro - paid_micro), 0) as savedStayed, coalesce(sum(seconds), 0) as seconds,
+  coalesce(sum(case when paid_micro is null then seconds end), 0) as unknown`;
 const WHOSE = { tenant: PARAMETERS.tenant ?? {}, workload: PARAMETERS.workload ?? {} };
 
 export const ledger: Operation[] = [
@@ -99,6 +114,18 @@ export const ledger: Operation[] = [
     },
   },
   {
+    id: "listLedgerMonths",
+    method: "GET",
+    path: "/v1/ledger/months",
+    tag: "ledger",
+    summary: "What each workload's hours come to, by calendar month (UTC) and workload",
+    scopes: READ,
+    query: { ...WHOSE, month: MONTH },
+    paged: true,
+    answers: { 200: { items: "WorkloadMonth" } },
+    handle: months,
+  },
+  {
     id: "listLedgerMoves",
     method: "GET",
     path: "/v1/ledger/moves",
@@ -158,7 +185,7 @@ export const ledger: Operation[] = [
 /** Hours that are in the ledger with other figures, each with both; the first write stands. */
 async function differ(db: D1Database, hours: LedgerHour[]): Promise<string[]> {
   const found: string[] = [];
-  const seen = new Map<string, number[]>();
+  const seen = new Map<string, Figure[]>();
   for (let at = 0; at < hours.length; at += BATCH) {
     const part = hours.slice(at, at + BATCH);
     const keys = JSON.stringify(part.map(({ placement, hour }) => [placement, hour]));
@@ -167,7 +194,7 @@ async function differ(db: D1Database, hours: LedgerHour[]): Promise<string[]> {
         "select h.placement, h.hour, h.seconds, h.paid_micro, h.on_demand_micro, h.stayed_micro from json_each(?) k join ledger_hours h on h.placement = json_extract(k.value, '$[0]') and h.hour = json_extract(k.value, '$[1]')",
       )
       .bind(keys)
-      .all<{ placement: string; hour: string; seconds: number; paid_micro: number; on_demand_micro: number; stayed_micro: number }>();
+      .all<{ placement: string; hour: string; seconds: number; paid_micro: Figure; on_demand_micro: Figure; stayed_micro: Figure }>();
     for (const row of rows.results) seen.set(`${row.placement} ${row.hour}`, [row.seconds, row.paid_micro, row.on_demand_micro, row.stayed_micro]);
     for (const hour of part) {
       const key = `${hour.placement} ${hour.hour}`;
@@ -180,8 +207,9 @@ async function differ(db: D1Database, hours: LedgerHour[]): Promise<string[]> {
   return found;
 }
 
-function figures([seconds = 0, paid = 0, onDemand = 0, stayed = 0]: number[]): string {
-  return `${seconds} s, paid ${usd(paid)}, on-demand ${usd(onDemand)}, stayed ${usd(stayed)} USD`;
+function figures([seconds = 0, ...costs]: Figure[]): string {
+  const [paid, onDemand, stayed] = costs.map((cost) => (cost === null ? "unknown" : usd(cost)));
+  return `${seconds} s, paid ${paid}, on-demand ${onDemand}, stayed ${stayed} USD`;
 }
 
 function asked(call: Call): Record<string, string | null> {
@@ -193,24 +221,63 @@ async function whole(call: Call): ReturnType<Operation["handle"]> {
   const only = visibleOf(call);
   const workload = call.query.workload ?? null;
   const where = "where (?1 is null or tenant = ?1) and (?2 is null or workload = ?2)";
-  const totals = await db
-    .prepare(
-      `select coalesce(sum(paid_micro), 0) as paid, coalesce(sum(on_demand_micro), 0) as onDemand, coalesce(sum(stayed_micro), 0) as stayed, coalesce(sum(seconds), 0) as seconds from ledger_hours ${where}`,
-    )
-    .bind(only, workload)
-    .first<{ paid: number; onDemand: number; stayed: number; seconds: number }>();
+  const totals = await db.prepare(`select ${SUMS} from ledger_hours ${where}`).bind(only, workload).first<Sums>();
   const hours = await db.prepare(`select document from ledger_hours ${where} order by hour desc, placement limit ${HOURS}`).bind(only, workload).all<{ document: string }>();
   const moves = await db.prepare(`select document from ledger_moves ${where} order by migration`).bind(only, workload).all<{ document: string }>();
   return ok({
-    totals: { paidUsd: usd(totals?.paid ?? 0), onDemandUsd: usd(totals?.onDemand ?? 0), stayedUsd: usd(totals?.stayed ?? 0), hours: (totals?.seconds ?? 0) / 3600 },
+    totals: summed(totals ?? NOTHING),
     hours: hours.results.map(({ document }) => JSON.parse(document)),
     moves: moves.results.map(({ document }) => JSON.parse(document)),
   });
 }
 
-/** Decimal USD as whole millionths: sums stay exact. */
-function micro(text: unknown): number {
-  return Math.round(Number(text) * MICRO);
+/** Decimal USD as whole millionths: sums stay exact. Unknown stays null. */
+function micro(text: unknown): Figure {
+  return text === null ? null : Math.round(Number(text) * MICRO);
+}
+
+function summed(sums: Sums): LedgerTotals {
+  return {
+    paidUsd: usd(sums.paid),
+    onDemandUsd: usd(sums.onDemand),
+    stayedUsd: usd(sums.stayed),
+    savedUsd: usd(sums.saved),
+    savedStayedUsd: usd(sums.savedStayed),
+    hours: sums.seconds / 3600,
+    unknownHours: sums.unknown / 3600,
+  };
+}
+
+/** By month and workload; each condition stands only where it is asked for, so that the index of the tenant's or the workload's hours serves. */
+async function months(call: Call): ReturnType<Operation["handle"]> {
+  const { month, workload } = call.query;
+  const [afterMonth, afterWorkload] = call.page.after ?? [];
+  const given: [string, string | number | null | undefined][] = [
+    ["tenant = ?", visibleOf(call)],
+    ["workload = ?", workload],
+    ["hour >= ?", month],
+    ["hour < ?", month && following(month)],
+    ["hour >= ?", afterMonth],
+    ["(substr(hour, 1, 7), workload) > (?, ?)", afterMonth],
+  ];
+  const asked = given.filter(([, value]) => value !== null && value !== undefined);
+  const values = asked.flatMap(([condition, value]) => (condition.startsWith("(") ? [value, afterWorkload] : [value]));
+  const where = asked.length > 0 ? `where ${asked.map(([condition]) => condition).join(" and ")}` : "";
+  const rows = await call.env.DB.prepare(`select substr(hour, 1, 7) as month, workload, tenant, ${SUMS} from ledger_hours ${where} group by substr(hour, 1, 7), workload, tenant order by 1, 2 limit ?`)
+    .bind(...values, call.page.limit + 1)
+    .all<Sums & { month: string; workload: string; tenant: string }>();
+  return paged(
+    call.page,
+    rows.results,
+    (row) => [row.month, row.workload],
+    ({ month, workload, tenant, ...sums }) => ({ workload, tenant, month, ...summed(sums) }) satisfies WorkloadMonth,
+  );
+}
+
+/** The month after `month`, both `YYYY-MM`. */
+function following(month: string): string {
+  const [year = 0, number = 0] = month.split("-").map(Number);
+  return number === 12 ? `${year + 1}-01` : `${year}-${String(number + 1).padStart(2, "0")}`;
 }
 
 function usd(millionths: number): string {

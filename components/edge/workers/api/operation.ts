@@ -86,6 +86,9 @@ export const PARAMETERS: Record<string, Schema> = {
   part: { type: "string", pattern: "^[1-9][0-9]{0,3}$" },
 };
 
+/** A calendar month, `YYYY-MM`. */
+export const MONTH: Schema = { type: "string", pattern: "^[0-9]{4}-(?:0[1-9]|1[0-2])$" };
+
 export const READ = ["tenant:read"] as const;
 export const DEPLOY = ["tenant:deploy"] as const;
 export const ADMIN = ["tenant:admin"] as const;

@@ -1,4 +1,5 @@
 /** Every operation of the API. */
+import { alerts } from "./alerts";
 import { artifacts } from "./artifacts";
 import { keys } from "./keys";
 import { ledger } from "./ledger";
@@ -22,4 +23,4 @@ const self: Operation = {
   handle: async ({ env }) => ok(document(OPERATIONS, env.ZONE), 200, { "cache-control": "public, max-age=300", "access-control-allow-origin": "*" }),
 };
 
-export const OPERATIONS: Operation[] = [...service, self, ...tokens, ...keys, ...tenants, ...workloads, ...migrations, ...ledger, ...artifacts, ...uploads];
+export const OPERATIONS: Operation[] = [...service, self, ...tokens, ...keys, ...tenants, ...workloads, ...migrations, ...ledger, ...alerts, ...artifacts, ...uploads];

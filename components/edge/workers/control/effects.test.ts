@@ -120,10 +120,11 @@ test("a stack that couldn't be destroyed is kept once, with one event", async ()
   expect([events.results, (await placementBy(env.DB, `${tenant}_web_1`))?.state]).toEqual([[{ state: "MIGRATING" }], "ORPHANED"]);
 });
 
-test.each(["ledger_moves", "ledger_hours"])("what is in %s can't be changed or deleted", async (table) => {
+test.each(["ledger_moves", "ledger_hours", "spend_alerts"])("what is in %s can't be changed or deleted", async (table) => {
   const { effects, subject } = await begun();
   await effects.record(subject);
   await env.DB.prepare("insert or ignore into ledger_hours values (?, 'h', ?, ?, 1, 1, 1, 1, '{}')").bind(id, workload, tenant).run();
+  await env.DB.prepare("insert or ignore into spend_alerts values (?, '2026-03', 50, ?, ?, '{}', 'now')").bind(tenant, tenant, workload).run();
   for (const statement of [`update ${table} set document = '{}' where tenant = ?`, `delete from ${table} where tenant = ?`])
     await expect(env.DB.prepare(statement).bind(tenant).run()).rejects.toThrow("the ledger is append-only");
 });

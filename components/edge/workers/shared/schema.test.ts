@@ -8,6 +8,7 @@ const LANDED = [
   "d6f759586317af79ea4bcf34d2abc65d92571f9f477bdfa53419dc7491aceb62",
   "6d73c59983b00fb3ca5cbfa1185eae18ddd25c1d88a8ca326014eee5632ba959",
   "c5e69bb59c0bd87b8cb3dbf0eeaa9df980c0ee56ec5bdf92a30ae3671d9acbd3",
+  "041f2753c824d3dca82ebcb4a055f0001d17d0b151ad6b51bfa6b7f1732718d9",
 ];
 
 const SPEC = JSON.stringify({ artifact: { digest: `sha256:${"ab".repeat(32)}`, sizeBytes: 1 } });
@@ -76,6 +77,9 @@ const ROWS: Record<string, Record<string, unknown>>[] = [
     orphans: { stack: "placement.acme.web.1", workload: "web-acme", placement: null, request: "{}", attempt: 1, next_at: 1, error: "e", since: AT },
   },
   { audit_anchors: { point: "api", member: "local", seq: 1, hash: "h", at: AT } },
+  {
+    spend_alerts: { owner: "acme", month: "2026-03", percent: 50, tenant: "acme", workload: null, document: "{}", raised_at: AT },
+  },
 ];
 
 async function insert(rows: Record<string, Record<string, unknown>>): Promise<void> {

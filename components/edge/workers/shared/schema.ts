@@ -59,6 +59,24 @@ export const STEPS: string[][] = [
     // The edge's word against the machine's: like the ledger, nobody changes it.
     ...["update", "delete"].map((verb) => `create trigger audit_anchors_no_${verb} before ${verb} on audit_anchors begin select raise(abort, 'anchors are append-only'); end`),
   ],
+  [
+    // An hour whose price nobody knew is in the ledger as unknown: its figures may be null. SQLite can't loosen a column, so the table is made anew.
+    ...["ledger_hours_no_update", "ledger_hours_no_delete"].map((trigger) => `drop trigger ${trigger}`),
+    "alter table ledger_hours rename to ledger_hours_before",
+    ...["ledger_hours_by_workload", "ledger_hours_by_tenant"].map((index) => `drop index ${index}`),
+    `create table ledger_hours (placement text not null, hour text not null, workload text not null, tenant text not null, seconds real not null, paid_micro integer,
+      on_demand_micro integer, stayed_micro integer, document text not null, primary key (placement, hour)) without rowid`,
+    "insert into ledger_hours select * from ledger_hours_before",
+    "drop table ledger_hours_before",
+    "create index ledger_hours_by_workload on ledger_hours (workload, hour)",
+    "create index ledger_hours_by_tenant on ledger_hours (tenant, hour, placement)",
+    `create table spend_alerts (owner text not null, month text not null, percent integer not null, tenant text not null, workload text, document text not null,
+      raised_at text not null, primary key (owner, month, percent)) without rowid`,
+    "create index spend_alerts_by_tenant on spend_alerts (tenant, raised_at)",
+    ...["ledger_hours", "spend_alerts"].flatMap((table) =>
+      ["update", "delete"].map((verb) => `create trigger ${table}_no_${verb} before ${verb} on ${table} begin select raise(abort, 'the ledger is append-only'); end`),
+    ),
+  ],
 ];
 
 let migrated: Promise<void> | null = null;

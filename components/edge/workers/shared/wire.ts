@@ -89,6 +89,7 @@ export interface Evidence {
   alternatives: Alternative[];
   parts: CostParts | null;
   hurdle: Hurdle | null;
+  caps: SpendCap[];
 }
 
 export interface FeedFault {
@@ -198,11 +199,13 @@ export interface LedgerHour {
   tenant: string;
   hour: string;
   seconds: number;
-  paidUsd: number | string;
-  onDemandUsd: number | string;
-  stayedUsd: number | string;
+  paidUsd: number | string | null;
+  onDemandUsd: number | string | null;
+  stayedUsd: number | string | null;
   quote: Quote;
   stayedOffer: OfferRef;
+  beforeUsd: number | string | null;
+  beforeOffer: OfferRef | null;
 }
 
 export interface LedgerMove {
@@ -220,7 +223,10 @@ export interface LedgerTotals {
   paidUsd: number | string;
   onDemandUsd: number | string;
   stayedUsd: number | string;
+  savedUsd: number | string;
+  savedStayedUsd: number | string;
   hours: number;
+  unknownHours: number;
 }
 
 export interface Migration {
@@ -296,6 +302,7 @@ export interface PlacementRules {
   clouds: ("aws" | "azure" | "gcp")[] | null;
   regions: string[] | null;
   maxUsdPerHour: number | null;
+  maxUsdPerMonth: number | null;
   threshold: number | null;
   dwellHours: number | null;
   movesPer30Days: number;
@@ -318,6 +325,7 @@ export interface PlanItem {
   reason: string;
   decision: Decision | null;
   evidence: Evidence | null;
+  alternatives: Alternative[];
 }
 
 export interface PolicyFinding {
@@ -428,6 +436,40 @@ export interface SigningKeys {
   keys: SigningKey[];
 }
 
+export interface Spend {
+  marketNow: string;
+  items: SpendCap[];
+}
+
+export interface SpendAlert {
+  owner: string;
+  tenant: string;
+  workload: string | null;
+  month: string;
+  percent: number;
+  capUsd: number;
+  paidUsd: number;
+  projectedUsd: number;
+  marketAt: string;
+  raisedAt: string | null;
+}
+
+export interface SpendAlerts {
+  items: SpendAlert[];
+}
+
+export interface SpendCap {
+  owner: string;
+  month: string;
+  capUsd: number;
+  paidUsd: number;
+  usdPerHour: number;
+  projectedUsd: number;
+  hoursLeft: number;
+  standing: "within" | "headed-over" | "over";
+  unknownHours: number;
+}
+
 export interface StackRef {
   kind: "edge" | "tenant" | "region" | "address" | "placement" | "relay";
   tenant: string | null;
@@ -522,6 +564,19 @@ export interface WorkloadEvent {
   state: WorkloadState;
   reason: string;
   at: string;
+}
+
+export interface WorkloadMonth {
+  workload: string;
+  tenant: string;
+  month: string;
+  hours: number;
+  unknownHours: number;
+  paidUsd: number | string;
+  onDemandUsd: number | string;
+  stayedUsd: number | string;
+  savedUsd: number | string;
+  savedStayedUsd: number | string;
 }
 
 export interface WorkloadSpec {

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ApiKey, Ledger, LedgerHour, PriceBook, Problem, Tenant, Workload } from "../shared/wire";
+import type { ApiKey, Ledger, LedgerHour, PriceBook, Problem, SpendAlert, SpendAlerts, Tenant, Workload, WorkloadEvent, WorkloadMonth } from "../shared/wire";
 import { offer, quote, spec, tenant } from "./documents";
 import { TestEdge } from "./edge";
 
@@ -98,13 +98,81 @@ test("the ledger adds each hour once and is exact to a millionth of a dollar", a
     stayedUsd: "0.200002",
     quote: quote(offer("aws"), 0.1),
     stayedOffer: offer("aws"),
+    beforeUsd: null,
+    beforeOffer: null,
   };
   const hours = Array.from({ length: 10 }, (_, at) => ({ ...hour, hour: `2026-03-01T${String(at).padStart(2, "0")}:00:00Z` }));
   await edge.call("PUT", "/ledger/hours", hours);
   await edge.call("PUT", "/ledger/hours", hours.slice(0, 3));
   const { totals } = await edge.call<Ledger>("GET", "/ledger?workload=web-acme");
-  expect(totals).toEqual({ paidUsd: "1.000010", onDemandUsd: "3.000000", stayedUsd: "2.000020", hours: 10 });
+  const savings = { savedUsd: "1.999990", savedStayedUsd: "1.000010" };
+  expect(totals).toEqual({ paidUsd: "1.000010", onDemandUsd: "3.000000", stayedUsd: "2.000020", ...savings, hours: 10, unknownHours: 0 });
   expect(((await (await edge.request("GET", "/ledger", undefined, stranger)).json()) as Ledger).hours).toEqual([]);
+});
+
+test("an hour of unknown price is in the ledger as unknown: in no sum, in no saving, and other figures for it are refused", async () => {
+  const hour = (at: number, workload: string, figures: Partial<LedgerHour>): LedgerHour => ({
+    placement: `acme_${workload}_1`,
+    workload: `${workload}-acme`,
+    tenant: "acme",
+    hour: `2026-12-31T${String(at).padStart(2, "0")}:00:00Z`,
+    seconds: 1800,
+    paidUsd: "0.100000",
+    onDemandUsd: "0.300000",
+    stayedUsd: "0.200000",
+    quote: quote(offer("aws"), 0.1),
+    stayedOffer: offer("aws"),
+    beforeUsd: null,
+    beforeOffer: null,
+    ...figures,
+  });
+  const unknown = hour(23, "dim", { paidUsd: null });
+  await edge.call("PUT", "/ledger/hours", [
+    hour(21, "dim", {}),
+    hour(22, "dim", { onDemandUsd: null, stayedUsd: null }),
+    unknown,
+    hour(22, "lit", {}),
+    { ...hour(0, "lit", {}), hour: "2027-01-01T00:00:00Z" },
+  ]);
+  await edge.call("PUT", "/ledger/hours", [unknown]);
+  const refused = await edge.request("PUT", "/ledger/hours", [{ ...unknown, paidUsd: "0.000000" }]);
+  expect([refused.status, ((await refused.json()) as Problem).detail]).toEqual([
+    409,
+    "acme_dim_1 2026-12-31T23:00:00Z: 1800 s, paid unknown, on-demand 0.300000, stayed 0.200000 USD stands, 1800 s, paid 0.000000, on-demand 0.300000, stayed 0.200000 USD was sent",
+  ]);
+  const month = (page: string) => edge.call<{ items: WorkloadMonth[]; next: string | null }>("GET", `/ledger/months?month=2026-12&tenant=acme&limit=1${page}`);
+  const first = await month("");
+  const dim = { workload: "dim-acme", tenant: "acme", month: "2026-12", hours: 1.5, unknownHours: 0.5, paidUsd: "0.200000", onDemandUsd: "0.600000", stayedUsd: "0.400000" };
+  expect(first.items).toEqual([{ ...dim, savedUsd: "0.200000", savedStayedUsd: "0.100000" }]);
+  const second = await month(`&cursor=${first.next}`);
+  expect([second.items.map(({ workload, hours }) => [workload, hours]), second.next]).toEqual([[["lit-acme", 0.5]], null]);
+  const all = await edge.call<{ items: WorkloadMonth[] }>("GET", "/ledger/months?workload=lit-acme");
+  expect(all.items.map(({ month, hours }) => [month, hours])).toEqual([
+    ["2026-12", 0.5],
+    ["2027-01", 0.5],
+  ]);
+  expect((await edge.request("GET", "/ledger/months?month=2026-13")).status).toBe(422);
+});
+
+test("an alert is raised once a month for each owner and per cent, with an event of its workload; a tenant sees its own", async () => {
+  await edge.call("PUT", "/workloads/cap-acme", spec());
+  const alert = { owner: "cap-acme", tenant: "acme", workload: "cap-acme", month: "2026-03", percent: 50, capUsd: 20, paidUsd: 10.5, projectedUsd: 31, marketAt: "2026-03-09T00:00:00Z" };
+  const raised = async (changes: object): Promise<number> => (await edge.call<SpendAlerts>("PUT", "/alerts", [{ ...alert, ...changes }])).items.length;
+  const sent = [{}, {}, { paidUsd: 12 }, { percent: 80 }, { month: "2026-04" }, { owner: "acme", workload: null }, { owner: "acme", workload: null }];
+  const counts: number[] = [];
+  for (const changes of sent) counts.push(await raised(changes));
+  expect(counts).toEqual([1, 0, 0, 1, 1, 1, 0]);
+  const { items } = await edge.call<{ items: SpendAlert[] }>("GET", "/alerts?tenant=acme&month=2026-03");
+  expect(items.map(({ owner, percent, paidUsd }) => [owner, percent, paidUsd]).sort()).toEqual([
+    ["acme", 50, 10.5],
+    ["cap-acme", 50, 10.5],
+    ["cap-acme", 80, 10.5],
+  ]);
+  const reasons = (await edge.call<{ items: WorkloadEvent[] }>("GET", "/workloads/cap-acme/events")).items.map(({ reason }) => reason);
+  const told = (percent: number, month: string) => `${percent} % of the cap of 20.00 USD is reached: 10.50 paid in ${month}, 31.00 projected`;
+  expect(reasons.slice(1)).toEqual([told(50, "2026-03"), told(80, "2026-03"), told(50, "2026-04")]);
+  expect(((await (await edge.request("GET", "/alerts", undefined, stranger)).json()) as { items: SpendAlert[] }).items).toEqual([]);
+  expect((await edge.request("PUT", "/alerts", [alert], stranger)).status).toBe(403);
 });
 
 test("the price book is read by cloud and region", async () => {

@@ -34,7 +34,7 @@ export const spec = ({ ports, health, ...changes }: Changes = {}): WorkloadSpec 
   ports: { http: 8080, tcp: null, proxyProtocol: "off", ...ports },
   health: { protocol: null, path: "/healthz", intervalSeconds: 0.5, timeoutSeconds: 1, healthyCount: 2, unhealthyCount: 2, ...health },
   resources: { vcpu: 2, memoryGib: 4, arch: "x86_64", gpu: 0, gpuType: null },
-  placement: { clouds: null, regions: null, maxUsdPerHour: null, threshold: null, dwellHours: null, movesPer30Days: 12, egressGibPerHour: 0, stateGib: 0, dataClass: null },
+  placement: { clouds: null, regions: null, maxUsdPerHour: null, maxUsdPerMonth: null, threshold: null, dwellHours: null, movesPer30Days: 12, egressGibPerHour: 0, stateGib: 0, dataClass: null },
   drainSeconds: 0,
   access: "anonymous",
   ...changes,
@@ -54,6 +54,7 @@ const evidence = (of: OfferRef, usdPerHour: number): Evidence => ({
   offersConsidered: 3,
   parts: null,
   hurdle: null,
+  caps: [],
   alternatives: [],
 });
 

@@ -111,6 +111,8 @@ test("an hour of the ledger stands as it was written: other figures for it are n
     stayedUsd: "0.200000",
     quote: quote(offer("aws"), 0.1),
     stayedOffer: offer("aws"),
+    beforeUsd: null,
+    beforeOffer: null,
   });
   expect((await edge.request("PUT", "/ledger/hours", [hour(1, "0.100000")])).status).toBe(204);
   expect((await edge.request("PUT", "/ledger/hours", [hour(1, "0.100000")])).status).toBe(204);
