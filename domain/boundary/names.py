@@ -54,14 +54,22 @@ def gcp_place(path: str) -> str | None:
 
 def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every string in a decoded document, with its path (``a.b[0].c``)."""
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
+    found: list[tuple[str, str]] = []
+    _gather(value, path, found)
+    return iter(found)
+
+
+def _gather(value: Any, path: str, found: list[tuple[str, str]]) -> None:
+    # Documents are dicts and lists nearly always: asking for those first, and gathering into one list, is a third of the time.
+    kind = type(value)
+    if kind is str or isinstance(value, str):
+        found.append((path, value))
+    elif kind is dict or isinstance(value, Mapping):
         for key, item in value.items():
-            yield from strings(item, f"{path}.{key}" if path else str(key))
-    elif isinstance(value, Sequence) and not isinstance(value, bytes):
+            _gather(item, f"{path}.{key}" if path else str(key), found)
+    elif kind is list or (isinstance(value, Sequence) and not isinstance(value, bytes)):
         for index, item in enumerate(value):
-            yield from strings(item, f"{path}[{index}]")
+            _gather(item, f"{path}[{index}]", found)
 
 
 def arn_names(texts: Iterator[tuple[str, str]]) -> tuple[list[Named], list[Named]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from domain.boundary.names import strings
+
 
 class _Unknown:
     def __repr__(self) -> str:
@@ -62,18 +64,7 @@ class Inputs:
 
     def strings(self) -> Iterator[tuple[str, str]]:
         """Every known string, with its path."""
-        for key in self._values:
-            yield from _strings(self.get(key), self.at(key))
-
-
-def _strings(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        yield from Inputs(value, path).strings()
-    elif isinstance(value, Sequence) and not isinstance(value, bytes):
-        for index in range(len(value)):
-            yield from _strings(value[index], f"{path}[{index}]")
+        return strings(self._values, self.path)
 
 
 def truth(value: Any) -> bool | None:

@@ -86,13 +86,14 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
         # A policy's or role's location says where its own record is kept, not where anything may run.
         facts.regions = []
     facts.account = subscription
+    texts = list(strings(body))
     if access == "write" and kind.split("/", 1)[0] not in _GLOBAL_NAMESPACES:
-        elsewhere = ((path, text) for path, text in strings(body) if path != "location" and not path.startswith("tags."))
+        elsewhere = ((path, text) for path, text in texts if path != "location" and not path.startswith("tags."))
         facts.regions += [Named(text, path, copy=True) for path, text in elsewhere if _names_a_place(path, text)]
     if "locations" in lowered[:-1] and access == "read":
         # Progress and catalogues of a location: read by what was started there.
         resource = resource or parts[-1]
-    facts.accounts = [Named(found, path) for path, text in strings(body) if (found := azure_subscription(text))]
+    facts.accounts = [Named(found, path) for path, text in texts if (found := azure_subscription(text))]
     return f"{request.method} {kind}", access, facts, resource
 
 
