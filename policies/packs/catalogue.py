@@ -19,6 +19,14 @@ PACKS: dict[PackName, str] = {
     "hygiene": "What every machine should have, whatever the boundary says. Advisory; some of it can be remediated.",
 }
 FRAMEWORKS = ("CIS", "NIST 800-53", "ISO 27001", "SOC 2", "GDPR")
+EDITIONS: dict[str, str] = {
+    "CIS": "Foundations Benchmarks: AWS 3.0.0, Microsoft Azure 2.0.0, Google Cloud Platform 2.0.0",
+    "NIST 800-53": "SP 800-53 Revision 5",
+    "ISO 27001": "ISO/IEC 27001:2022, Annex A",
+    "SOC 2": "Trust Services Criteria 2017, points of focus of 2022",
+    "GDPR": "Regulation (EU) 2016/679",
+}
+"""Which edition of a framework the numbers of its controls are of: they change from one to the next."""
 EVERYTHING = "spotlane"
 """The four packs as one policy: a resource is read and decided once."""
 
@@ -238,7 +246,8 @@ def page() -> str:
             if pack in rule.packs:
                 lines.append(f"| `{rule.name}`{' (remediable)' if rule.remediable else ''} | {rule.severity} | {rule.title}. {rule.why} | {rule.mend} |")
         lines.append("")
-    lines += ["## Frameworks", "", "Which controls a rule helps to meet.", "", f"| rule | {' | '.join(FRAMEWORKS)} |", "|---|---|---|---|---|---|"]
+    editions = "; ".join(f"{framework}: {EDITIONS[framework]}" for framework in FRAMEWORKS)
+    lines += ["## Frameworks", "", f"Which controls a rule helps to meet. {editions}.", "", f"| rule | {' | '.join(FRAMEWORKS)} |", "|---|---|---|---|---|---|"]
     for rule in RULES:
         cells = (", ".join(rule.frameworks.get(framework, ())) for framework in FRAMEWORKS)
         lines.append(f"| `{rule.name}` | " + " | ".join(cells) + " |")
