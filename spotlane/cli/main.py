@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spotlane.cli import audit, doctor, explain, keys, moves, prices, runs, spend, status, tenants, workloads
+from spotlane.cli import audit, doctor, explain, keys, moves, prices, report, runs, spend, status, tenants, workloads
 from spotlane.cli.session import become
 
 _HELP = "Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes."
@@ -23,6 +23,7 @@ moves.register(cli)
 doctor.register(cli)
 explain.register(cli)
 spend.register(cli)
+report.register(cli)
 status.register(cli)
 
 
