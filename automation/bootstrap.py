@@ -48,6 +48,7 @@ from automation.service.sweep import Sweeper
 from automation.service.tenants import TenantFiles
 from automation.service.trail import Trail
 from automation.service.translation import quote_from_wire
+from automation.service.whatif import WhatIfs
 from automation.settings import PROJECT_ROOT, AutomationSettings
 from spotlane import wire
 from spotlane.client import Client, api_key_of
@@ -151,7 +152,8 @@ def bootstrap(settings: AutomationSettings) -> Service:
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     door = Door(tenants, lambda: edge, engine.exists)
-    api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper, holds)
+    whatifs = WhatIfs(edge, collection.book, history, settings.price_limit_hours)
+    api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper, holds, whatifs)
     return Service(api, runs, database, members, holds, daemon, history, feed_watch, anchor, trail, settings.stop_seconds)
 
 

@@ -372,6 +372,10 @@ class AutomationClient:
         """Moves a workload now. Raises ApiProblem with findings where the boundary refuses."""
         return self._session.one(wire.Migration, "POST", "/moves", json=request)
 
+    def what_if(self, request: wire.WhatIfRequest) -> wire.WhatIf:
+        """What a changed boundary would cost, now and over recorded prices. Raises ApiProblem ``invalid-boundary`` with every fault."""
+        return self._session.one(wire.WhatIf, "POST", "/whatifs", json=request)
+
     def check_boundary(self, boundary: wire.Json) -> wire.BoundaryCheck:
         """Checks a boundary's document and gives its digest. Raises ApiProblem ``invalid-boundary`` with every fault."""
         return self._session.one(wire.BoundaryCheck, "POST", "/boundaries", json=wire.BoundaryDocument(boundary=boundary))

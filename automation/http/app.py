@@ -38,6 +38,7 @@ from automation.service.preflight import Preflight
 from automation.service.rebalancer import Rebalancer
 from automation.service.stack_plans import StackPlans
 from automation.service.sweep import Sweeper
+from automation.service.whatif import WhatIfs
 from domain.windows import WindowError
 from spotlane import wire
 from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
@@ -80,6 +81,7 @@ def app(
     preflight: Preflight,
     sweeper: Sweeper,
     holds: Holds,
+    whatifs: WhatIfs,
 ) -> FastAPI:
     """The ASGI application. ``door`` raises for a run that isn't taken in; ``ready`` gives the faults that keep the service from working, by part."""
     api = FastAPI(title="Spotlane automation", version="1", docs_url=None, redoc_url=None)
@@ -146,6 +148,12 @@ def app(
             need(caller, "tenant:read", "tenant:deploy", "tenant:admin")
             tenant = caller.tenant
         return rebalancer.spend(tenant)
+
+    @api.post("/v1/whatifs")
+    def what_if(request: wire.WhatIfRequest, caller: Caller) -> wire.WhatIf:
+        if not caller.may_act_for(request.tenant, "tenant:read", "tenant:deploy", "tenant:admin"):
+            raise Forbidden(f"trying a boundary on {request.tenant} needs the scope tenant:read of that tenant")
+        return whatifs.answer(request)
 
     @api.get("/v1/feeds")
     def feeds(caller: Caller) -> wire.Feeds:

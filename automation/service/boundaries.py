@@ -12,13 +12,14 @@ from spotlane.wire import BoundaryCheck, BoundaryDocument, Json, Tenant
 
 def check(request: BoundaryDocument) -> BoundaryCheck:
     """The boundary's digest and reach. Raises :class:`InvalidBoundary` with every fault, also where no region of any cloud is left."""
-    compiled = _compiled(request.boundary, None)
-    if compiled.count() == 0:
+    reach = compiled(request.boundary, None)
+    if reach.count() == 0:
         raise InvalidBoundary(["residency: no region of any cloud satisfies it; widen regimes, countries or regions"])
-    return BoundaryCheck(digest=compiled.digest, regions={cloud: list(compiled.allowed(cloud)) for cloud in CLOUDS})
+    return BoundaryCheck(digest=reach.digest, regions={cloud: list(reach.allowed(cloud)) for cloud in CLOUDS})
 
 
-def _compiled(document: Json, data_class: str | None) -> CompiledBoundary:
+def compiled(document: Json, data_class: str | None) -> CompiledBoundary:
+    """A document worked out. Raises :class:`InvalidBoundary` with every fault."""
     try:
         return compile(load(document), data_class)
     except BoundaryDocumentError as error:
@@ -38,4 +39,4 @@ class Boundaries:
         return self._known(tenant.boundary_digest, data_class)
 
     def _compile(self, digest: str, data_class: str | None) -> CompiledBoundary:
-        return _compiled(self._documents[digest], data_class)
+        return compiled(self._documents[digest], data_class)

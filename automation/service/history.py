@@ -83,6 +83,23 @@ class QuoteHistory:
             ).fetchall()
         return [_quote(row) for row in rows]
 
+    def earliest(self) -> datetime | None:
+        """When the first quote was observed; None where none is kept."""
+        with self._lock:
+            row = self._db.execute("select min(observed_at) from quotes").fetchone()
+        return None if row[0] is None else datetime.fromtimestamp(row[0], UTC)
+
+    def between(self, begin: datetime, end: datetime) -> list[Quote]:
+        """The quotes in force at ``begin`` and every one until ``end``, in the order in which they were observed."""
+        with self._lock:
+            rows = self._db.execute(
+                """select q.* from quotes q join (select offer, max(observed_at) at from quotes where observed_at <= ?1 group by offer) l
+                on q.offer = l.offer and q.observed_at = l.at
+                union all select * from quotes where observed_at > ?1 and observed_at <= ?2 order by observed_at, offer""",
+                (begin.timestamp(), end.timestamp()),
+            ).fetchall()
+        return [_quote(row) for row in rows]
+
     def changes(self, cloud: str, since: datetime, until: datetime, pools: int) -> list[tuple[list[float], list[float]]]:
         """Of the first ``pools`` offers of a cloud: when each spot price was seen to change (seconds since the epoch, ascending), and to what.
 

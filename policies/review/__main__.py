@@ -13,7 +13,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,14 @@ from domain.boundary.call import Accounts
 from domain.boundary.compiled import CompiledBoundary, compile
 from domain.boundary.export_rego import kivera_rules, rego
 from domain.boundary.model import BoundaryDocumentError, load, parse
+from domain.placement.whatif import Course
 from domain.workload import Requirements
 from policies.packs.catalogue import BY_NAME, EVERYTHING
 from policies.packs.subject import subject
 from policies.review import cases
 from policies.review.forms import FORMS
-from policies.review.price import premiums
+from policies.review.history import History
+from policies.review.price import Past, past, premiums
 from policies.review.prices import load_prices
 from policies.review.replay import Replayed, replay_placements, replay_plan, replay_records
 from policies.review.report import baseline_of, load_baseline, review
@@ -98,7 +100,10 @@ def _arguments() -> argparse.ArgumentParser:
 
     one = commands.add_parser("price", help="what the boundary costs")
     one.add_argument("--boundary", type=Path, required=True)
-    one.add_argument("--prices", type=Path, required=True, help="price book of `spotlane prices --json`")
+    one.add_argument("--prices", type=Path, help="price book of `spotlane prices --json`: what it costs now")
+    one.add_argument("--history", type=Path, help="recorded prices (`spotlane prices record FILE`): what it would have cost")
+    one.add_argument("--days", type=float, help="only the last so many days of the recording")
+    one.add_argument("--step-hours", type=float, default=6.0, help="how often placement decides in the recording (default: 6)")
     one.add_argument("--need", action="append", default=[], metavar="NAME=VCPU:GIB[:ARCH]", help="a workload; may be repeated (default: 2:4, 4:16, 8:32)")
     one.add_argument("--json", action="store_true", help="one JSON document")
     one.set_defaults(run=_price)
@@ -230,7 +235,16 @@ def _replay(asked: argparse.Namespace) -> int:
 def _price(asked: argparse.Namespace) -> int:
     boundary = compile(parse(asked.boundary.read_text(encoding="utf-8")))
     needs = dict(_need(text) for text in asked.need or ["2:4", "4:16", "8:32"])
-    found = premiums(boundary, load_prices(asked.prices), needs, datetime.now(UTC))
+    now = datetime.now(UTC)
+    if not asked.prices and not asked.history:
+        raise CantTell("give --prices (what the boundary costs now), --history (what it would have cost), or both")
+    if asked.step_hours <= 0 or (asked.days is not None and asked.days <= 0):
+        raise CantTell("--days and --step-hours are above 0")
+    found = premiums(boundary, load_prices(asked.prices), needs, now) if asked.prices else []
+    window: tuple[datetime, datetime] | None = None
+    gone: list[Past] = []
+    if asked.history:
+        window, gone = past(boundary, History(asked.history, list(needs.values())), needs, asked.days, timedelta(hours=asked.step_hours), now)
     if asked.json:
         rows = [
             {
@@ -239,7 +253,14 @@ def _price(asked: argparse.Namespace) -> int:
             }
             for one in found
         ]  # fmt: skip
-        sys.stdout.write(json.dumps({"boundary": boundary.boundary.name, "digest": boundary.digest, "workloads": rows}, indent=2) + "\n")
+        document: dict[str, Any] = {"boundary": boundary.boundary.name, "digest": boundary.digest, "workloads": rows}
+        if window is not None:
+            document["history"] = {
+                "begin": window[0].isoformat(),
+                "end": window[1].isoformat(),
+                "workloads": [{"workload": one.workload, "free": _course(one.free), "bound": _course(one.bound), "percent": one.percent} for one in gone],
+            }
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
     else:
         for one in found:
             if one.usd_per_30_days is None:
@@ -247,7 +268,21 @@ def _price(asked: argparse.Namespace) -> int:
             else:
                 told = f"{one.bound_usd_per_hour:.4f} USD/h inside ({one.bound_offer}), {one.free_usd_per_hour:.4f} anywhere ({one.free_offer})"
                 sys.stdout.write(f"{one.workload}: {told}: the boundary costs {one.usd_per_30_days:.2f} USD per 30 days ({one.percent:+.1f} %)\n")
-    return 1 if any(one.bound_offer is None for one in found) else 0
+        if window is not None:
+            sys.stdout.write(f"from {window[0]:%Y-%m-%d} to {window[1]:%Y-%m-%d}, decided on every {asked.step_hours:g} h:\n")
+        for past_one in gone:
+            free, bound = past_one.free, past_one.bound
+            if past_one.percent is None:
+                sys.stdout.write(f"{past_one.workload}: {'nothing inside the boundary' if free.hours else 'nothing'} would have served it\n")
+                continue
+            told = f"{bound.usd:.2f} USD inside ({bound.moves} moves, {bound.unplaced_hours:.0f} h unplaced), {free.usd:.2f} anywhere ({free.moves} moves)"
+            sys.stdout.write(f"{past_one.workload}: {told}: {past_one.percent:+.1f} % per hour placed\n")
+    return 1 if any(one.bound_offer is None for one in found) or any(not one.bound.hours for one in gone) else 0
+
+
+def _course(one: Course) -> dict[str, float | int | None]:
+    charged = {"usd": one.usd, "machineUsd": one.machine_usd, "egressUsd": one.egress_usd, "movesUsd": one.moves_usd}
+    return {**charged, "usdPerHour": one.usd_per_hour, "hours": one.hours, "unplacedHours": one.unplaced_hours, "moves": one.moves}
 
 
 EXPORTS: dict[str, Callable[[CompiledBoundary], str]] = {

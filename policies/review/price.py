@@ -1,16 +1,20 @@
-"""What a boundary costs: the cheapest placement that it allows against the cheapest one of all, by the very functions that place."""
+"""What a boundary costs, now by a price book and over a recording, by the very functions that place (:mod:`domain.placement.whatif`)."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.boundary.compiled import CompiledBoundary
+from domain.catalog import OfferRef
 from domain.money import HOURS_PER_30_DAYS
-from domain.offers import Offers
-from domain.placement import Demand, Deploy, Problem, plan
+from domain.offers import Offers, RegionPredicate
+from domain.placement import Demand
+from domain.placement.whatif import Course, anywhere, courses, moments, premium
 from domain.workload import PlacementRules, Requirements
+from policies.review.history import History
 from policies.review.prices import Prices
 
 
@@ -40,33 +44,56 @@ class Premium:
         return (self.bound_usd_per_hour / self.free_usd_per_hour - 1) * 100
 
 
-def premiums(boundary: CompiledBoundary, prices: Prices, workloads: dict[str, Requirements], now: datetime) -> list[Premium]:
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What one workload would have cost over a recording, without the boundary and inside it."""
+
+    workload: str
+    free: Course
+    bound: Course
+
+    @property
+    def percent(self) -> float | None:
+        """What the boundary would have cost per hour that was placed, of the free price; None where it was never placed."""
+        free, bound = self.free.usd_per_hour, self.bound.usd_per_hour
+        return None if not free or bound is None else (bound / free - 1) * 100
+
+
+def premiums(boundary: CompiledBoundary, prices: Prices, workloads: Mapping[str, Requirements], now: datetime) -> list[Premium]:
     """The premium of each workload. Raises ``ValueError`` for an empty price book."""
     if prices.market_now is None or not prices.quotes:
         raise ValueError("a price book is needed: `spotlane prices --json --limit 100000 > prices.json`")
-    offers = Offers.quoted(prices.quotes)
+    demands = _demands(workloads)
+    found = premium(prices.market_now, Offers.quoted(prices.quotes), demands, [_inside(boundary, now)] * len(demands))
+    refused = Counter(finding.rule for quote in prices.quotes if (finding := boundary.refusal(quote.offer.cloud, quote.offer.region, now)) is not None)
+    return [
+        Premium(name, _id(one.free_offer), one.free_usd_per_hour, _id(one.bound_offer), one.bound_usd_per_hour, dict(refused))
+        for name, one in zip(workloads, found, strict=True)
+    ]
 
+
+def past(
+    boundary: CompiledBoundary, history: History, workloads: Mapping[str, Requirements], days: float | None, step: timedelta, now: datetime
+) -> tuple[tuple[datetime, datetime], list[Past]]:
+    """The window of the recording, and each workload's courses over it. Exemptions hold as they do ``now``."""
+    begin, end = history.window(days)
+    demands, inside = _demands(workloads), _inside(boundary, now)
+    both = [Demand(one.workload, one.needs, one.rules, where) for where in (anywhere, inside) for one in demands]
+    found = courses(moments(history.changes(begin), begin, end, step, workloads.values()), end, both)
+    return (begin, end), [Past(name, found[at], found[len(demands) + at]) for at, name in enumerate(workloads)]
+
+
+def _demands(workloads: Mapping[str, Requirements]) -> list[Demand]:
+    return [Demand(name, needs, PlacementRules(), anywhere) for name, needs in workloads.items()]
+
+
+def _inside(boundary: CompiledBoundary, now: datetime) -> RegionPredicate:
     def inside(cloud: str, region: str) -> str | None:
         finding = boundary.refusal(cloud, region, now)
         return None if finding is None else finding.sentence()
 
-    refused = _refused(boundary, prices, now)
-    found = []
-    for name, needs in workloads.items():
-        free, bound = (
-            plan(Problem(prices.market_now, offers, (Demand(name, needs, PlacementRules(), predicate),))).verdicts[0] for predicate in (_anywhere, inside)
-        )
-        found.append(Premium(name, *_of(free), *_of(bound), dict(refused)))
-    return found
+    return inside
 
 
-def _refused(boundary: CompiledBoundary, prices: Prices, now: datetime) -> Counter[str]:
-    return Counter(finding.rule for quote in prices.quotes if (finding := boundary.refusal(quote.offer.cloud, quote.offer.region, now)) is not None)
-
-
-def _anywhere(cloud: str, region: str) -> str | None:
-    return None
-
-
-def _of(verdict: object) -> tuple[str | None, float | None]:
-    return (verdict.offer.id, verdict.evidence.expected_usd_per_hour) if isinstance(verdict, Deploy) else (None, None)
+def _id(offer: OfferRef | None) -> str | None:
+    return None if offer is None else offer.id

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from spotlane import wire
-from spotlane.cli import output
+from spotlane.cli import output, whatif
 from spotlane.cli.session import automation, edge, environment, reported
 from spotlane.errors import Fault, InvalidDocument
 
@@ -27,8 +28,17 @@ def register(cli: typer.Typer) -> None:
 
 
 @reported
-def plan(workload: Annotated[str | None, typer.Argument(help="Only this workload.")] = None, tenant: Tenant = None, json: Json = False) -> None:
-    """Dry run: what the daemon would do now, with dollars and reasons. Changes nothing."""
+def plan(
+    workload: Annotated[str | None, typer.Argument(help="Only this workload.")] = None,
+    tenant: Tenant = None,
+    boundary: Annotated[Path | None, typer.Option(help="What this boundary (or a tenant file's) would cost instead: now, and over recorded prices.")] = None,
+    days: Annotated[float, typer.Option(min=0.01, max=90, help="With --boundary: so many days of recorded prices.")] = 7,
+    json: Json = False,
+) -> None:
+    """Dry run: what the daemon would do now, with dollars and reasons; or what a changed boundary would cost. Changes nothing."""
+    if boundary is not None:
+        whatif.shown(automation(edge()), boundary, tenant, workload, days, json=json)
+        return
     found = automation(edge()).plan(tenant=tenant, workload=workload)
     if json:
         output.document(found)

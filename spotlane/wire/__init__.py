@@ -36,6 +36,7 @@ from spotlane.wire.tokens import (
     TokenRequest,
     TokenRevocation,
 )
+from spotlane.wire.whatif import CourseCost, Place, WhatIf, WhatIfItem, WhatIfRequest
 from spotlane.wire.workloads import (
     Endpoint,
     Health,
@@ -70,6 +71,7 @@ __all__ = [
     "BoundaryDocument",
     "Cloud",
     "CostParts",
+    "CourseCost",
     "Decision",
     "Digest",
     "Endpoint",
@@ -90,6 +92,7 @@ __all__ = [
     "MigrationStep",
     "MoveRequest",
     "OfferRef",
+    "Place",
     "Placement",
     "PlacementCredentials",
     "PlacementId",
@@ -126,6 +129,9 @@ __all__ = [
     "Upload",
     "UploadPart",
     "UploadRequest",
+    "WhatIf",
+    "WhatIfItem",
+    "WhatIfRequest",
     "Wire",
     "Workload",
     "WorkloadEvent",

@@ -169,7 +169,7 @@ class Swept:
 @pytest.fixture
 def parts() -> tuple[Caller, FakeRebalancer]:
     rebalancer = FakeRebalancer()
-    api = app(FakeRuns(), barred, rebalancer, None, None, Tokens(), lambda: {"edge": "away"}, Examined(), Swept(), None)  # type: ignore[arg-type]  # fakes with the calls in use
+    api = app(FakeRuns(), barred, rebalancer, None, None, Tokens(), lambda: {"edge": "away"}, Examined(), Swept(), None, None)  # type: ignore[arg-type]  # fakes with the calls in use
     return Caller(api), rebalancer
 
 
@@ -263,7 +263,7 @@ def test_readiness_names_what_is_away(parts: tuple[Caller, FakeRebalancer]) -> N
 
 def test_the_edge_may_nudge_the_daemon_and_nobody_else() -> None:
     daemon = FakeDaemon()
-    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), daemon, None, Tokens(), dict, Examined(), Swept(), None))  # type: ignore[arg-type]  # fakes with the calls in use
+    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), daemon, None, Tokens(), dict, Examined(), Swept(), None, None))  # type: ignore[arg-type]  # fakes with the calls in use
     assert [client.post("/v1/nudges", headers=who).status_code for who in (EDGE, ACME)] == [202, 403]
     assert daemon.nudges == 1
 
@@ -294,7 +294,7 @@ class Held:
 
 def test_a_tenant_holds_its_own_and_sees_no_other_hold() -> None:
     holds = Held()
-    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), None, None, Tokens(), dict, Examined(), Swept(), holds))  # type: ignore[arg-type]  # fakes with the calls in use
+    client = Caller(app(FakeRuns(), barred, FakeRebalancer(), None, None, Tokens(), dict, Examined(), Swept(), holds, None))  # type: ignore[arg-type]  # fakes with the calls in use
     assert client.get("/v1/holds", headers=ACME).json()["items"] == [wire.Hold(tenant="acme", paused=True).model_dump(by_alias=True)]
     own = {"workload": "web-acme", "paused": True}
     assert client.put("/v1/holds", json=own, headers=ACME).status_code == 200

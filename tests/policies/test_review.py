@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import jsonschema
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -242,3 +245,55 @@ def test_price_is_what_the_boundary_costs(files: Path, capsys: pytest.CaptureFix
     assert row["usdPer30Days"] == pytest.approx((row["boundUsdPerHour"] - row["freeUsdPerHour"]) * 720)
     assert main([*given, "--need", "big=64:999"]) == 1
     assert main([*given, "--need", "web=two"]) == 2
+
+
+def recording(path: Path, rows: list[tuple[str, float | None, int]], **columns: Any) -> Path:
+    """A parquet file of m7g.large: region, spot price, and at which hour of January 2026."""
+    table = {
+        "cloud": ["aws"] * len(rows),
+        "region": [region for region, _, _ in rows],
+        "zone": [f"{region}a" for region, _, _ in rows],
+        "instance_type": ["m7g.large"] * len(rows),
+        "timestamp": pa.array([datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for _, _, hour in rows], pa.timestamp("ms", tz="UTC")),
+        "spot_usd_h": pa.array([price for _, price, _ in rows], pa.float64()),
+        "on_demand_usd_h": pa.array([0.09] * len(rows), pa.float64()),
+    }
+    pq.write_table(pa.table(table | columns), path)
+    return path
+
+
+def test_price_over_a_recording_is_what_the_boundary_would_have_cost(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # Out of order and with a price that isn't one: 0 says as little as null.
+    path = recording(
+        files / "prices.parquet", [("us-east-1", 0.01, 48), ("eu-west-1", 0.04, 0), ("us-east-1", 0.02, 0), ("eu-west-1", 0, 72), ("eu-west-1", 0.05, 96)]
+    )
+    given = ["price", "--boundary", str(files / "boundary.yaml"), "--history", str(path), "--need", "web=2:4:arm64", "--step-hours", "12"]
+    assert main([*given, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["workloads"], told["history"]["begin"], told["history"]["end"]) == ([], "2026-01-01T00:00:00+00:00", "2026-01-05T00:00:00+00:00")
+    [row] = told["history"]["workloads"]
+    assert row["free"]["usd"] == pytest.approx(48 * 0.02 + 48 * 0.01)
+    assert (row["bound"]["usd"], row["bound"]["hours"], row["bound"]["unplacedHours"]) == (pytest.approx(72 * 0.04), 72, 24)
+    assert row["percent"] == pytest.approx((0.04 / 0.015 - 1) * 100)
+    assert main([*given, "--days", "1"]) == 1
+    assert "nothing inside the boundary would have served it" in capsys.readouterr().out
+    assert main([*given, "--prices", str(files / "prices.json")]) == 0
+    assert "the boundary costs" in (out := capsys.readouterr().out) and "+166.7 % per hour placed" in out
+
+
+def test_price_refuses_what_is_no_recording_with_the_reason(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["price", "--boundary", str(files / "boundary.yaml")]
+    lacking = recording(files / "lacking.parquet", [("us-east-1", 0.01, 0)], timestamp=[1])
+    pq.write_table(pq.read_table(lacking).drop_columns(["zone", "spot_usd_h"]), lacking)
+    blank = recording(files / "blank.parquet", [("us-east-1", 0.01, 0)], timestamp=pa.array([None], pa.timestamp("ms", tz="UTC")))
+    for arguments, fault in (
+        ([], "give --prices"),
+        (["--history", str(files / "boundary.yaml")], "is no parquet file"),
+        (["--history", str(lacking)], "lacks zone, spot_usd_h"),
+        (["--history", str(blank), "--need", "web=2:4:arm64"], "rows without a timestamp"),
+        (["--history", str(blank), "--need", "big=900:9000"], "no machine type that is large enough"),
+        (["--history", str(blank), "--step-hours", "0"], "are above 0"),
+        (["--history", str(files / "none.parquet")], "No such file"),
+    ):
+        assert main([*given, *arguments]) == 2
+        assert fault in capsys.readouterr().err

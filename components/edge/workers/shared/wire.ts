@@ -54,6 +54,17 @@ export interface CostParts {
   overlapUsd: number;
 }
 
+export interface CourseCost {
+  usd: number;
+  machineUsd: number;
+  egressUsd: number;
+  movesUsd: number;
+  usdPerHour: number | null;
+  hours: number;
+  unplacedHours: number;
+  moves: number;
+}
+
 export interface Decision {
   id: string;
   workload: string;
@@ -271,6 +282,11 @@ export interface Orphan {
   reason: "no-stack" | "not-in-state";
   detail: string;
   outcome: "found" | "removed" | "failed";
+}
+
+export interface Place {
+  offer: OfferRef | null;
+  usdPerHour: number | null;
 }
 
 export interface Placement {
@@ -541,6 +557,34 @@ export interface UploadPart {
 
 export interface UploadRequest {
   sizeBytes: number;
+}
+
+export interface WhatIf {
+  marketNow: string;
+  begin: string;
+  end: string;
+  stepHours: number;
+  presentDigest: string;
+  changedDigest: string;
+  items: WhatIfItem[];
+}
+
+export interface WhatIfItem {
+  workload: string;
+  leaves: boolean;
+  nowFree: Place;
+  nowPresent: Place;
+  nowChanged: Place;
+  free: CourseCost;
+  present: CourseCost;
+  changed: CourseCost;
+}
+
+export interface WhatIfRequest {
+  tenant: string;
+  boundary: Record<string, unknown>;
+  workload: string | null;
+  days: number;
 }
 
 export interface Workload {
