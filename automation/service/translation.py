@@ -130,6 +130,7 @@ def evidence_to_wire(evidence: Evidence) -> wire.Evidence:
         ),
         hurdle=None if evidence.hurdle is None else _hurdle(evidence.hurdle),
         caps=[spending_to_wire(cap.spending) for cap in evidence.caps],
+        counts=dict(evidence.counts),
     )
 
 
@@ -179,7 +180,13 @@ def item_of(verdict: Verdict, digest: str, deadline: datetime | None = None) -> 
     if isinstance(verdict, NoOffer):
         lost = [_alternative(one) for one in verdict.alternatives]
         return wire.PlanItem(
-            workload=verdict.workload, verdict="no_offer", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=None, alternatives=lost
+            workload=verdict.workload,
+            verdict="no_offer",
+            reason=f"{verdict.reason}: {verdict.detail}",
+            decision=None,
+            evidence=None,
+            alternatives=lost,
+            counts=dict(verdict.counts),
         )
     held = None if verdict.evidence is None else evidence_to_wire(verdict.evidence)
     return wire.PlanItem(workload=verdict.workload, verdict="stay", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=held)

@@ -44,9 +44,26 @@ def explain(
         return
     for line in sentences(told):
         output.say(line)
-    evidence = told.now.evidence if told.now is not None else None
-    rows = [(_offer(one.offer), output.usd(one.usd_per_hour), one.reason, one.detail) for one in evidence.alternatives] if evidence is not None else []
+    rows = [(_offer(one.offer), output.usd(one.usd_per_hour), one.reason, one.detail) for one in others(told)]
     output.table(("OTHER OFFERS", "USD/h", "LOST BY", "WHY"), rows, "no other offer was looked at")
+    if lost := fallen(told):
+        output.say(lost)
+
+
+def others(told: Explained) -> list[wire.Alternative]:
+    """The offers that lost, the best of each region first, then one of each reason."""
+    if told.now is None:
+        return []
+    return told.now.evidence.alternatives if told.now.evidence is not None else told.now.alternatives
+
+
+def fallen(told: Explained) -> str:
+    """How many of all offers fell to what; nothing where nobody counted."""
+    if told.now is None:
+        return ""
+    counts = told.now.evidence.counts if told.now.evidence is not None else told.now.counts
+    lost = [f"{number} {reason}" for reason, number in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if reason != "usable"]
+    return f"Of {sum(counts.values())} offers {counts.get('usable', 0)} may be used; the others: {', '.join(lost)}." if lost else ""
 
 
 def sentences(told: Explained) -> list[str]:
@@ -62,17 +79,19 @@ def sentences(told: Explained) -> list[str]:
     lines.append(f"Now: {told.now.verdict.replace('_', ' ')}, for {told.now.reason}.")
     evidence = told.now.evidence
     if evidence is None:
-        return lines
+        return [*lines, *_what_to_do(told.now)]
     best = f"{_offer(evidence.quote.offer)} at {_rate(evidence)}{_made_of(evidence)}"
     lines.append(f"  Best of {evidence.offers_considered} offers by the prices of {_moment(evidence)}: {best}.")
     if evidence.current_usd_per_hour is not None:
-        lines.append(f"  Staying costs {evidence.current_usd_per_hour:.4f} USD/h, moving {evidence.move_cost_usd:.4f} USD once{_saving(evidence)}.")
+        lines.append(
+            f"  Staying costs {evidence.current_usd_per_hour:.4f} USD/h, moving {evidence.move_cost_usd:.4f} USD once{_move_of(evidence)}{_saving(evidence)}."
+        )
     if (hurdle := evidence.hurdle) is not None:
         lines.append(
             f"  A move by price needs a gap of {hurdle.least_gap_usd_per_hour:.4f} USD/h (it is {hurdle.gap_usd_per_hour:.4f}) and a regret of "
             f"{hurdle.least_regret_usd:.2f} USD (it is {hurdle.regret_usd:.2f}){_wait(hurdle)}."
         )
-    return lines
+    return [*lines, *(_cap(one) for one in evidence.caps)]
 
 
 def _brought(client: Client, workload: wire.Workload) -> wire.Migration | None:
@@ -91,6 +110,39 @@ def _made_of(evidence: wire.Evidence) -> str:
     if parts is None:
         return ""
     return f" (spot {parts.spot_usd_per_hour:.4f}, egress {parts.egress_usd_per_hour:.4f}, interruption risk {parts.risk_usd_per_hour:.4f})"
+
+
+def _move_of(evidence: wire.Evidence) -> str:
+    """What the move's cost is made of, where there is one."""
+    parts = evidence.parts
+    if parts is None or not evidence.move_cost_usd:
+        return ""
+    return f" (state {parts.carry_usd:.4f}, both machines for a while {parts.overlap_usd:.4f})"
+
+
+def _cap(one: wire.SpendCap) -> str:
+    amounts = f"{one.paid_usd:.2f} paid, {one.projected_usd:.2f} projected, {one.standing.replace('-', ' ')}"
+    return f"  The cap of {one.owner} is {one.cap_usd:.2f} USD in {one.month}: {amounts}."
+
+
+MENDS = {
+    "over-month-cap": "Raise the cap, wait for the next month, or need a smaller machine.",
+    "over-cap": "Raise maxUsdPerHour, or wait for lower prices.",
+    "outside-boundary": "Only the boundary's owner can admit more regions; `spotlane plan --boundary FILE` says what that would save.",
+    "outside-rules": "Name more clouds or regions in the workload's placement rules.",
+    "too-small": "Need fewer vCPUs or less memory, or another architecture.",
+    "unknown-price": "Prices come with the daemon's next cycle; `spotlane prices feeds` says how the feeds do.",
+    "stale-price": "Prices come with the daemon's next cycle; `spotlane prices feeds` says how the feeds do.",
+    "no-capacity": "It is tried again by itself; more clouds or regions give it more to try.",
+    "excluded": "It is tried again by itself; more clouds or regions give it more to try.",
+}
+"""The next step, by the reason that left no offer."""
+
+
+def _what_to_do(item: wire.PlanItem) -> list[str]:
+    """The next step where nothing may be used."""
+    mend = MENDS.get(item.reason.partition(":")[0])
+    return [f"  {mend}"] if item.verdict == "no_offer" and mend is not None else []
 
 
 def _saving(evidence: wire.Evidence) -> str:

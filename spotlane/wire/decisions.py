@@ -45,7 +45,7 @@ class Hurdle(Wire):
 class Evidence(Wire):
     """Why a decision was taken; USD and USD/h. ``net_saving_usd`` is over ``horizon_hours``, after egress and overlap.
 
-    ``caps`` are the monthly caps that the decision had to keep, as they stood then.
+    ``caps`` are the monthly caps that the decision had to keep, as they stood then; ``counts`` says how many of the offers considered fell to each reason.
     """
 
     market_now: datetime
@@ -63,6 +63,7 @@ class Evidence(Wire):
     parts: CostParts | None = None
     hurdle: Hurdle | None = None
     caps: list[SpendCap] = Field(default_factory=list)
+    counts: dict[str, int] = Field(default_factory=dict)
 
 
 class Decision(Wire):

@@ -14,7 +14,8 @@ from spotlane.wire.prices import OfferRef
 
 
 class PlanItem(Wire):
-    """One workload's verdict in a dry run: ``decision`` is null when it stays or has no offer; then ``alternatives`` says what else was looked at."""
+    """One workload's verdict in a dry run: ``decision`` is null when it stays or has no offer; then ``alternatives`` and
+    ``counts`` (offers by the reason that they fell to) say what was looked at."""
 
     workload: WorkloadId
     verdict: Literal["deploy", "move", "stay", "no_offer"]
@@ -22,6 +23,7 @@ class PlanItem(Wire):
     decision: Decision | None
     evidence: Evidence | None
     alternatives: list[Alternative] = Field(default_factory=list)
+    counts: dict[str, int] = Field(default_factory=dict)
 
 
 class Plan(Wire):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.placement.score import REFUSALS
 from spotlane import wire
-from spotlane.cli.explain import Explained, sentences
+from spotlane.cli.explain import MENDS, Explained, fallen, others, sentences
 
 NOW = "2026-03-10T08:00:00Z"
 HERE = {"cloud": "gcp", "region": "europe-west4", "zone": "europe-west4-a", "instanceType": "e2-standard-2"}
@@ -51,7 +52,7 @@ def test_the_whole_story_of_a_workload_that_was_moved_and_stays() -> None:
         "Now: stay, for dwell: it waits.",
         "  Best of 40 offers by the prices of 2026-03-10 08:00 UTC: gcp/europe-west4/europe-west4-a e2-standard-2 at 0.0180 USD/h "
         "(spot 0.0120, egress 0.0060, interruption risk 0.0000).",
-        "  Staying costs 0.0210 USD/h, moving 0.5000 USD once: net +1.66 USD in 720 h.",
+        "  Staying costs 0.0210 USD/h, moving 0.5000 USD once (state 0.4000, both machines for a while 0.1000): net +1.66 USD in 720 h.",
         "  A move by price needs a gap of 0.0020 USD/h (it is 0.0030) and a regret of 2.50 USD (it is 0.40); 12.2 h more at this gap.",
     ]
 
@@ -66,3 +67,34 @@ def test_a_workload_that_nothing_serves_and_that_has_no_verdict_says_so() -> Non
         "web-acme is RUNNING, and nothing serves it",
         "The daemon has no verdict on it now: it moves already, or it isn't to run.",
     ]
+
+
+def test_without_an_offer_the_next_step_and_every_reason_are_told() -> None:
+    lost = {"offer": HERE, "usdPerHour": 0.05, "reason": "over-month-cap", "detail": "would bring acme to 36.00 USD"}
+    item = {"workload": "web-acme", "verdict": "no_offer", "reason": "over-month-cap: the cheapest", "decision": None, "evidence": None}
+    counts = {"usable": 0, "outside-boundary": 120, "over-month-cap": 30}
+    nothing = told(placement=None, came=None, now=wire.PlanItem.model_validate(item | {"alternatives": [lost], "counts": counts}))
+    assert sentences(nothing)[-2:] == [
+        "Now: no offer, for over-month-cap: the cheapest.",
+        "  Raise the cap, wait for the next month, or need a smaller machine.",
+    ]
+    assert [one.detail for one in others(nothing)] == ["would bring acme to 36.00 USD"]
+    assert fallen(nothing) == "Of 150 offers 0 may be used; the others: 120 outside-boundary, 30 over-month-cap."
+
+
+def test_the_caps_that_a_decision_had_to_keep_stand_in_the_story() -> None:
+    cap = {
+        "owner": "acme",
+        "month": "2026-03",
+        "capUsd": 100,
+        "paidUsd": 60,
+        "usdPerHour": 0.1,
+        "projectedUsd": 112,
+        "hoursLeft": 520,
+        "standing": "headed-over",
+    }
+    assert sentences(told(evidence={"caps": [cap]}))[-1] == "  The cap of acme is 100.00 USD in 2026-03: 60.00 paid, 112.00 projected, headed over."
+
+
+def test_every_reason_that_leaves_nothing_has_a_next_step() -> None:
+    assert {reason.value for reason in REFUSALS} - {"peer"} == set(MENDS)

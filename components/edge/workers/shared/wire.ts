@@ -101,6 +101,7 @@ export interface Evidence {
   parts: CostParts | null;
   hurdle: Hurdle | null;
   caps: SpendCap[];
+  counts: Record<string, number>;
 }
 
 export interface FeedFault {
@@ -342,6 +343,7 @@ export interface PlanItem {
   decision: Decision | null;
   evidence: Evidence | null;
   alternatives: Alternative[];
+  counts: Record<string, number>;
 }
 
 export interface PolicyFinding {

@@ -55,6 +55,7 @@ const evidence = (of: OfferRef, usdPerHour: number): Evidence => ({
   parts: null,
   hurdle: null,
   caps: [],
+  counts: {},
   alternatives: [],
 });
 
