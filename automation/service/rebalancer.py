@@ -229,7 +229,7 @@ class Rebalancer:
             for name, tenant in estate.tenants.items()
         }
         caps = {name: min(both) for name, both in asked.items() if both}
-        return self._spend.months(estate.workloads, caps, estate.migrations, self._collection.book.quotes(), market_now)
+        return self._spend.months(estate.workloads, caps, estate.migrations, self._collection.book.quotes, market_now)
 
     def _predicate(self, boundary: CompiledBoundary) -> RegionPredicate:
         """One object a boundary: placement asks each only once per region."""

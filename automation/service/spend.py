@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -80,7 +80,7 @@ class Spend:
         workloads: Sequence[wire.Workload],
         tenant_caps: Mapping[str, float],
         migrations: Iterable[wire.Migration],
-        quotes: Iterable[Quote],
+        quotes: Callable[[], Iterable[Quote]],
         now: datetime,
     ) -> Months:
         """Every cap with its month. ``tenant_caps`` is USD a month by tenant. Raises SpotlaneError where the edge is away and a sum isn't known yet."""
@@ -89,7 +89,7 @@ class Spend:
             return Months({}, {}, {})
         tenants = {one.tenant for one in owners.values()}
         counted = [one for one in workloads if one.tenant in tenants]
-        running = list(_running(counted, migrations, {quote.offer: quote for quote in quotes}, now))
+        running = list(_running(counted, migrations, {quote.offer: quote for quote in quotes()}, now))
         paid = [one for tenant in sorted(tenants) for one in self._of(tenant, Month.of(now).name)]
         found = {}
         for owner in owners.values():

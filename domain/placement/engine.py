@@ -44,21 +44,21 @@ def plan(problem: Problem) -> PlacementPlan:
     for number, demand in enumerate(problem.demands):
         kinds[kind_of(demand)].append(number)
     for numbers in kinds.values():  # one kind after the other: only one segment's arrays are held
-        segment = Segment(market, problem.demands[numbers[0]])
+        segment = Segment(market, market.codes(problem.demands[numbers[0]]))
         # Demands of one egress and state follow each other, so that their costs are worked out once.
         for number in sorted(numbers, key=lambda one: (problem.demands[one].rules.egress_gib_per_hour, problem.demands[one].rules.state_gib)):
-            verdicts[number] = _under_caps(_Case(segment, problem.demands[number]).verdict(), market, problem.demands[number])
+            verdicts[number] = _under_caps(_Case(segment, problem.demands[number]).verdict(), segment, problem.demands[number])
     jointly = caps.together(problem.demands, tuple(one for one in verdicts if one is not None))
     return PlacementPlan(problem.market_now, within_budget(jointly, problem.settings.price_moves))
 
 
-def _under_caps(free: Verdict, market: Market, demand: Demand) -> Verdict:
+def _under_caps(free: Verdict, segment: Segment, demand: Demand) -> Verdict:
     """``free`` where it keeps the monthly caps: what is best without them and within them is best under them. Else the verdict among offers that keep them;
     where there are none, a move to a machine that costs no more than the present one: a cap refuses what raises the spend, not what lowers it."""
     cap = tightest(demand.caps)
     if cap is None or caps.keeps(demand, free):
         return free
-    bound = _Case(Segment(market, demand, cap.most_usd_per_hour), demand).verdict()
+    bound = _Case(segment.under(cap.most_usd_per_hour), demand).verdict()
     return free if isinstance(bound, Stay | NoOffer) and caps.lowers(demand, free) else bound
 
 

@@ -32,6 +32,7 @@ USABLE = np.int8(len(REFUSALS))
 STALE = np.int8(REFUSALS.index(Reason.STALE_PRICE))
 """The code of an offer that passes all tests but its age: good enough where a move can't wait."""
 TOO_SMALL = np.int8(REFUSALS.index(Reason.TOO_SMALL))
+_MONTH = np.int8(REFUSALS.index(Reason.OVER_MONTH_CAP))
 _SHAPES_KEPT = 256
 
 
@@ -127,10 +128,10 @@ class Market:
     def _transfers(self) -> dict[ZoneRef, Floats]:
         return {}
 
-    def codes(self, demand: Demand, month_usd_per_hour: float | None = None) -> Codes:
+    def codes(self, demand: Demand) -> Codes:
         """For each offer the position in :data:`REFUSALS` of the first test that it fails, or :data:`USABLE`.
 
-        ``month_usd_per_hour`` is what the monthly caps leave to the demand; None where they don't bind.
+        Monthly caps are not among them: see :meth:`over`.
         """
         columns, rules, boundary = self.columns, demand.rules, demand.boundary
         codes = np.full(self.size, USABLE, dtype=np.int8)
@@ -144,8 +145,6 @@ class Market:
         }
         if rules.max_usd_per_hour is not None:
             passed[Reason.OVER_CAP] = ~(columns.spot > rules.max_usd_per_hour)
-        if month_usd_per_hour is not None:
-            passed[Reason.OVER_MONTH_CAP] = ~(columns.spot > month_usd_per_hour)
         if demand.excluded:
             passed[Reason.EXCLUDED] = self._without([columns.positions[ref] for ref in demand.excluded if ref in columns.positions])
         if demand.apart:
@@ -160,6 +159,12 @@ class Market:
             outside[self.selected] = False
             codes[outside] = TOO_SMALL
         return codes
+
+    def over(self, codes: Codes, month_usd_per_hour: float) -> Codes:
+        """``codes`` under monthly caps that leave so much: what passed every test before theirs and costs more falls to them."""
+        found = codes.copy()
+        found[(codes > _MONTH) & (self.columns.spot > month_usd_per_hour)] = _MONTH
+        return found
 
     def _fitting(self, needs: Requirements) -> Mask:
         """Asked once for each shape of machine: workloads differ more in boundary and cap than in shape."""

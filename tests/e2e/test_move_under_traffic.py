@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -88,6 +89,47 @@ def test_the_ledger_holds_hours_with_the_quotes_they_were_charged_at(platform: P
         assert hour.quote.spot_usd_per_hour is not None
         expected = hour.quote.spot_usd_per_hour * hour.seconds / 3600
         assert float(hour.paid_usd) == pytest.approx(expected, abs=1e-6)
+
+
+def told(platform: Platform, *arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    command = [sys.executable, "-m", "spotlane.cli.main", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=platform.stage.environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_monthly_cap_raises_each_alert_once_refuses_a_dearer_machine_and_stops_nothing(platform: Platform) -> None:
+    running = platform.edge.workload(ACME.id)
+    assert running.placement is not None
+    placement = running.spec.placement.model_copy(update={"max_usd_per_month": 0.0001})
+    platform.edge.put_workload(ACME.id, running.spec.model_copy(update={"placement": placement}))
+    for _ in range(2):
+        platform.automation.tick()
+    raised = [(one.month, one.percent) for one in platform.edge.alerts(workload=ACME.id)]
+    assert {percent for _, percent in raised} == {50, 80, 100} and len(raised) == len(set(raised))
+    [cap] = platform.automation.spend(ACME.tenant).items
+    assert (cap.owner, cap.standing) == (ACME.id, "over")
+    allowed = platform.allowed[ACME.tenant].regions
+    sold = [one for one in platform.edge.prices().quotes if one.offer.region in allowed[one.offer.cloud] and one.spot_usd_per_hour is not None]
+    dearest = max(sold, key=lambda one: one.spot_usd_per_hour or 0)
+    with pytest.raises(ApiProblem, match="over-month-cap"):
+        platform.automation.move(wire.MoveRequest(workload=ACME.id, offer=dearest.offer))
+    assert "used up" in told(platform, "status", "--tenant", ACME.tenant)
+    platform.edge.put_workload(ACME.id, running.spec)
+    assert platform.edge.workload(ACME.id).state is wire.WorkloadState.RUNNING
+
+
+def test_a_changed_boundary_is_priced_and_a_month_reported_from_what_the_platform_has_recorded(platform: Platform, tmp_path: Path) -> None:
+    month = f"{platform.automation.tick().market_now:%Y-%m}"
+    (tmp_path / "wide.yaml").write_text("name: wide\n")
+    found = wire.WhatIf.model_validate_json(told(platform, "plan", "--boundary", str(tmp_path / "wide.yaml"), "--tenant", GLOBEX.tenant, "--json"))
+    [item] = found.items
+    assert (item.workload, item.changed.usd, item.leaves) == (GLOBEX.id, item.free.usd, False)
+    assert item.present.hours > 0
+    report = json.loads(told(platform, "report", "--month", month, "--out", str(tmp_path), "--json"))
+    assert [Path(one).is_file() for one in report["files"]] == [True, True]
+    assert (report["hours"] > 0, report["outsideBoundaryHours"]) == (True, 0)
 
 
 def test_the_command_line_shows_what_runs(platform: Platform) -> None:
