@@ -27,6 +27,7 @@ from domain.offers import Offers, RegionPredicate
 from domain.placement.engine import plan
 from domain.placement.plan import Demand, Deploy, Move, NoOffer, Problem, Reason, Settings, Stay, Trigger, Verdict
 from domain.placement.switching import Regret
+from domain.spend import tightest
 from domain.windows import Hold, held
 from spotlane import wire
 from spotlane.client import Client
@@ -303,6 +304,8 @@ class Rebalancer:
             workload = by_id[verdict.workload]
             if isinstance(verdict, NoOffer) and verdict.reason is Reason.OUTSIDE_BOUNDARY:
                 self._refused(workload, estate, None, verdict.reason, verdict.detail)
+            if isinstance(verdict, NoOffer) and verdict.reason is Reason.OVER_MONTH_CAP:
+                self._refused(workload, estate, None, verdict.reason, self._cap_of(workload, estate))
             if not isinstance(verdict, Deploy | Move):
                 continue
             try:
@@ -310,6 +313,11 @@ class Rebalancer:
             except ApiProblem as problem:
                 errors.append(f"{verdict.workload}: {problem}")
         return started, errors
+
+    def _cap_of(self, workload: wire.Workload, estate: Estate) -> str:
+        """The cap that leaves the least to a workload, in words that stay the same as long as the cap does: a refusal is recorded once."""
+        cap = tightest(self._months(estate, self._market_now()).caps(workload))
+        return "no cap" if cap is None else f"the cap of {cap.spending.owner}, {cap.spending.cap_usd:.2f} USD in {cap.spending.month.name}, leaves no offer"
 
     def _carried_out(self, verdict: Deploy | Move, workload: wire.Workload, estate: Estate, deadline: datetime | None = None) -> wire.Migration:
         """The migration that the edge begins; the decision is recorded before it is asked for."""

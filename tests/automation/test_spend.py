@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from audit.log import entries
 from automation.feeds.collection import CollectionReport
 from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.rebalancer import Rebalancer
+from automation.service.trail import Trail
 from domain.spend import Month
 from spotlane import wire
 from tests.automation.test_rebalancer import DIGEST, Edge, Prices
@@ -115,6 +117,21 @@ def test_a_first_placement_over_the_workloads_cap_is_refused_and_the_plan_says_w
         "over-month-cap: the cheapest, aws/eu-west-1/eu-west-1b/m5.large: would bring web-acme to 7.68 USD in 2026-01; its cap is 7.67"
     )
     assert [one.reason for one in item.alternatives] == ["over-month-cap"]
+
+
+def test_a_refusal_by_a_cap_is_in_the_audit_trail_once(tmp_path: Path) -> None:
+    edge, market = Book(named("web", cap=1.0)), Market()
+    history, watch = QuoteHistory(tmp_path / "quotes.sqlite"), FeedWatch(tmp_path / "feeds.sqlite", timedelta(hours=6))
+    trail = Trail(tmp_path, "local", lambda tenant: DIGEST, lambda: NOW)
+    service = Rebalancer(edge, market, history, 6.0, watch, lambda: NOW, trail=trail)  # type: ignore[arg-type]  # fakes with the calls in use
+    for hours in (0, 1, 2):
+        market.at(NOW + timedelta(hours=hours))
+        service.tick()
+    trail.close()
+    history.close()
+    watch.close()
+    [record] = list(entries(trail.logs["place"]))
+    assert (record["verdict"], record["rule"], record["why"]) == ("deny", "over-month-cap", "the cap of web-acme, 1.00 USD in 2026-01, leaves no offer")
 
 
 def test_what_the_ledger_has_of_the_month_leaves_less_of_the_cap(start: Any) -> None:
