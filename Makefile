@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 SOURCES := audit automation benchmarks components demo domain languagehost localcloud policies spotlane stacks tests tools
 
-.PHONY: help setup demo test check bench soak clean prerequisites engine format
+.PHONY: help setup demo test test-console check bench soak clean prerequisites engine format
 
 help: ## What there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 prerequisites:
 	@$(PYTHON) tools/prerequisites.py
@@ -59,6 +59,10 @@ demo: setup ## The main job: moves under live traffic, with a report
 test: setup ## All tests
 	@$(BIN)/python -m pytest
 	@npx --no-install vitest run
+
+test-console: setup ## The web console in a real Chromium
+	@$(BIN)/python -m pytest tests/e2e/test_console.py
+	@npx --no-install vitest run --project console
 
 check: setup ## Lint, types, import directions, locks
 	@$(BIN)/ruff check $(SOURCES)

@@ -1,4 +1,4 @@
-/** Two projects: durable objects inside workerd, one by one; and the whole edge in workerd, driven from Node. */
+/** Three projects: what the console computes; durable objects inside workerd, one by one; and the whole edge in workerd, driven from Node. */
 import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
@@ -29,6 +29,7 @@ export default defineConfig({
         ],
         test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{api,auth,control,health,routes,router,shared,tcp,ws}/*.test.ts"] },
       },
+      { test: { name: "console", environment: "node", include: ["components/edge/console/src/*.test.ts"], sequence: { groupOrder: 0 } } },
       {
         test: {
           name: "edge",

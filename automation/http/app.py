@@ -169,7 +169,7 @@ def app(
 
     @api.post("/v1/boundaries")
     def boundary(request: wire.BoundaryDocument, caller: Caller) -> wire.BoundaryCheck:
-        need(caller, "platform:admin", "tenant:admin")
+        need(caller, "platform:admin", "tenant:admin", "service:edge")
         return check(request)
 
     @api.get("/v1/tenants/{tenant}/stacks")

@@ -3,14 +3,14 @@ import type { Ledger, OfferRef, Workload } from "../../workers/shared/wire";
 
 export const DASH = "–";
 
-/** USD per hour, four significant decimals. */
+/** USD per hour, four decimals. */
 export function hourly(price: number | null | undefined): string {
   return price == null ? DASH : `$${price.toFixed(4)}`;
 }
 
 /** USD. */
-export function dollars(amount: number | null | undefined): string {
-  return amount == null ? DASH : new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" }).format(amount);
+export function dollars(amount: number | string | null | undefined): string {
+  return amount == null ? DASH : new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" }).format(Number(amount));
 }
 
 export function percent(share: number | null): string {
@@ -26,9 +26,14 @@ export function ago(at: string, now: number): string {
   return `${Math.round(seconds / 86_400)} d ago`;
 }
 
+/** `2026-01-31 12:05` UTC. */
+export const minute = (at: string): string => at.slice(0, 16).replace("T", " ");
+
 export function zoneOf(offer: OfferRef): string {
   return offer.zone === "-" ? offer.region : offer.zone;
 }
+
+export const offerName = (offer: OfferRef): string => `${offer.cloud.toUpperCase()} ${zoneOf(offer)} ${offer.instanceType}`;
 
 /** Share of the on-demand price that a workload saves now, null while either price is unknown. */
 export function savedNow(workload: Workload): number | null {
@@ -41,4 +46,17 @@ export function savedNow(workload: Workload): number | null {
 export function savedSoFar(ledger: Ledger | null): { onDemand: number; stayed: number } | null {
   if (!ledger) return null;
   return { onDemand: Number(ledger.totals.savedUsd), stayed: Number(ledger.totals.savedStayedUsd) };
+}
+
+/** Up to three of `known` that are nearest to `word` by letters in common, for a name that doesn't exist. */
+export function nearest(word: string, known: string[]): string[] {
+  const pairs = (text: string) => new Set(Array.from({ length: Math.max(text.length - 1, 1) }, (_, at) => text.slice(at, at + 2)));
+  const own = pairs(word);
+  const likeness = (text: string) => [...pairs(text)].filter((pair) => own.has(pair)).length / Math.max(own.size, pairs(text).size);
+  return [...known]
+    .map((text) => ({ text, likeness: likeness(text) }))
+    .filter((one) => one.likeness >= 0.3)
+    .sort((one, other) => other.likeness - one.likeness || one.text.localeCompare(other.text))
+    .slice(0, 3)
+    .map(({ text }) => text);
 }

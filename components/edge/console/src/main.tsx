@@ -1,14 +1,31 @@
-/** The console's first page: sign-in, then what runs where, at what price, and what was saved. */
+/** The console: sign-in, then the pages behind one bar. */
 import { useSignal } from "@preact/signals";
-import { render } from "preact";
+import { Component, type ComponentChildren, render } from "preact";
 import { useEffect } from "preact/hooks";
-import { dollars, hourly, percent, savedSoFar } from "./figures";
-import { fault, follow, ledger, session, signOut, updatedAt, workloads } from "./live";
+import { farewell, fault, follow, session, signOut, updatedAt } from "./live";
+import { Audit } from "./pages/audit";
+import { Boundaries } from "./pages/boundaries";
+import { Moves } from "./pages/moves";
+import { Overview, Workloads } from "./pages/overview";
+import { Prices } from "./pages/prices";
+import { Tenants } from "./pages/tenants";
+import { WorkloadPage } from "./pages/workload";
+import { Empty, Panel } from "./parts";
+import { follows, path } from "./router";
 import { Session } from "./session";
-import { Migrations, Prices, Workloads } from "./tables";
+
+const PAGES: [address: string, name: string, page: () => ComponentChildren][] = [
+  ["/", "Overview", () => <Overview />],
+  ["/workloads", "Workloads", () => <Workloads />],
+  ["/moves", "Moves", () => <Moves />],
+  ["/prices", "Prices", () => <Prices />],
+  ["/boundaries", "Boundaries", () => <Boundaries />],
+  ["/audit", "Audit", () => <Audit />],
+  ["/tenants", "Tenants", () => <Tenants />],
+];
 
 function SignIn() {
-  const refusal = useSignal("");
+  const refusal = useSignal(farewell.value);
   const busy = useSignal(false);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -23,11 +40,11 @@ function SignIn() {
     }
   };
   return (
-    <div class="sign-in">
+    <main class="sign-in">
       <form class="panel" onSubmit={submit}>
         <img src="/icon.svg" alt="" />
         <h1>Sign in to Spotlane</h1>
-        <p>With an API key of the platform or of your tenant.</p>
+        <p>With an API key of the platform or of your tenant. Only this tab keeps it.</p>
         <label>
           API key
           <input name="key" type="password" autocomplete="current-password" required aria-describedby="refusal" />
@@ -39,91 +56,119 @@ function SignIn() {
           {busy.value ? "Signing in" : "Sign in"}
         </button>
       </form>
-    </div>
+    </main>
   );
 }
 
-function Figures() {
-  const placed = (workloads.value ?? []).flatMap(({ placement }) => (placement ? [placement.quote] : []));
-  const known = placed.every(({ spotUsdPerHour, onDemandUsdPerHour }) => spotUsdPerHour !== null && onDemandUsdPerHour !== null);
-  const sum = (field: "spotUsdPerHour" | "onDemandUsdPerHour") => (known && workloads.value ? placed.reduce((total, quote) => total + (quote[field] ?? 0), 0) : null);
-  const paying = sum("spotUsdPerHour");
-  const onDemand = sum("onDemandUsdPerHour");
-  const saved = savedSoFar(ledger.value);
-  const running = (workloads.value ?? []).filter(({ state }) => state === "RUNNING" || state === "MIGRATING").length;
-  return (
-    <dl class="figures" aria-label="Totals">
-      <div class="figure">
-        <dt>Serving</dt>
-        <dd>{workloads.value ? running : "–"}</dd>
-        <small>of {workloads.value?.length ?? "–"} workloads</small>
-      </div>
-      <div class="figure">
-        <dt>Paying per hour</dt>
-        <dd>{hourly(paying)}</dd>
-        <small>on demand {hourly(onDemand)}</small>
-      </div>
-      <div class="figure">
-        <dt>Below on demand now</dt>
-        <dd>{percent(paying !== null && onDemand ? 1 - paying / onDemand : null)}</dd>
-      </div>
-      <div class="figure saved">
-        <dt>Saved so far</dt>
-        <dd>{dollars(saved?.onDemand)}</dd>
-        <small>against on demand; {dollars(saved?.stayed)} against staying</small>
-      </div>
-    </dl>
-  );
+/** A page that can't be shown says so; the others go on. */
+class Guard extends Component<{ children: ComponentChildren }, { error: Error | null }> {
+  override state = { error: null as Error | null };
+
+  override componentDidCatch(error: Error): void {
+    this.setState({ error });
+  }
+
+  render() {
+    if (!this.state.error) return this.props.children;
+    return (
+      <Panel title="This page can't be shown">
+        <Empty>
+          The API answered something that this console doesn't know: it may be newer than the page. Reload it.{" "}
+          <button class="button" type="button" onClick={() => location.reload()}>
+            Reload
+          </button>
+        </Empty>
+      </Panel>
+    );
+  }
 }
 
 function toggleTheme(): void {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-  localStorage.setItem("spotlane.theme", root.dataset.theme);
+  const dark = document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  const next = dark === "dark" ? "light" : "dark";
+  document.documentElement.dataset.theme = next;
+  localStorage.setItem("spotlane.theme", next);
 }
 
-function Board({ current }: { current: Session }) {
-  useEffect(() => follow(current), [current]);
+function page(address: string): ComponentChildren {
+  const workload = /^\/workloads\/([^/]+)$/.exec(address)?.[1];
+  if (workload) return <WorkloadPage key={workload} id={decodeURIComponent(workload)} />;
+  const found = PAGES.find(([one]) => one === address);
+  if (found) return found[2]();
   return (
-    <>
+    <Panel title="No such page">
+      <Empty>
+        There is nothing at <code>{address}</code>. Go to the <a href="/">overview</a>.
+      </Empty>
+    </Panel>
+  );
+}
+
+function Frame({ current }: { current: Session }) {
+  useEffect(() => follow(current), [current]);
+  const here = path.value;
+  const name = PAGES.find(([address]) => address === here)?.[1] ?? here.split("/").at(-1);
+  useEffect(() => {
+    document.title = `${name} · Spotlane`;
+  }, [name]);
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: clicks are those of the links inside, which the keyboard reaches by themselves
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Enter on a link is a click
+    <div onClick={follows}>
+      <a class="skip" href="#main">
+        Skip to the content
+      </a>
       <header class="bar">
-        <img src="/icon.svg" alt="" />
-        <h1>Spotlane</h1>
-        <span class="spacer" />
+        <a class="brand" href="/">
+          <img src="/icon.svg" alt="" />
+          Spotlane
+        </a>
+        <nav aria-label="Pages">
+          {PAGES.map(([address, title]) => (
+            <a key={address} href={address} aria-current={address === here || (address === "/workloads" && here.startsWith("/workloads/")) ? "page" : undefined}>
+              {title}
+            </a>
+          ))}
+        </nav>
         <span class="live" role="status">
           <span class={`state ${fault.value ? "warn" : "good"}`}>
             <span class="dot" aria-hidden="true" />
           </span>
           {fault.value ? "not updating" : updatedAt.value ? "live" : "loading"}
         </span>
-        <button class="button" type="button" onClick={toggleTheme} aria-label="Switch between light and dark">
+        <button class="button" type="button" onClick={toggleTheme} title="Switch between light and dark">
           Theme
         </button>
-        <button class="button" type="button" onClick={signOut}>
+        <button class="button" type="button" onClick={() => signOut()}>
           Sign out
         </button>
       </header>
-      <main>
+      <main id="main" tabIndex={-1}>
         {fault.value && (
           <p class="banner" role="alert">
             {fault.value} What is shown is of {updatedAt.value?.toLocaleTimeString() ?? "no time yet"}.
           </p>
         )}
-        <Figures />
-        <Workloads />
-        <Migrations />
-        <Prices />
+        {!here.startsWith("/workloads/") && (
+          <h1 class="sr-only" tabIndex={-1}>
+            {name || "Spotlane"}
+          </h1>
+        )}
+        <Guard key={here}>{page(here)}</Guard>
       </main>
-    </>
+    </div>
   );
 }
 
 function App() {
-  return session.value ? <Board current={session.value} /> : <SignIn />;
+  return session.value ? <Frame current={session.value} /> : <SignIn />;
 }
 
 const theme = localStorage.getItem("spotlane.theme");
 if (theme) document.documentElement.dataset.theme = theme;
-session.value = await Session.resume();
+try {
+  session.value = await Session.resume();
+} catch (error) {
+  farewell.value = (error as Error).message;
+}
 render(<App />, document.getElementById("app") as HTMLElement);
