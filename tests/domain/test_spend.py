@@ -189,6 +189,20 @@ def test_no_plan_goes_above_a_monthly_cap(given_months: tuple[list[Quote], list[
 
 
 @settings(max_examples=200, deadline=None)
+@given(strategies.quotes(), strategies.demands(), st.sampled_from([0.0205, 0.0215, 0.0225, 0.024]))
+def test_under_a_monthly_cap_the_choice_is_the_best_of_what_costs_no_more_than_it_leaves(quotes: list[Quote], demand: Demand, most: float) -> None:
+    """As under a cap per hour of the same height, whose choice is compared with brute force elsewhere."""
+    nowhere = replace(demand, current=None)
+    # So near each other that egress and risk decide: the cheapest all in is often not the cheapest machine.
+    quotes = [one if known(one.spot) is None else replace(one, spot=0.02 + (known(one.spot) or 0.0) / 10) for one in quotes]
+    monthly = replace(nowhere, caps=(Cap(Spending("w-t", FEBRUARY, most * LEFT, 0.0, 0.0, LEFT)),))
+    hourly = replace(nowhere, rules=replace(nowhere.rules, max_usd_per_hour=min(most * (1 + 1e-12), nowhere.rules.max_usd_per_hour or 1.0)))
+    offers = Offers.quoted(quotes)
+    found, wanted = (plan(Problem(NOW, offers, (one,))).verdicts[0] for one in (monthly, hourly))
+    assert (type(found), getattr(found, "offer", None)) == (type(wanted), getattr(wanted, "offer", None))
+
+
+@settings(max_examples=200, deadline=None)
 @given(months())
 def test_caps_that_are_wide_change_no_decision(given_months: tuple[list[Quote], list[Demand]]) -> None:
     quotes, demands = given_months
