@@ -278,9 +278,9 @@ class Client:
         """What was paid, and what on-demand and staying would have cost."""
         return self._session.one(wire.Ledger, "GET", "/ledger", params={"tenant": tenant, "workload": workload})
 
-    def ledger_hours(self, tenant: str | None = None, workload: str | None = None) -> Pages[wire.LedgerHour]:
-        """Every frozen hour, newest first."""
-        return self._session.many(wire.LedgerHour, "/ledger/hours", {"tenant": tenant, "workload": workload})
+    def ledger_hours(self, tenant: str | None = None, workload: str | None = None, *, month: str | None = None) -> Pages[wire.LedgerHour]:
+        """Every frozen hour, newest first; of one calendar month (``YYYY-MM``, UTC) where one is asked for."""
+        return self._session.many(wire.LedgerHour, "/ledger/hours", {"tenant": tenant, "workload": workload, "month": month})
 
     def ledger_moves(self, tenant: str | None = None, workload: str | None = None) -> Pages[wire.LedgerMove]:
         """What each move was expected to save, by migration."""

@@ -113,7 +113,7 @@ class Rebalancer:
                     raise
             self._exclusions.learn(estate.migrations, market_now)
             self._close_ledger(estate, market_now)
-            self._spend.alert(self._months(estate, market_now), market_now)
+            self._alert(estate, market_now)
             placeable = [one for one in estate.workloads if _placeable(one)]
             verdicts = self._cycle(estate, market_now, placeable)
             self._keep_regrets(estate, verdicts)
@@ -343,6 +343,13 @@ class Rebalancer:
         if finding is None:
             return []
         return [wire.PolicyFinding(rule=finding.rule, severity=finding.severity, enforcement="mandatory", resource=workload.id, message=finding.sentence())]
+
+    def _alert(self, estate: Estate, market_now: datetime) -> None:
+        """What the edge refuses to take is said, and sent again with the next cycle: a cycle must not end for it."""
+        try:
+            self._spend.alert(self._months(estate, market_now), market_now)
+        except ApiProblem as problem:
+            _log.error("alerts of monthly caps were not taken", problem=str(problem))
 
     def _close_ledger(self, estate: Estate, market_now: datetime) -> None:
         closing = ledger.close(self._served.of(estate.workloads), self._history.in_force, self._history.mark(_LEDGER_MARK), market_now)

@@ -60,7 +60,7 @@ def report(
 def gathered(client: Client, service: AutomationClient, month: str, begin: datetime, end: datetime, tenant: str | None, now: datetime) -> Sources:
     """Everything that the report is made from. Raises :class:`SpotlaneError` where the edge is away; what only the automation service or a platform's key
     can tell is left unknown without them."""
-    hours = [one for one in client.ledger_hours(tenant) if begin <= one.hour < end]
+    hours = [one for one in client.ledger_hours(tenant, month=month) if begin <= one.hour < end]
     placements = {one.placement for one in hours}
     tenants = {one.id: one for one in client.tenants() if tenant is None or one.id == tenant}
     boundaries = {name: _unless_away(lambda one=one: service.check_boundary(one.boundary)) for name, one in tenants.items()}  # type: ignore[misc]  # bound at once

@@ -43,7 +43,7 @@ def ledger(
     if form is not LedgerForm.TABLE:
         if json:
             raise typer.BadParameter("--json and --format are two forms; choose one")
-        _exported(form, edge().ledger_hours(tenant, workload), month)
+        _exported(form, edge().ledger_hours(tenant, workload, month=month), month)
         return
     if month is not None:
         raise typer.BadParameter("--month goes with --format csv or focus")

@@ -17,6 +17,7 @@ from automation.service.rebalancer import Rebalancer
 from automation.service.trail import Trail
 from domain.spend import Month
 from spotlane import wire
+from spotlane.errors import ApiProblem
 from tests.automation.test_rebalancer import DIGEST, Edge, Prices
 from tests.automation.test_redeploys import placement, workload
 
@@ -37,6 +38,7 @@ class Book(Edge):
         self.raised: dict[tuple[str, str, int], wire.SpendAlert] = {}
         self.sent: list[list[int]] = []
         self.moving: list[wire.Migration] = []
+        self.alerts_refused = False
 
     def tenants(self) -> list[wire.Tenant]:
         return [wire.Tenant(id="acme", boundary=self.boundary, boundary_digest=DIGEST, budget_usd_per_month=self.tenant_cap)]
@@ -58,6 +60,8 @@ class Book(Edge):
         return [wire.WorkloadMonth.model_validate(sums | {"workload": name, "paid_usd": Decimal(str(usd))}) for name, usd in self.paid.items()]
 
     def raise_alerts(self, alerts: list[wire.SpendAlert]) -> list[wire.SpendAlert]:
+        if self.alerts_refused:
+            raise ApiProblem(wire.Problem(type="https://spotlane.dev/problems/not-found", title="No such thing", status=404, detail=""))
         self.sent.append([one.percent for one in alerts])
         new = [one for one in alerts if (one.owner, one.month, one.percent) not in self.raised]
         self.raised |= {(one.owner, one.month, one.percent): one for one in new}
@@ -206,6 +210,17 @@ def test_each_threshold_is_told_once_a_month_also_over_restarts(start: Any) -> N
     market.at(datetime(2026, 2, 10, tzinfo=UTC))
     again.tick()
     assert [(one.month, one.percent) for one in edge.raised.values()][-1] == ("2026-02", 50)
+
+
+def test_alerts_that_the_edge_refuses_are_sent_again_and_end_no_cycle(start: Any) -> None:
+    edge = Book(named("web", runs=True, cap=100.0))
+    edge.paid = {"web-acme": 60.0}
+    service = start(edge)
+    edge.alerts_refused = True
+    assert [item.verdict for item in service.tick().plan.items] == ["stay"]
+    edge.alerts_refused = False
+    service.tick()
+    assert list(edge.raised) == [("web-acme", "2026-01", 50)]
 
 
 def test_the_sums_are_asked_for_again_only_when_an_hour_has_been_closed_or_a_month_begun(start: Any) -> None:

@@ -89,7 +89,7 @@ def test_an_hour_of_unknown_cost_has_no_row_in_focus_and_an_empty_field_in_the_p
 
 def test_focus_on_the_command_line_leaves_unknown_hours_out_and_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     hours = [HOUR, HOUR.model_copy(update={"paid_usd": None})]
-    monkeypatch.setattr(spend, "edge", lambda: SimpleNamespace(ledger_hours=lambda tenant, workload: hours))
+    monkeypatch.setattr(spend, "edge", lambda: SimpleNamespace(ledger_hours=lambda tenant, workload, month: hours))
     shown = CliRunner().invoke(cli, ["ledger", "--format", "focus"])
     assert (len(shown.stdout.splitlines()), shown.exit_code) == (2, 0)
     assert len(CliRunner().invoke(cli, ["ledger", "--format", "csv"]).stdout.splitlines()) == 3

@@ -211,7 +211,7 @@ class Edge:
     def __init__(self) -> None:
         self.anchors_refused = False
 
-    def ledger_hours(self, *_: Any) -> list[wire.LedgerHour]:
+    def ledger_hours(self, *_: Any, month: str | None = None) -> list[wire.LedgerHour]:
         other = hours(days=1)[0].model_copy(update={"hour": END})
         return [other, *hours()]
 

@@ -97,14 +97,20 @@ export const ledger: Operation[] = [
     method: "GET",
     path: "/v1/ledger/hours",
     tag: "ledger",
-    summary: "Frozen hours, newest first",
+    summary: "Frozen hours, newest first; of one calendar month (UTC) where one is asked for",
     scopes: READ,
-    query: WHOSE,
+    query: { ...WHOSE, month: MONTH },
     paged: true,
     answers: { 200: { items: "LedgerHour" } },
     handle: async (call) => {
       const order = { columns: ["hour", "placement"], descending: true };
-      const rows = await rowsOf<{ hour: string; placement: string; document: string }>(call.env.DB, "select hour, placement, document from ledger_hours", asked(call), order, call.page);
+      const rows = await rowsOf<{ hour: string; placement: string; document: string }>(
+        call.env.DB,
+        "select hour, placement, document from ledger_hours",
+        { ...asked(call), ...within(call.query.month) },
+        order,
+        call.page,
+      );
       return paged(
         call.page,
         rows,
@@ -255,8 +261,7 @@ async function months(call: Call): ReturnType<Operation["handle"]> {
   const given: [string, string | number | null | undefined][] = [
     ["tenant = ?", visibleOf(call)],
     ["workload = ?", workload],
-    ["hour >= ?", month],
-    ["hour < ?", month && following(month)],
+    ...Object.entries(within(month)),
     ["hour >= ?", afterMonth],
     ["(substr(hour, 1, 7), workload) > (?, ?)", afterMonth],
   ];
@@ -272,6 +277,11 @@ async function months(call: Call): ReturnType<Operation["handle"]> {
     (row) => [row.month, row.workload],
     ({ month, workload, tenant, ...sums }) => ({ workload, tenant, month, ...summed(sums) }) satisfies WorkloadMonth,
   );
+}
+
+/** The hours of a month; no condition without one. */
+function within(month: string | undefined): Record<string, string> {
+  return month === undefined ? {} : { "hour >= ?": month, "hour < ?": following(month) };
 }
 
 /** The month after `month`, both `YYYY-MM`. */

@@ -146,6 +146,8 @@ test("an hour of unknown price is in the ledger as unknown: in no sum, in no sav
   expect(first.items).toEqual([{ ...dim, savedUsd: "0.200000", savedStayedUsd: "0.100000" }]);
   const second = await month(`&cursor=${first.next}`);
   expect([second.items.map(({ workload, hours }) => [workload, hours]), second.next]).toEqual([[["lit-acme", 0.5]], null]);
+  const hours = await edge.call<{ items: LedgerHour[] }>("GET", "/ledger/hours?workload=lit-acme&month=2027-01");
+  expect(hours.items.map((one) => one.hour)).toEqual(["2027-01-01T00:00:00Z"]);
   const all = await edge.call<{ items: WorkloadMonth[] }>("GET", "/ledger/months?workload=lit-acme");
   expect(all.items.map(({ month, hours }) => [month, hours])).toEqual([
     ["2026-12", 0.5],
