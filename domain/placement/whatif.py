@@ -27,7 +27,7 @@ _MONTH = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What was sold at a time: quotes whose spot price is known."""
+    """What was sold at a time: quotes whose spot price is known. However old, they hold: a recording has a row a change."""
 
     at: datetime
     quotes: tuple[Quote, ...]
@@ -38,8 +38,7 @@ def moments(
 ) -> Iterator[Moment]:
     """The prices in force at ``begin`` and every ``step`` before ``end``, of the machine types that serve any of ``needs``.
 
-    ``changes`` come in the order of their ``observed_at``; each holds until the next of its offer, and one without a spot price ends it. Each quote of a moment
-    counts as confirmed then.
+    ``changes`` come in the order of their ``observed_at``; each holds until the next of its offer, and one without a spot price ends it.
     """
     asked = tuple(dict.fromkeys(needs))
     fits: dict[tuple[str, str], bool] = {}
@@ -55,7 +54,7 @@ def moments(
             if fits[kind]:
                 held[coming.offer] = coming
             coming = next(queue, None)
-        yield Moment(at, tuple(replace(one, observed_at=at) for one in held.values() if known(one.spot) is not None))
+        yield Moment(at, tuple(one for one in held.values() if known(one.spot) is not None))
         at += step
 
 
@@ -90,7 +89,7 @@ class _Walker:
     current: Current | None = None
     moved: list[datetime] = field(default_factory=list)
 
-    def asks(self, at: datetime, sold: frozenset[OfferRef]) -> Demand:
+    def asks(self, at: datetime, sold: Mapping[OfferRef, float]) -> Demand:
         """Its demand at a moment."""
         lost = self.current is not None and self.current.offer not in sold
         recent = sum(at - one <= _MONTH for one in self.moved)
@@ -142,10 +141,11 @@ def courses(
     Monthly caps are left out: their months were another history's.
     """
     walkers = [_Walker(replace(one, current=None, requested=None, excluded={}, caps=())) for one in demands]
+    holding = replace(settings, price_limit=timedelta.max)
     for here, until in _spans(history, end):
         prices = {quote.offer: price for quote in here.quotes if (price := known(quote.spot)) is not None}
-        asked = tuple(one.asks(here.at, frozenset(prices)) for one in walkers)
-        found = plan(Problem(here.at, Offers.quoted(here.quotes), asked, settings, tariffs, volatility)).verdicts
+        asked = tuple(one.asks(here.at, prices) for one in walkers)
+        found = plan(Problem(here.at, Offers.quoted(here.quotes), asked, holding, tariffs, volatility)).verdicts
         for walker, verdict in zip(walkers, found, strict=True):
             once = walker.goes(verdict, here.at)
             walker.pays((until - here.at) / _HOUR, prices, tariffs, once, isinstance(verdict, Move))

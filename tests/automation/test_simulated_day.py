@@ -23,6 +23,16 @@ def test_an_hour_with_failures_moves_on_no_stale_price_and_closes_the_ledger(tmp
     assert {hour for _, hour in day.edge.ledger} >= {day.now.replace(minute=0) - timedelta(hours=1)}
 
 
+def test_hours_of_which_nobody_tells_the_price_are_closed_as_unknown_and_none_is_missed(tmp_path: Path) -> None:
+    day = Day(tmp_path, 2, workloads=12, chances=Chances(feed_fails=0.0, edge_fails=0.0, call_fails=0.0, crashes=0.01, interruptions=0.01, unsold=0.004))
+    for _ in range(9 * 60):
+        day.step()
+    unknown = [one for one in day.edge.ledger.values() if one.paid_usd is None]
+    assert day.edge.faults == []
+    assert day.crashed and unknown and len(unknown) < len(day.edge.ledger) / 2
+    assert all(one.quote.spot_usd_per_hour is None for one in unknown)
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["while the feeds answer", "while none does"])
 def test_what_the_prices_would_move_stays_while_no_feed_answers_and_what_is_interrupted_moves(tmp_path: Path, dark: bool) -> None:
     day = Day(tmp_path, 1, workloads=6, chances=Chances(feed_fails=0.0, edge_fails=0.0, call_fails=0.0, crashes=0.0, interruptions=0.0, price_changes=0.0))
@@ -46,7 +56,7 @@ def test_what_the_prices_would_move_stays_while_no_feed_answers_and_what_is_inte
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("seed", "crashes"), [(1, 0.003), (2, 0.003), (3, 0.0)], ids=["crashing", "crashing otherwise", "in one life"])
 def test_a_day_with_failures_moves_on_no_stale_price_closes_the_ledger_and_holds_its_memory(tmp_path: Path, seed: int, crashes: float) -> None:
-    day = Day(tmp_path, seed, chances=Chances(crashes=crashes))
+    day = Day(tmp_path, seed, chances=Chances(crashes=crashes, unsold=0.0005))
     tracemalloc.start()
     for _ in range(4 * 60):
         day.step()

@@ -45,7 +45,7 @@ def test_moments_hold_the_price_in_force_and_leave_out_what_is_not_sold_or_serve
     found = list(moments(changes, NOW, NOW + 5 * HOUR, HOUR, [Requirements()]))
     told = [{one.offer: one.spot for one in moment.quotes} for moment in found]
     assert told == [{IRISH: 0.05}, {IRISH: 0.05, AMERICAN: 0.03}, {IRISH: 0.06, AMERICAN: 0.03}, {IRISH: 0.06}, {IRISH: 0.06}]
-    assert [quote.observed_at for quote in found[2].quotes] == [NOW + 2 * HOUR] * 2
+    assert [moment.at for moment in found] == [NOW + hours * HOUR for hours in range(5)]
 
 
 def test_what_stays_pays_its_price_and_its_services_egress() -> None:
