@@ -58,6 +58,8 @@ footer{margin-top:56px}
 @media (max-width:640px){main{padding:24px 16px}h1{font-size:24px}.sign{gap:20px}}
 @page{size:A4;margin:14mm}
 @media print{:root{--ink:#000;--soft:#444;--line:#bbb;--ground:#fff;--panel:#fff;--paid:#0b7a75;--stay:#a86400;--other:#667;--good:#0b5;--bad:#b00;--warn:#750}
-body{font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}main{max-width:none;padding:0}.wide{overflow:visible}table{font-size:8.5pt}
+body{font-size:11pt;print-color-adjust:exact;-webkit-print-color-adjust:exact}main{max-width:none;padding:0}.wide{overflow:visible}table{font-size:8pt}
+td,th{padding:4px 5px}.n .unknown{display:block}.tiles{grid-template-columns:repeat(5,1fr);gap:8px}.tiles div{padding:10px}.tiles dd{font-size:19px}
+
 section{break-inside:auto}figure,tr,.tiles,.sign{break-inside:avoid}h2{break-after:avoid}}
 """
