@@ -28,6 +28,8 @@ class Account:
     leaked_resources: int = 0
     leaked_processes: int = 0
     seconds: float = 0.0
+    first_url_seconds: float | None = None
+    """From when the demo was asked for, setup included, to the first answer at a workload's address."""
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -58,6 +60,7 @@ class Account:
             "usd": {"paid": float(totals.paid_usd), "on_demand": float(totals.on_demand_usd), "stayed": float(totals.stayed_usd)},
             "leaked": {"resources": self.leaked_resources, "processes": self.leaked_processes},
             "seconds": round(self.seconds, 1),
+            "first_url_seconds": None if self.first_url_seconds is None else round(self.first_url_seconds, 1),
         }
 
 
@@ -94,6 +97,8 @@ def show(account: Account, console: Console) -> None:
         f"{totals.hours:.0f} workload hours: paid {totals.paid_usd:.2f} USD; on-demand would have cost {totals.on_demand_usd:.2f}, "
         f"staying where they began {totals.stayed_usd:.2f}"
     )
+    if account.first_url_seconds is not None:
+        console.print(f"time to the first URL that answered: {account.first_url_seconds:.0f} s, setup included")
     console.print("cloud API calls: " + (", ".join(f"{count} {verdict}" for verdict, count in sorted(account.audit.items())) or "none"))
     for fault in account.faults:
         console.print(f"fault: {fault}", style="red", markup=False)

@@ -9,6 +9,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from demo.stage import Stage
 from spotlane import wire
 from spotlane.client import AutomationClient, Client
 from spotlane.errors import ApiProblem, StillRunning
+from spotlane.transport import client
 
 _POLL_SECONDS = 0.3
 _MARKET_DAY = 86_400.0
@@ -63,6 +65,22 @@ class Director:
     def quiet(self, part: Part, limit: float) -> None:
         """Waits until the part's workload serves and nothing of it moves. Raises :class:`StillRunning`."""
         self.wait(f"a quiet moment of {part.id}", limit, lambda: self.running(part))
+
+    def first_url(self, limit: float) -> str:
+        """The address of the first workload that answers at it, whichever is first. Raises :class:`StillRunning`."""
+        found: list[str] = []
+
+        def answers() -> bool:
+            for part in CAST:
+                url = self.edge.endpoint(part.id).http
+                with suppress(httpx.HTTPError):
+                    if url is not None and client(2.0).get(url).is_success:
+                        found.append(url)
+                        return True
+            return False
+
+        self.wait("the first URL that answers", limit, answers)
+        return found[0]
 
     def first_placements(self, limit: float) -> None:
         """Every workload gets its first machine."""
