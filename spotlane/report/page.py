@@ -59,13 +59,13 @@ Months are calendar months in UTC.{part}</p>
 def _headline(report: Report) -> str:
     total = report.total
     tiles = [
-        ("Paid", _usd("total", "", "paid", total.paid), f"for {_number('total', '', 'hours', total.hours, 1)} machine hours"),
+        ("Paid, USD", _usd("total", "", "paid", total.paid), f"for {_number('total', '', 'hours', total.hours, 1)} machine hours"),
         (
-            "Saved against on-demand",
+            "Saved against on-demand, USD",
             _usd("total", "", "saved", total.saved),
             f"{_share(total.saved_share)} of {_usd('total', '', 'on_demand', total.on_demand)}",
         ),
-        ("Saved against staying", _usd("total", "", "saved_stayed", total.saved_stayed), f"of {_usd('total', '', 'stayed', total.stayed)}"),
+        ("Saved against staying, USD", _usd("total", "", "saved_stayed", total.saved_stayed), f"of {_usd('total', '', 'stayed', total.stayed)}"),
         ("Available", _share(report.available, 3, "total--available"), "of the time that workloads were due"),
         ("Outside the boundary", _hours(report), "machine hours"),
     ]
@@ -146,7 +146,7 @@ def _moves(report: Report) -> str:
     header = ("Move", "Kind", "At (UTC)", "From", "To", "Expected USD", "Cost of the move USD", "Proven USD", "Hours")
     return f"""<section>
 <h2>Moves</h2>
-<p>Moves by price have proven {_usd("total", "", "proven_by_moves", report.proven)} in this month.</p>
+<p>Moves by price have proven {_usd("total", "", "proven_by_moves", report.proven)} USD in this month.</p>
 {_table(header, rows)}
 <p class="note">Proven: over the hours that the new machine served in the month, what the machine that was left would have cost
 at the prices of then, less what was paid. Expected is the decision's net saving over its horizon. A move after an interruption or a
