@@ -8,9 +8,13 @@ import hashlib
 import http.server
 import io
 import json
+import re
+import shutil
+import subprocess
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,8 @@ import yaml
 from components.machine import agent, boot
 from components.machine.cloud_config import MachineDocument, render
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "user_data.txt"
+GOLDEN = Path(__file__).parents[1] / "golden"
+PLACES = {"aws": "eu-west-1", "azure": "westeurope", "gcp": "europe-west4"}
 MACHINE = MachineDocument(
     placement="acme_web_3",
     cloud="gcp",
@@ -96,14 +101,15 @@ def archive(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_user_data_is_the_golden_one() -> None:
-    text = render(MACHINE)
+@pytest.mark.parametrize("cloud", PLACES)
+def test_the_user_data_is_the_golden_one_of_its_cloud(cloud: str) -> None:
+    text = render(replace(MACHINE, cloud=cloud, region=PLACES[cloud]))
     for file in yaml.safe_load(text)["write_files"]:
         if file.get("encoding") == "gz+b64":
             name = Path(file["path"]).name
             assert gzip.decompress(base64.b64decode(file["content"])) == (Path(boot.__file__).parent / name).read_bytes()
             text = text.replace(file["content"], f"<{name}>")
-    assert text == GOLDEN.read_text()
+    assert text == (GOLDEN / f"user_data.{cloud}.txt").read_text()
 
 
 def test_the_same_machine_has_the_same_user_data() -> None:
@@ -117,6 +123,20 @@ def test_the_workloads_unit_quotes_what_systemd_would_expand() -> None:
     assert 'Environment="NAME=x \\"y\\" 5%%"' in unit
     assert {"Environment=HOST=0.0.0.0", "Environment=PORT_HTTP=8080", "Environment=PORT_TCP=9000", "Environment=SPOTLANE_CLOUD=gcp"} <= set(unit)
     assert {"DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "TimeoutStopSec=10s"} <= set(unit)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd isn't installed")
+@pytest.mark.parametrize(("name", "most"), [("workload", 2.5), ("agent", 2.5)])
+def test_a_units_exposure_is_what_systemd_itself_calls_fine(tmp_path: Path, name: str, most: float) -> None:
+    unit = tmp_path / f"spotlane-{name}.service"
+    of_ours = boot.service_unit("agent", "/usr/bin/python3 /opt/spotlane/agent.py", "StateDirectory=spotlane-agent")
+    unit.write_text(boot.workload_unit(MACHINE.as_json(), "/opt/spotlane/workload/0") if name == "workload" else of_ours)
+    judged = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)], capture_output=True, text=True, check=False)
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", judged.stdout)
+    if found is None:
+        pytest.skip(f"systemd-analyze judges no files here: {judged.stderr.strip()[:200]}")
+    assert float(found[1]) <= most, judged.stdout
+    assert "Unknown key" not in judged.stderr
 
 
 def test_the_key_of_the_edges_signature_stands_where_only_root_reads_it() -> None:
