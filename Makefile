@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
 SOURCES := audit automation benchmarks components demo domain languagehost localcloud policies spotlane stacks tests tools
 
-.PHONY: help setup demo test test-console check bench soak clean prerequisites engine format
+.PHONY: help setup demo test test-console check bench soak clean prerequisites engine format goldens
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -74,6 +74,7 @@ check: setup ## Lint, types, import directions, locks
 	@npx --no-install biome check components/edge localcloud/edge clients benchmarks
 	@npm run --silent typecheck
 	@$(BIN)/python tools/wire/generate.py --check
+	@$(BIN)/python tools/cli/generate.py --check
 	@$(BIN)/python tools/locks.py
 
 bench: setup ## Every benchmark, as tables
@@ -82,6 +83,10 @@ bench: setup ## Every benchmark, as tables
 soak: setup ## Long campaigns
 	@$(BIN)/python -m pytest -m soak
 	@$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=search
+
+goldens: setup ## The command line's goldens and published schemas anew, to be read in the diff
+	@$(BIN)/python tools/cli/generate.py
+	@$(BIN)/python -m pytest -p no:xdist tests/spotlane/test_cli_goldens.py --regenerate
 
 format: setup ## Formats the sources
 	@$(BIN)/ruff format $(SOURCES)

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import httpx
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from spotlane import wire
-from spotlane.errors import NotSignedIn, SpotlaneError
+from spotlane.errors import AnswerNotUnderstood, Fault, NotSignedIn, SpotlaneError
 from spotlane.transport import TokenSource, client, raise_for_problem, send
 
 M = TypeVar("M", bound=BaseModel)
+V = TypeVar("V")
 _PAGE = 500
 _WHOLE_BYTES = 64 * 1024 * 1024
 """An artifact above this size goes in parts; the edge takes at most 90 MiB at once."""
@@ -83,16 +84,24 @@ class _Session:
         return answer
 
     def one(self, model: type[M], method: str, path: str, **options: Any) -> M:
-        return model.model_validate(self.call(method, path, **options).json())
+        return self.read(TypeAdapter(model), self.call(method, path, **options).json())
 
     def many(self, model: type[M], path: str, params: dict[str, str | None] | None = None) -> Pages[M]:
         adapter: TypeAdapter[list[M]] = TypeAdapter(list[model])  # type: ignore[valid-type]  # a runtime type
 
         def fetch(cursor: str | None) -> tuple[list[M], str | None]:
             answer = self.call("GET", path, params={"limit": str(_PAGE), **(params or {}), "cursor": cursor}).json()
-            return adapter.validate_python(answer["items"]), answer.get("next")
+            return self.read(adapter, answer["items"]), answer.get("next")
 
         return Pages(fetch)
+
+    def read(self, adapter: TypeAdapter[V], document: Any) -> V:
+        """A document as a value. Raises :class:`AnswerNotUnderstood`: the service is newer than these models."""
+        try:
+            return adapter.validate_python(document)
+        except ValidationError as error:
+            faults = [Fault(".".join(str(part) for part in one["loc"]) or "(answer)", one["msg"]) for one in error.errors(include_input=False)]
+            raise AnswerNotUnderstood(self._service, faults) from error
 
 
 class Client:
@@ -402,7 +411,7 @@ class AutomationClient:
 
     def holds(self) -> list[wire.Hold]:
         """What the daemon leaves alone, as far as the key may see it."""
-        return [wire.Hold.model_validate(one) for one in self._session.call("GET", "/holds").json()["items"]]
+        return self._session.read(TypeAdapter(list[wire.Hold]), self._session.call("GET", "/holds").json()["items"])
 
     def hold(self, hold: wire.Hold) -> wire.Hold:
         """Puts a hold in its subject's place; one that holds nothing takes it away."""

@@ -6,6 +6,7 @@ SpotlaneError
 ├── NotSignedIn          no key, or a key that isn't known
 ├── SessionEnded         a WebSocket session is over (spotlane.websocket)
 ├── ApiProblem           the service answered with a problem (RFC 9457)
+├── AnswerNotUnderstood  the service speaks of what this version doesn't know
 └── StillRunning         a wait reached its limit; what it waited for goes on
 """
 
@@ -67,6 +68,16 @@ class ApiProblem(SpotlaneError):
     def findings(self) -> list[PolicyFinding]:
         """Findings of the boundary's rules, where the refusal came from them."""
         return self.problem.findings or []
+
+
+class AnswerNotUnderstood(SpotlaneError):
+    """``service`` answered what this version of the SDK can't read: ``faults`` says where, never with a value."""
+
+    def __init__(self, service: str, faults: list[Fault]) -> None:
+        self.service = service
+        self.faults = faults
+        told = "; ".join(str(fault) for fault in faults[:3])
+        super().__init__(f"the {service} answered what this version of spotlane doesn't understand ({told}): the platform is newer than this program")
 
 
 class StillRunning(SpotlaneError):

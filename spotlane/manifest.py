@@ -132,6 +132,25 @@ def _read(path: Path) -> _Document:
     return _Document(str(path), text)
 
 
+class _SpecWithSource(wire.WorkloadSpec):
+    """A spec as a file has it: its artifact may be a path beside the file."""
+
+    artifact: _ArtifactRef  # type: ignore[assignment]  # packed and replaced by what is stored
+
+
+class _WorkloadForEditors(_WorkloadFile):
+    spec: _SpecWithSource  # type: ignore[assignment]  # checked by itself when it is read, so that every fault is told
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schemas (2020-12) of both kinds of file, for editors; by name."""
+    found = {}
+    for name, model in (("workload", _WorkloadForEditors), ("tenant", _TenantFile)):
+        made = model.model_json_schema(by_alias=True)
+        found[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": f"Spotlane {name} file"}
+    return found
+
+
 def load_workload(path: Path) -> WorkloadManifest:
     """Reads a workload file and packs its artifact. Raises :class:`InvalidDocument` with every fault."""
     document = _read(path)

@@ -13,7 +13,11 @@ settings.register_profile("search", derandomize=False, print_blob=True)
 settings.load_profile("seeded")
 
 
+pytest_plugins = ["spotlane.testing.plugin"]
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--regenerate", action="store_true", help="writes the command line's goldens anew in place of comparing with them")
     parser.addoption(
         "--data",
         type=Path,

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from spotlane.cli import output
+from spotlane.cli.page import Examples
 from spotlane.cli.session import edge, reported
 
-cli = typer.Typer(help="API keys of a tenant, or of the platform without --tenant.", no_args_is_help=True)
+cli = typer.Typer(cls=Examples, help="API keys of a tenant, or of the platform without --tenant.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Tenant = Annotated[str | None, typer.Option(help="Whose key; without it, the platform's.")]

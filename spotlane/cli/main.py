@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from types import TracebackType
 from typing import Annotated
 
 import typer
 
-from spotlane.cli import audit, doctor, explain, keys, moves, prices, report, runs, spend, status, tenants, workloads
-from spotlane.cli.session import become
+from spotlane import __version__
+from spotlane.cli import audit, doctor, explain, keys, login, moves, output, page, prices, projects, report, runs, spend, status, tenants, watching, workloads
+from spotlane.cli.session import INTERRUPTED, become, reported
 
-_HELP = "Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes."
+_HELP = """Keeps services on the cheapest spot capacity they are allowed to use, behind one address that never changes.
+
+Declare a tenant with its data boundary and a workload with what it needs; the daemon places it on the cheapest allowed spot offer of AWS, Azure and GCP,
+and moves it, under traffic, when another has become cheaper or a cloud takes its machine back.
+"""
 _PASSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
-cli = typer.Typer(help=_HELP, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+cli = typer.Typer(
+    cls=page.Page,
+    help=_HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
 cli.add_typer(tenants.cli, name="tenant")
 cli.add_typer(workloads.cli, name="workload")
 cli.add_typer(runs.cli, name="runs")
@@ -25,6 +39,9 @@ explain.register(cli)
 spend.register(cli)
 report.register(cli)
 status.register(cli)
+login.register(cli)
+projects.register(cli)
+watching.register(cli)
 
 
 @cli.command("local", context_settings=_PASSED, add_help_option=False)
@@ -52,20 +69,28 @@ def audited(context: typer.Context) -> None:
 
 
 @cli.command("version")
+@reported
 def version(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
     """Prints the version."""
-    from importlib.metadata import version as installed  # only this command needs package metadata
-
-    number = installed("spotlane")
-    sys.stdout.write(f'{{"version": "{number}"}}\n' if json else f"{number}\n")
+    output.document({"version": __version__}) if json else output.say(__version__)
 
 
 def main() -> None:
     """Entry point of the ``spotlane`` program."""
+    sys.excepthook = _unforeseen
     try:
-        cli()
+        page.program(cli)(prog_name="spotlane")
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+
+
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A fault of this program itself: one line; the trace where ``SPOTLANE_DEBUG`` asks for it."""
+    if os.environ.get("SPOTLANE_DEBUG"):
+        sys.__excepthook__(kind, error, trace)
+        return
+    output.failure(f"spotlane {__version__} failed where it shouldn't: {kind.__name__}: {error}")
+    output.next_step("run it again with SPOTLANE_DEBUG=1 and report what it prints")
 
 
 if __name__ == "__main__":

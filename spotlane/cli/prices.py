@@ -8,14 +8,16 @@ import typer
 
 from spotlane import wire
 from spotlane.cli import output
+from spotlane.cli.page import Examples
 from spotlane.cli.session import automation, become, edge, environment, reported
 
-cli = typer.Typer(help="The price book, the feeds that fill it, recordings.", invoke_without_command=True)
+cli = typer.Typer(cls=Examples, help="The price book, the feeds that fill it, recordings.", invoke_without_command=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 _PASSED = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 
 
 @cli.callback()
+@reported
 def prices(
     context: typer.Context,
     cloud: Annotated[str | None, typer.Option(help="aws, azure or gcp.")] = None,
@@ -28,7 +30,6 @@ def prices(
         _book(cloud, region, limit, json)
 
 
-@reported
 def _book(cloud: str | None, region: str | None, limit: int, json: bool) -> None:
     book = edge().prices(cloud, region)
     if json:

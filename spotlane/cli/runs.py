@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_
-import sys
 import time
 from datetime import datetime
 from typing import Annotated, Any
@@ -12,10 +10,11 @@ import typer
 
 from spotlane import wire
 from spotlane.cli import output
+from spotlane.cli.page import Examples
 from spotlane.cli.session import automation, edge, reported
 from spotlane.client import AutomationClient
 
-cli = typer.Typer(help="Engine operations: what ran, what runs, what became of it.", no_args_is_help=True)
+cli = typer.Typer(cls=Examples, help="Engine operations: what ran, what runs, what became of it.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 _POLL_SECONDS = 0.25
 
@@ -62,8 +61,7 @@ def logs(
     """The engine's events of a run; follows one that still works to its end."""
     for number, event in automation(edge()).run_events(run, after):
         if json:
-            sys.stdout.write(json_.dumps({"number": number, **event}) + "\n")
-            sys.stdout.flush()
+            output.record({"number": number, **event})
         elif line := _told(event):
             output.say(line)
 

@@ -1,22 +1,36 @@
-"""The environment of a command: clients, and errors turned into messages and exit codes (2: the user can mend it, 1: it failed)."""
+"""The environment of a command: clients, the form of its answer, and errors turned into messages and exit codes.
+
+Exit codes are part of the interface: 0 done; 1 it failed, trying again may help; 2 the user can mend it (usage, a document, a name, a key, a refusal);
+130 ended by Ctrl-C.
+"""
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
-from spotlane.cli import output
+from spotlane.cli import advice, credentials, output
 from spotlane.client import AutomationClient, Client
 from spotlane.errors import ApiProblem, InvalidDocument, NotSignedIn, SpotlaneError, Unreachable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+FAILED = 1
+MENDABLE = 2
+INTERRUPTED = 130
+
+_FORMS = "table|wide|json|yaml"
+_Output = Annotated[output.Form | None, typer.Option("--output", "-o", metavar=_FORMS, help="How to answer; wide has every column; --json is json.")]
 
 
 def project_root() -> Path:
@@ -29,17 +43,30 @@ def project_root() -> Path:
 
 
 def environment() -> dict[str, str]:
-    """The process's environment, completed from the local cloud's state directory where nothing else is set."""
+    """The process's environment, completed where it names no platform: from the local platform of this folder, else from ``spotlane login``."""
     env = dict(os.environ)
-    home = Path(env.get("SPOTLANE_HOME", str(project_root() / ".spotlane")))
-    if "SPOTLANE_API_URL" not in env and (home / "local.json").is_file():
-        import json
-
-        local = json.loads((home / "local.json").read_text())
-        env["SPOTLANE_HOME"] = str(home)
-        for variable, value in local.get("environment", {}).items():
+    if "SPOTLANE_API_URL" in env:
+        return env
+    local = local_platform(env)
+    if local is not None:
+        env["SPOTLANE_HOME"] = str(local)
+        for variable, value in json.loads((local / "local.json").read_text()).get("environment", {}).items():
             env.setdefault(variable, value)
+        return env
+    login = credentials.load(env)
+    if login is not None:
+        env["SPOTLANE_API_URL"] = login.api_url
+        if login.automation_url:
+            env.setdefault("SPOTLANE_AUTOMATION_URL", login.automation_url)
+        if "SPOTLANE_API_KEY" not in env and (key := credentials.key_of(login, env)):
+            env["SPOTLANE_API_KEY"] = key
     return env
+
+
+def local_platform(env: dict[str, str]) -> Path | None:
+    """The state folder of a local platform that stands here, where one does."""
+    home = Path(env.get("SPOTLANE_HOME", str(project_root() / ".spotlane")))
+    return home if (home / "local.json").is_file() else None
 
 
 def become(module: str, arguments: list[str], env: dict[str, str] | None = None) -> NoReturn:
@@ -60,28 +87,78 @@ def automation(client: Client) -> AutomationClient:
     return AutomationClient.from_env(client, environment())
 
 
+@contextmanager
+def half_done(said: str) -> Iterator[None]:
+    """Where what follows fails or is interrupted, the user is told ``said``: what stands already, and how to go on."""
+    try:
+        yield
+    except (SpotlaneError, typer.Exit, KeyboardInterrupt):
+        output.progress(said)
+        raise
+
+
 def reported(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns the SDK's errors into one clear message and an exit code."""
+    """Turns the SDK's errors into one clear message with its next step and an exit code; gives each command with ``--json`` also ``--output``."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        _take_form(kwargs)
         try:
             return command(*args, **kwargs)
-        except InvalidDocument as error:
-            output.failure(f"{error.source} has {len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}:")
-            for fault in error.faults:
-                output.failure(f"  {fault}")
-            raise typer.Exit(2) from error
-        except (NotSignedIn, Unreachable) as error:
-            output.failure(str(error))
-            raise typer.Exit(2) from error
-        except ApiProblem as error:
-            output.failure(str(error))
-            for finding in error.findings:
-                output.failure(f"  {finding.rule} ({finding.severity}): {finding.message}")
-            raise typer.Exit(2 if 400 <= error.problem.status < 500 else 1) from error
         except SpotlaneError as error:
-            output.failure(str(error))
-            raise typer.Exit(1) from error
+            raise typer.Exit(_told(error, kwargs)) from error
+        except KeyboardInterrupt as error:
+            output.progress("interrupted; what the platform has accepted goes on without this program (`spotlane status`)")
+            raise typer.Exit(INTERRUPTED) from error
 
+    signature = inspect.signature(command, eval_str=True)
+    if "json" in signature.parameters:
+        form = inspect.Parameter("output_form", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_Output)
+        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), form])  # type: ignore[attr-defined]  # read by inspect.signature
+        run.__annotations__ = {**command.__annotations__, "output_form": _Output}
     return run
+
+
+def _take_form(given: dict[str, Any]) -> None:
+    """``--output`` and ``--json`` are one choice: the command sees ``json`` for either document, the output its form."""
+    form = given.pop("output_form", None)
+    if form is None:
+        form = output.Form.JSON if given.get("json") else output.Form.TABLE
+    elif given.get("json") and form is not output.Form.JSON:
+        raise typer.BadParameter(f"--json and --output {form} are two forms; choose one")
+    output.FORM.set(form)
+    if "json" in given:
+        given["json"] = form in (output.Form.JSON, output.Form.YAML)
+
+
+def _told(error: SpotlaneError, given: dict[str, Any]) -> int:
+    """Prints the message and the next step, and gives the exit code."""
+    if isinstance(error, InvalidDocument):
+        output.failure(f"{error.source} has {len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}:")
+        for fault in error.faults:
+            output.failure(f"  {fault}")
+        return MENDABLE
+    output.failure(str(error))
+    if isinstance(error, ApiProblem):
+        for finding in error.findings:
+            output.failure(f"  {finding.rule} ({finding.severity}): {finding.message}")
+    step = _meant(error, given) or advice.next_step(error)
+    if step is not None:
+        output.next_step(step)
+    mendable = isinstance(error, NotSignedIn | Unreachable) or (isinstance(error, ApiProblem) and 400 <= error.problem.status < 500)
+    return MENDABLE if mendable else FAILED
+
+
+def _meant(error: SpotlaneError, given: dict[str, Any]) -> str | None:
+    """What a name that isn't known was likely meant for, where the platform can be asked for those that are."""
+    if not isinstance(error, ApiProblem) or error.problem.status != 404 or error.word in advice.NOT_A_CALL:
+        return None
+    workload, tenant = given.get("workload"), given.get("tenant")
+    with suppress(SpotlaneError):
+        if workload:
+            found = advice.nearest(workload, (one.id for one in edge().workloads()))
+            return f"did you mean {found!r}?" if found else "`spotlane workload ls` lists those that there are"
+        if tenant:
+            found = advice.nearest(tenant, (one.id for one in edge().tenants()))
+            return f"did you mean {found!r}?" if found else "`spotlane tenant ls` lists those that there are"
+    return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_
-import sys
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +37,7 @@ class Seen:
     away: str = ""
     spend: wire.Spend | None = None
     alerts: Sequence[wire.SpendAlert] = ()
+    months: Sequence[wire.WorkloadMonth] = ()
 
 
 @reported
@@ -47,20 +47,21 @@ def status(
     json: Annotated[bool, typer.Option("--json", help="One JSON document; with --watch one a line.")] = False,
 ) -> None:
     """What runs where, at what price, what was saved, and what the daemon would do next. Changes nothing."""
+    follow(tenant, json=json, looks=None if watch else 1)
+
+
+def follow(tenant: str | None, *, json: bool, looks: int | None) -> None:
+    """Looks ``looks`` times (None: until Ctrl-C), and prints what has changed. Raises :class:`SpotlaneError`."""
     client = edge()
     service = automation(client)
     shown: object = None
-    while True:
+    for number in itertools.count(1):
         seen = look(client, service, tenant)
         told = document(seen) if json else (rows(seen), footer(seen))
         if told != shown:
-            if json and watch:
-                sys.stdout.write(json_.dumps(document(seen)) + "\n")
-                sys.stdout.flush()
-            else:
-                _print(seen, json=json)
+            output.record(document(seen)) if json and looks != 1 else _print(seen, json=json)
             shown = told
-        if not watch:
+        if number == looks:
             return
         try:
             time.sleep(_SECONDS)
@@ -75,7 +76,8 @@ def look(client: Client, service: AutomationClient, tenant: str | None) -> Seen:
     try:
         plan, spend = service.plan(tenant=tenant), service.spend(tenant)
         alerts = sorted(client.alerts(tenant, month=f"{spend.market_now:%Y-%m}"), key=lambda one: (one.owner, one.percent))
-        return Seen(workloads, totals, plan, "", spend, alerts)
+        months = list(client.ledger_months(tenant, month=f"{spend.market_now:%Y-%m}"))
+        return Seen(workloads, totals, plan, "", spend, alerts, months)
     except SpotlaneError as error:
         return Seen(workloads, totals, None, str(error))
 
@@ -96,8 +98,13 @@ def footer(seen: Seen) -> list[str]:
     ]
     if totals.unknown_hours:
         lines.append(f"the price of {totals.unknown_hours:.1f} h is unknown: they are in no sum")
+    if seen.months:
+        saved = sum((one.saved_usd for one in seen.months), Decimal(0))
+        lines.append(f"in {seen.months[0].month}: paid {sum((one.paid_usd for one in seen.months), Decimal(0)):.2f} USD, saved {saved:.2f} against on-demand")
     lines += [_cap(one) for one in (seen.spend.items if seen.spend is not None else ())]
     lines += [_alert(one) for one in seen.alerts]
+    if seen.workloads:
+        lines.append(_health(seen.workloads))
     if seen.plan is None:
         return [*lines, f"the automation service is away, so that nothing moves: {seen.away}"]
     return [*lines, f"prices of {_minute(seen.plan.market_now)}; what is planned saves {seen.plan.saving_usd_per_30_days:.2f} USD in 30 days"]
@@ -112,6 +119,7 @@ def document(seen: Seen) -> dict[str, Any]:
         "away": seen.away,
         "spend": None if seen.spend is None else seen.spend.model_dump(mode="json", by_alias=True),
         "alerts": [one.model_dump(mode="json", by_alias=True) for one in seen.alerts],
+        "months": [one.model_dump(mode="json", by_alias=True) for one in seen.months],
     }
 
 
@@ -164,3 +172,10 @@ def _saved(saved: Decimal, other: Decimal) -> str:
 
 def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _health(workloads: Sequence[wire.Workload]) -> str:
+    """How many serve, and which don't."""
+    wanted = [one for one in workloads if one.state not in (wire.WorkloadState.TERMINATED, wire.WorkloadState.STOPPING)]
+    ill = [f"{one.id} is {one.state}" for one in wanted if one.state not in (wire.WorkloadState.RUNNING, wire.WorkloadState.MIGRATING)]
+    return f"health: {len(wanted) - len(ill)} of {len(wanted)} serve" + (f"; {', '.join(ill)}" if ill else "")

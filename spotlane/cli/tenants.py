@@ -9,11 +9,12 @@ import typer
 
 from spotlane import wire
 from spotlane.cli import output
+from spotlane.cli.page import Examples
 from spotlane.cli.runs import wait_for
-from spotlane.cli.session import automation, edge, reported
+from spotlane.cli.session import automation, edge, half_done, reported
 from spotlane.manifest import load_tenant
 
-cli = typer.Typer(help="Tenants: their boundary, their accounts.", no_args_is_help=True)
+cli = typer.Typer(cls=Examples, help="Tenants: their boundary, their accounts.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
@@ -44,7 +45,8 @@ def add(
     )
     if wait:
         stack = wire.StackRef(kind="tenant", tenant=stored.id)
-        wait_for(service, wire.RunRequest(idempotency_key=f"{stack.name}:{check.digest}", stack=stack, operation="up"))
+        with half_done(f"tenant {stored.id} is stored, its accounts aren't made yet; run this command again, and it goes on from there"):
+            wait_for(service, wire.RunRequest(idempotency_key=f"{stack.name}:{check.digest}", stack=stack, operation="up"))
     if json:
         output.document(stored)
     else:
@@ -73,9 +75,10 @@ def rm(tenant: str, json: Json = False) -> None:
     if held:
         output.failure(f"{tenant} still has {', '.join(held)}; remove them first with `spotlane workload rm`")
         raise typer.Exit(2)
-    for name in list(service.stacks(tenant)):
-        wait_for(service, wire.RunRequest(idempotency_key=f"{name.name}:rm", stack=name, operation="destroy"))
-    client.delete_tenant(tenant)
+    with half_done(f"tenant {tenant} is still there, some of its stacks may be gone; run this command again, and it goes on from there"):
+        for name in list(service.stacks(tenant)):
+            wait_for(service, wire.RunRequest(idempotency_key=f"{name.name}:rm", stack=name, operation="destroy"))
+        client.delete_tenant(tenant)
     if json:
         output.document({"removed": tenant})
     else:

@@ -10,12 +10,13 @@ import typer
 
 from spotlane import wire
 from spotlane.cli import output
-from spotlane.cli.session import edge, reported
+from spotlane.cli.page import Examples
+from spotlane.cli.session import edge, half_done, reported
 from spotlane.client import Client
 from spotlane.errors import StillRunning
 from spotlane.manifest import load_workload
 
-cli = typer.Typer(help="Workloads: what runs, where, at what price.", no_args_is_help=True)
+cli = typer.Typer(cls=Examples, help="Workloads: what runs, where, at what price.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 _POLL_SECONDS = 0.5
@@ -35,7 +36,8 @@ def apply(
     if manifest.archive is not None:
         output.progress(f"artifact {manifest.spec.artifact.digest[:19]}… ({len(manifest.archive)} bytes)")
         client.put_artifact(manifest.spec.artifact.digest, manifest.archive, manifest.id.rpartition("-")[2])
-    workload = client.put_workload(manifest.id, manifest.spec)
+    with half_done(f"{manifest.id} wasn't changed; its artifact is stored, so that the same command again only declares it"):
+        workload = client.put_workload(manifest.id, manifest.spec)
     if wait:
         workload = until(client, workload.id, {wire.WorkloadState.RUNNING}, timeout)
     if json:
@@ -53,8 +55,9 @@ def ls(tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] =
     if json:
         output.document(found)
         return
-    rows = [(one.id, one.state, _where(one), _price(one), one.reason) for one in found]
-    output.table(("WORKLOAD", "STATE", "RUNS ON", "USD/h", "REASON"), rows, "no workloads; declare one with `spotlane workload apply -f FILE`")
+    rows = [(one.id, one.state, _where(one), _price(one), one.generation, f"{one.updated_at:%Y-%m-%d %H:%M}", one.reason) for one in found]
+    wide = output.Wide("GENERATION"), output.Wide("CHANGED (UTC)")
+    output.table(("WORKLOAD", "STATE", "RUNS ON", "USD/h", *wide, "REASON"), rows, "no workloads; declare one with `spotlane workload apply -f FILE`")
 
 
 @cli.command("show")

@@ -30,7 +30,7 @@ for (const [path, methods] of paths) {
   );
 }
 
-api.notFound((context) => problem(404, "not-found", "No such resource", new URL(context.req.url).pathname.slice(0, 200)));
+api.notFound((context) => problem(404, "unknown-call", "No such resource", new URL(context.req.url).pathname.slice(0, 200)));
 api.onError(failed);
 
 export default {

@@ -17,8 +17,8 @@ const raw = (method: string, path: string, body?: string | Uint8Array, headers: 
   edge.fetch("api", path, { method, headers: { authorization: `Bearer ${edge.token}`, "content-type": "application/json", ...headers }, ...(body === undefined ? {} : { body }) });
 
 test.each([
-  ["an unknown path", "GET", "/v2/workloads", undefined, {}, 404, "not-found"],
-  ["a path with an end too many", "GET", "/v1/workloads/", undefined, {}, 404, "not-found"],
+  ["an unknown path", "GET", "/v2/workloads", undefined, {}, 404, "unknown-call"],
+  ["a path with an end too many", "GET", "/v1/workloads/", undefined, {}, 404, "unknown-call"],
   ["a method that the path doesn't take", "PATCH", "/v1/workloads/web-acme", "{}", {}, 405, "method-not-allowed"],
   ["a method that nothing takes", "DELETE", "/v1/prices", undefined, {}, 405, "method-not-allowed"],
   ["no JSON", "PUT", "/v1/workloads/web-acme", "{", {}, 400, "invalid-json"],
