@@ -144,14 +144,14 @@ def app(
 
     @api.get("/v1/spend")
     def spend(caller: Caller, tenant: str | None = None) -> wire.Spend:
-        if "platform:admin" not in caller.scopes:
+        if not caller.scopes & {"platform:admin", "service:edge"}:
             need(caller, "tenant:read", "tenant:deploy", "tenant:admin")
             tenant = caller.tenant
         return rebalancer.spend(tenant)
 
     @api.post("/v1/whatifs")
     def what_if(request: wire.WhatIfRequest, caller: Caller) -> wire.WhatIf:
-        if not caller.may_act_for(request.tenant, "tenant:read", "tenant:deploy", "tenant:admin"):
+        if "service:edge" not in caller.scopes and not caller.may_act_for(request.tenant, "tenant:read", "tenant:deploy", "tenant:admin"):
             raise Forbidden(f"trying a boundary on {request.tenant} needs the scope tenant:read of that tenant")
         return whatifs.answer(request)
 

@@ -11,6 +11,7 @@ import pytest
 
 from audit.log import entries
 from automation.feeds.collection import CollectionReport
+from automation.http.app import app
 from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.rebalancer import Rebalancer
@@ -18,6 +19,7 @@ from automation.service.trail import Trail
 from domain.spend import Month
 from spotlane import wire
 from spotlane.errors import ApiProblem
+from tests.automation.test_http import Caller, FakeRuns, Tokens, barred
 from tests.automation.test_rebalancer import DIGEST, Edge, Prices
 from tests.automation.test_redeploys import placement, workload
 
@@ -240,3 +242,22 @@ def test_the_sums_are_asked_for_again_only_when_an_hour_has_been_closed_or_a_mon
     market.at(datetime(2026, 2, 1, tzinfo=UTC))
     service.tick()
     assert edge.sums_asked[-1] == "2026-02"
+
+
+class Asked:
+    """Of the rebalancer only what is asked about spend; keeps whose."""
+
+    def __init__(self) -> None:
+        self.tenants: list[str | None] = []
+
+    def spend(self, tenant: str | None) -> wire.Spend:
+        self.tenants.append(tenant)
+        return wire.Spend(market_now=NOW, items=[])
+
+
+def test_a_tenant_is_told_of_its_own_caps_whatever_it_asks_and_the_platform_of_all() -> None:
+    asked = Asked()
+    caller = Caller(app(FakeRuns(), barred, asked, None, None, Tokens(), dict, None, None, None, None))  # type: ignore[arg-type]  # only this call
+    tokens = ("k acme tenant:read", "p - platform:admin", "edge - service:edge", "m acme placement")
+    statuses = [caller.get("/v1/spend?tenant=globex", headers={"authorization": f"Bearer {token}"}).status_code for token in tokens]
+    assert (statuses, asked.tenants) == ([200, 200, 200, 403], ["acme", "globex", "globex"])

@@ -109,8 +109,10 @@ def test_only_the_tenant_itself_and_the_platform_may_ask(whatifs: WhatIfs) -> No
     def ask(token: str) -> httpx.Response:
         return caller.post("/v1/whatifs", json=asked, headers={"authorization": f"Bearer {token}"})
 
-    statuses = [ask(token).status_code for token in ("k acme tenant:read", "p - platform:admin", "g globex tenant:admin", "m acme placement")]
-    assert statuses == [200, 200, 403, 403]
+    statuses = [
+        ask(token).status_code for token in ("k acme tenant:read", "p - platform:admin", "edge - service:edge", "g globex tenant:admin", "m acme placement")
+    ]
+    assert statuses == [200, 200, 200, 403, 403]
     assert ask("k acme tenant:read").json()["items"][0]["leaves"] is True
 
 

@@ -1,6 +1,7 @@
 /** Every operation of the API. */
 import { alerts } from "./alerts";
 import { artifacts } from "./artifacts";
+import { asked } from "./asked";
 import { keys } from "./keys";
 import { ledger } from "./ledger";
 import { migrations } from "./migrations";
@@ -23,4 +24,4 @@ const self: Operation = {
   handle: async ({ env }) => ok(document(OPERATIONS, env.ZONE), 200, { "cache-control": "public, max-age=300", "access-control-allow-origin": "*" }),
 };
 
-export const OPERATIONS: Operation[] = [...service, self, ...tokens, ...keys, ...tenants, ...workloads, ...migrations, ...ledger, ...alerts, ...artifacts, ...uploads];
+export const OPERATIONS: Operation[] = [...service, self, ...tokens, ...keys, ...tenants, ...workloads, ...migrations, ...ledger, ...alerts, ...asked, ...artifacts, ...uploads];

@@ -177,6 +177,21 @@ test("an alert is raised once a month for each owner and per cent, with an event
   expect((await edge.request("PUT", "/alerts", [alert], stranger)).status).toBe(403);
 });
 
+test("spend and what-if are answered by the automation service for the caller's own tenant; its refusals keep their words", async () => {
+  await edge.call("GET", "/spend?tenant=acme");
+  expect((await edge.request("GET", "/spend", undefined, stranger)).status).toBe(200);
+  expect(edge.automation.asked.slice(-2)).toEqual(["/v1/spend?tenant=acme", "/v1/spend?tenant=other"]);
+  const tried = (boundary: object, token?: string) => edge.request("POST", "/whatifs", { tenant: "acme", boundary }, token);
+  expect((await tried({ name: "acme" }, reader)).status).toBe(200);
+  expect((await tried({ name: "acme" }, stranger)).status).toBe(404);
+  const refused = await tried({}, reader);
+  expect([refused.status, ((await refused.json()) as Problem).detail]).toEqual([422, "name: is required"]);
+  edge.automation.away = true;
+  const away = [(await tried({ name: "acme" }, reader)).status, (await edge.request("GET", "/spend")).status];
+  edge.automation.away = false;
+  expect(away).toEqual([503, 503]);
+});
+
 test("the price book is read by cloud and region", async () => {
   const read = async (query: string) => (await edge.call<PriceBook>("GET", `/prices${query}`)).quotes.map((one) => one.offer.cloud);
   expect([await read(""), await read("?cloud=gcp"), await read("?cloud=gcp&region=europe-west4")]).toEqual([["azure", "gcp", "aws"], ["gcp"], []]);

@@ -1,7 +1,7 @@
 /** The automation service as the edge sees it: takes runs and incidents, brings machines up and down, tells the saga. Failures are injected by field. */
 import http, { type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Incident, Run, RunRequest } from "../shared/wire";
+import type { Incident, Run, RunRequest, WhatIfRequest } from "../shared/wire";
 import type { TestEdge } from "./edge";
 import { Machine } from "./machine";
 
@@ -22,6 +22,8 @@ export class FakeAutomation {
   away = false;
   /** Workloads of which it was told that they are new or changed. */
   readonly nudges: string[] = [];
+  /** Addresses of what it was asked about spend. */
+  readonly asked: string[] = [];
   #edge: TestEdge | null = null;
 
   private constructor(private readonly server: http.Server) {}
@@ -66,6 +68,11 @@ export class FakeAutomation {
       this.nudges.push((document as { workload: string }).workload);
       return [202, {}];
     }
+    if (request.url?.startsWith("/v1/spend")) {
+      this.asked.push(request.url);
+      return [200, { marketNow: "2026-03-01T12:00:00Z", items: [] }];
+    }
+    if (request.method === "POST" && request.url === "/v1/whatifs") return this.#tried(document as WhatIfRequest);
     if (request.method === "POST" && request.url === "/v1/runs") return this.#accept(document as RunRequest);
     if (request.method === "POST" && request.url === "/v1/incidents") {
       this.incidents.push(document as Incident);
@@ -73,6 +80,14 @@ export class FakeAutomation {
     }
     const known = [...this.runs.values()].find(({ run }) => request.url === `/v1/runs/${run.id}`);
     return known ? [200, known.run] : [404, {}];
+  }
+
+  /** A boundary without a name is refused, as by the service. */
+  #tried({ boundary }: WhatIfRequest): [number, unknown] {
+    if (!boundary.name) return [422, { type: "https://spotlane.dev/problems/invalid-boundary", title: "The boundary is not valid", status: 422, detail: "name: is required" }];
+    const digest = `sha256:${"ab".repeat(32)}`;
+    const at = "2026-03-01T12:00:00Z";
+    return [200, { marketNow: at, begin: at, end: at, stepHours: 1, presentDigest: digest, changedDigest: digest, items: [] }];
   }
 
   #accept(request: RunRequest): [number, Run] {
