@@ -75,6 +75,7 @@ check: setup ## Lint, types, import directions, locks
 	@npm run --silent typecheck
 	@$(BIN)/python tools/wire/generate.py --check
 	@$(BIN)/python tools/cli/generate.py --check
+	@$(BIN)/python tools/sdk/generate.py --check
 	@$(BIN)/python tools/locks.py
 
 bench: setup ## Every benchmark, as tables

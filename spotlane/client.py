@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -214,6 +215,16 @@ class Client:
     def events(self, workload: str) -> Pages[wire.WorkloadEvent]:
         """State changes with their reasons, oldest first."""
         return self._session.many(wire.WorkloadEvent, f"/workloads/{workload}/events")
+
+    def follow_events(self, workload: str, after: int = 0, *, seconds: float = 1.0) -> Iterator[wire.WorkloadEvent]:
+        """State changes from after number ``after``, as they come, looked for every ``seconds``; it goes on until the caller stops reading."""
+        last = after
+        while True:
+            for one in self.events(workload):
+                if one.seq > last:
+                    last = one.seq
+                    yield one
+            time.sleep(seconds)
 
     def all_events(self, tenant: str | None = None) -> Pages[wire.WorkloadEvent]:
         """State changes of every workload that the key may see, newest first."""
