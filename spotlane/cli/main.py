@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from enum import StrEnum
 from types import TracebackType
 from typing import Annotated
 
 import typer
+from typer.completion import get_completion_script  # type: ignore[attr-defined]  # where its own --show-completion has it from
 
 from spotlane import __version__
 from spotlane.cli import audit, doctor, explain, keys, login, moves, output, page, prices, projects, report, runs, spend, status, tenants, watching, workloads
@@ -73,6 +75,21 @@ def audited(context: typer.Context) -> None:
 def version(json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False) -> None:
     """Prints the version."""
     output.document({"version": __version__}) if json else output.say(__version__)
+
+
+class Shell(StrEnum):
+    """A shell that completes commands."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+@cli.command("completion")
+@reported
+def completion(shell: Annotated[Shell, typer.Argument(help="Whose script.")]) -> None:
+    """Prints the script by which a shell completes commands and options; `--install-completion` puts it in its place."""
+    sys.stdout.write(get_completion_script(prog_name="spotlane", complete_var="_SPOTLANE_COMPLETE", shell=shell) + "\n")
 
 
 def main() -> None:

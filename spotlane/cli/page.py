@@ -15,7 +15,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Act": ("migrate", "daemon", "runs"),
     "Money": ("ledger", "forecast", "report"),
     "Security and compliance": ("key", "policies", "audit"),
-    "This program": ("schema", "version"),
+    "This program": ("completion", "schema", "version"),
 }
 """The commands by what they are for, in the order in which a reader meets them; one that is in no section stands under "More"."""
 
@@ -28,6 +28,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "spotlane status",
         "spotlane plan --output json",
     ),
+    "completion": ("spotlane completion bash > ~/.local/share/bash-completion/completions/spotlane", "spotlane completion fish | source"),
     "daemon": ("spotlane daemon pause --tenant acme", "spotlane daemon windows --workload web-acme --only 'mon-fri 22:00-06:00 Europe/Berlin'"),
     "doctor": ("spotlane doctor --preflight", "spotlane doctor --sweep --tenant acme --remove"),
     "explain": ("spotlane explain web-acme",),

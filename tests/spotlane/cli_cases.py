@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 CASES: dict[str, tuple[str, ...]] = {
+    "completion": ("completion", "bash"),
     "daemon": ("daemon", "windows", "--workload", "web-acme", "--only", "mon-fri 22:00-06:00 Europe/Berlin"),
     "doctor": ("doctor",),
     "explain": ("explain", "web-acme"),
