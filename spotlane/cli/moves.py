@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import time
@@ -13,11 +14,14 @@ import typer
 from spotlane import wire
 from spotlane.cli import output, whatif
 from spotlane.cli.session import automation, edge, environment, reported
+from spotlane.cli.waiting import usual_of_moves
 from spotlane.errors import Fault, InvalidDocument
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's.")]
 _POLL_SECONDS = 0.5
+_REMEMBERED = 50
+"""Moves whose length tells how long the next one will take."""
 
 
 def register(cli: typer.Typer) -> None:
@@ -66,6 +70,9 @@ def migrate(
     client = edge()
     migration = automation(client).move(wire.MoveRequest(workload=workload, offer=parse_offer(to) if to else None))
     step = ""
+    if wait and migration.status == "running":
+        told = usual_of_moves(itertools.islice(client.migrations(), _REMEMBERED))
+        output.progress(f"{migration.id} is under way" + (f" ({told})" if told else "") + "; Ctrl-C ends the waiting, not the move")
     while wait and migration.status == "running":
         if migration.step != step:
             step = migration.step

@@ -12,7 +12,9 @@ from spotlane import wire
 from spotlane.cli import output
 from spotlane.cli.page import Examples
 from spotlane.cli.session import automation, edge, reported
+from spotlane.cli.waiting import usual_of_runs
 from spotlane.client import AutomationClient
+from spotlane.errors import SpotlaneError
 
 cli = typer.Typer(cls=Examples, help="Engine operations: what ran, what runs, what became of it.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
@@ -111,6 +113,15 @@ def _told(event: dict[str, Any]) -> str | None:
     return None
 
 
+def _usual(service: AutomationClient, request: wire.RunRequest) -> str:
+    """How long it usually takes, in brackets, where that is known; a service that doesn't say is no reason to stop."""
+    try:
+        told = usual_of_runs(service.runs(limit=200, status="succeeded"), request)
+    except SpotlaneError:
+        return ""
+    return f" ({told})" if told else ""
+
+
 def wait_for(service: AutomationClient, request: wire.RunRequest) -> wire.Run:
     """Submits a run and waits for its end; exits with 1 where it failed. A run that failed before under its key is tried again under a new one."""
     run = service.submit(request)
@@ -119,7 +130,7 @@ def wait_for(service: AutomationClient, request: wire.RunRequest) -> wire.Run:
         attempt += 1
         run = service.submit(request.model_copy(update={"idempotency_key": f"{request.idempotency_key}:{attempt}"}))
     begun = time.monotonic()
-    output.progress(f"{run.operation} {run.stack} …")
+    output.progress(f"{run.operation} {run.stack} …{_usual(service, request)}")
     while run.status in ("queued", "running"):
         time.sleep(_POLL_SECONDS)
         run = service.run(run.id)
