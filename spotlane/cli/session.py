@@ -153,12 +153,17 @@ def _meant(error: SpotlaneError, given: dict[str, Any]) -> str | None:
     """What a name that isn't known was likely meant for, where the platform can be asked for those that are."""
     if not isinstance(error, ApiProblem) or error.problem.status != 404 or error.word in advice.NOT_A_CALL:
         return None
-    workload, tenant = given.get("workload"), given.get("tenant")
-    with suppress(SpotlaneError):
-        if workload:
-            found = advice.nearest(workload, (one.id for one in edge().workloads()))
-            return f"did you mean {found!r}?" if found else "`spotlane workload ls` lists those that there are"
-        if tenant:
-            found = advice.nearest(tenant, (one.id for one in edge().tenants()))
-            return f"did you mean {found!r}?" if found else "`spotlane tenant ls` lists those that there are"
+    tenant = given.get("tenant")
+    asked: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
+        "workload": ("spotlane workload ls", lambda: (one.id for one in edge().workloads())),
+        "tenant": ("spotlane tenant ls", lambda: (one.id for one in edge().tenants())),
+        "key": ("spotlane key ls", lambda: (one.id for one in (edge().keys(tenant) if tenant else edge().platform_keys()))),
+        "run": ("spotlane runs ls", lambda: (one.id for one in automation(edge()).runs())),
+    }
+    for kind, (listing, names) in asked.items():
+        name = given.get(kind)
+        with suppress(SpotlaneError):
+            if isinstance(name, str) and name not in (known := set(names())):
+                found = advice.nearest(name, known)
+                return f"did you mean {found!r}?" if found else f"`{listing}` lists those that there are"
     return None

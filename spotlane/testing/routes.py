@@ -78,6 +78,11 @@ def _delete_tenant(call: Call) -> Answer:
     return 204, None
 
 
+def _keys(call: Call) -> Answer:
+    tenant = known(call.platform.tenants, call.names[0])
+    return 200, call.page([one for one in call.platform.keys.values() if one.tenant == tenant.id])
+
+
 def _new_key(call: Call) -> Answer:
     tenant = known(call.platform.tenants, call.names[0])
     return 201, call.platform.new_key(tenant.id, call.asked(wire.KeyRequest))
@@ -261,7 +266,7 @@ _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/tenants/{}", lambda call: (200, known(call.platform.tenants, call.names[0]))),
     ("DELETE", "/tenants/{}", _delete_tenant),
     ("POST", "/tenants/{}/keys", _new_key),
-    ("GET", "/tenants/{}/keys", lambda call: (200, call.page([one for one in call.platform.keys.values() if one.tenant == call.names[0]]))),
+    ("GET", "/tenants/{}/keys", _keys),
     ("DELETE", "/tenants/{}/keys/{}", _delete_key),
     ("POST", "/tenants/{}/revocations", lambda call: (204, None)),
     ("GET", "/revocations", lambda call: (200, call.page([]))),

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from spotlane import wire
-from spotlane.cli import main, output, runs
+from spotlane.cli import main, output, runs, watching
+from spotlane.errors import InvalidDocument
 from spotlane.testing import Served
 from tests.spotlane.cli_program import Shell, furnished, shell
 
@@ -23,6 +24,26 @@ def test_an_unknown_workload_is_told_with_the_name_it_was_likely_meant_for(furni
     assert "did you mean 'web-acme'?" in furnished.error
     furnished.run("workload", "show", "quite-another")
     assert "`spotlane workload ls` lists those that there are" in furnished.error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "step"),
+    [
+        (("key", "rm", "kye_1", "--tenant", "acme"), "did you mean 'key_1'?"),
+        (("key", "rm", "other", "--tenant", "acme"), "`spotlane key ls` lists those that there are"),
+        (("key", "ls", "--tenant", "acne"), "did you mean 'acme'?"),
+        (("runs", "show", "run1"), "did you mean 'run_1'?"),
+    ],
+)
+def test_keys_tenants_and_runs_are_suggested_too_and_a_name_that_is_right_is_not(arguments: tuple[str, ...], step: str, furnished: Shell) -> None:
+    furnished.run(*arguments)
+    assert (furnished.code, furnished.error.splitlines()[1:]) == (2, [f"  next: {step}"])
+
+
+def test_the_console_is_found_from_the_apis_address_and_no_other_is_guessed() -> None:
+    assert watching.console_of("https://api.example.com:8443/v1") == "https://console.example.com:8443/"
+    with pytest.raises(InvalidDocument, match="isn't https://api"):
+        watching.console_of("http://127.0.0.1:1/v1")
 
 
 def test_a_wrong_key_is_told_with_how_to_sign_in_and_never_shown(furnished: Shell) -> None:
