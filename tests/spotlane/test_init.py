@@ -13,6 +13,7 @@ from spotlane.cli import projects
 from tests.spotlane.cli_program import Shell, shell
 
 __all__ = ["shell"]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("template", list(projects.Template))
@@ -61,3 +62,12 @@ def test_where_the_end_fails_nothing_is_left(shell: Shell, monkeypatch: pytest.M
 def test_a_schema_that_is_asked_for_by_a_wrong_name_is_suggested(shell: Shell) -> None:
     shell.run("schema", "workloads")
     assert (shell.code, "did you mean 'workload'?" in shell.error) == (2, True)
+
+
+@pytest.mark.parametrize("kind", ["tenant", "workload"])
+def test_the_published_schema_takes_the_example_and_names_a_field_that_is_misspelt(kind: str) -> None:
+    schema = Draft202012Validator(json.loads((ROOT / "docs" / "schemas" / f"{kind}.schema.json").read_text()))
+    document = yaml.safe_load((ROOT / "examples" / f"{kind}.yaml").read_text())
+    assert [fault.message for fault in schema.iter_errors(document)] == []
+    document["spec"]["portz"] = {}
+    assert ["portz" in fault.message for fault in schema.iter_errors(document)] == [True]
