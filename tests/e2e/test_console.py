@@ -131,6 +131,7 @@ def test_another_boundary_is_tried_without_being_stored(page: Page, platform: Pl
     box.fill('{"name": "narrow", "residency": {"countries": ["NL"]}}')
     button.click()
     expect(page.get_by_text("Regions lost")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("group", name="What it would cost")).to_contain_text(GLOBEX.id, timeout=WAIT)
     assert serious(page) == []
     box.fill('{"name": "wrong", "residency": {"countries": ["ATLANTIS"]}}')
     button.click()

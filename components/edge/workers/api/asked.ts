@@ -1,4 +1,4 @@
-/** What the edge doesn't know itself and asks the automation service for, for callers that reach the edge only: how months stand to their caps, what a boundary would cost. */
+/** What the edge doesn't know itself and asks the automation service for, for callers that reach the edge only: how months stand to their caps, what a boundary would let in and cost. */
 import { ProblemError } from "../shared/problem";
 import { automation } from "../shared/services";
 import type { Problem, WhatIfRequest } from "../shared/wire";
@@ -23,6 +23,18 @@ export const asked: Operation[] = [
     },
   },
   {
+    id: "checkBoundary",
+    method: "POST",
+    path: "/v1/boundaries",
+    tag: "tenants",
+    summary: "What a boundary would let in; nothing is stored",
+    scopes: READ,
+    body: { model: "BoundaryDocument" },
+    answers: { 200: { model: "BoundaryCheck" } },
+    problems: [503],
+    handle: async (call) => ok(await ask(call.env, "POST", "/v1/boundaries", call.body), 200, { "cache-control": "private, max-age=60" }),
+  },
+  {
     id: "whatIf",
     method: "POST",
     path: "/v1/whatifs",
@@ -45,7 +57,7 @@ async function tried(call: Call): ReturnType<Operation["handle"]> {
 async function ask(env: ApiEnv, method: string, path: string, body?: unknown): Promise<unknown> {
   const answer = await automation(env.AUTH, env.AUTOMATION_URL, method, path, body).catch(() => null);
   if (answer === null || answer.status >= 500 || answer.status === 401 || answer.status === 403)
-    throw new ProblemError(503, "automation-away", "The automation service doesn't answer", "it knows the prices; see `spotlane doctor`");
+    throw new ProblemError(503, "automation-away", "The automation service doesn't answer", "it knows prices and boundaries; see `spotlane doctor`");
   const document = await answer.json();
   if (answer.ok) return document;
   const { type, title, detail } = document as Problem;

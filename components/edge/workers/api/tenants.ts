@@ -1,6 +1,5 @@
 /** /tenants: the boundary comes with the tenant, named by its digest. */
 import { ProblemError } from "../shared/problem";
-import { automation } from "../shared/services";
 import type { Tenant } from "../shared/wire";
 import { forgetRevocations, missing, visible } from "./access";
 import { forgetTenant } from "./artifacts";
@@ -32,25 +31,6 @@ export const tenants: Operation[] = [
         ({ id }) => [id],
         ({ document }) => JSON.parse(document),
       );
-    },
-  },
-  {
-    id: "checkBoundary",
-    method: "POST",
-    path: "/v1/boundaries",
-    tag: "tenants",
-    summary: "What a boundary would let in, by the automation service; nothing is stored",
-    scopes: READ,
-    body: { model: "BoundaryDocument" },
-    answers: { 200: { model: "BoundaryCheck" } },
-    problems: [503],
-    handle: async ({ env, body }) => {
-      const answer = await automation(env.AUTH, env.AUTOMATION_URL, "POST", "/v1/boundaries", body).catch(() => null);
-      if (answer === null || answer.status >= 500 || answer.status === 401)
-        throw new ProblemError(503, "automation-away", "The automation service doesn't answer", "boundaries are checked by it; see `spotlane doctor`");
-      const document = (await answer.json()) as { title?: string; detail?: string };
-      if (!answer.ok) throw new ProblemError(422, "invalid-boundary", document.title ?? "The boundary is not valid", document.detail ?? "");
-      return ok(document, 200, { "cache-control": "private, max-age=60" });
     },
   },
   {

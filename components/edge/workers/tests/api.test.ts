@@ -205,6 +205,21 @@ test("a tenant with workloads stays; a revoked key is of no use", async () => {
   expect((await edge.request("DELETE", "/tenants/other")).status).toBe(204);
 });
 
+test("a boundary is checked by the automation service: its answer, its refusal and its absence are told", async () => {
+  const ask = async (boundary: object) => {
+    const answer = await edge.request("POST", "/boundaries", { boundary });
+    return [answer.status, await answer.json()];
+  };
+  expect(await ask({ name: "eu" })).toEqual([200, expect.objectContaining({ regions: { aws: ["eu-west-1"] } })]);
+  expect(await ask({})).toEqual([422, expect.objectContaining({ title: "The boundary is not valid", detail: "name: is required" })]);
+  edge.automation.away = true;
+  try {
+    expect((await ask({ name: "eu" }))[0]).toBe(503);
+  } finally {
+    edge.automation.away = false;
+  }
+});
+
 test("the console is served with deep links, and scripts from elsewhere are refused", async () => {
   const answer = await edge.fetch("console", "/workloads/web-acme");
   expect([answer.status, await answer.text()]).toEqual([200, "<!doctype html><title>Spotlane</title>"]);

@@ -1,9 +1,12 @@
 /** The automation service as the edge sees it: takes runs and incidents, brings machines up and down, tells the saga. Failures are injected by field. */
 import http, { type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Incident, Run, RunRequest, WhatIfRequest } from "../shared/wire";
+import type { BoundaryDocument, Incident, Run, RunRequest, WhatIfRequest } from "../shared/wire";
 import type { TestEdge } from "./edge";
 import { Machine } from "./machine";
+
+/** A boundary without a name is refused, as by the service. */
+const NAMELESS: [number, unknown] = [422, { type: "https://spotlane.dev/problems/invalid-boundary", title: "The boundary is not valid", status: 422, detail: "name: is required" }];
 
 export class FakeAutomation {
   readonly runs = new Map<string, { run: Run; request: RunRequest }>();
@@ -72,6 +75,7 @@ export class FakeAutomation {
       this.asked.push(request.url);
       return [200, { marketNow: "2026-03-01T12:00:00Z", items: [] }];
     }
+    if (request.method === "POST" && request.url === "/v1/boundaries") return this.#checked(document as BoundaryDocument);
     if (request.method === "POST" && request.url === "/v1/whatifs") return this.#tried(document as WhatIfRequest);
     if (request.method === "POST" && request.url === "/v1/runs") return this.#accept(document as RunRequest);
     if (request.method === "POST" && request.url === "/v1/incidents") {
@@ -82,9 +86,12 @@ export class FakeAutomation {
     return known ? [200, known.run] : [404, {}];
   }
 
-  /** A boundary without a name is refused, as by the service. */
+  #checked({ boundary }: BoundaryDocument): [number, unknown] {
+    return boundary.name ? [200, { digest: `sha256:${"ab".repeat(32)}`, regions: { aws: ["eu-west-1"] } }] : NAMELESS;
+  }
+
   #tried({ boundary }: WhatIfRequest): [number, unknown] {
-    if (!boundary.name) return [422, { type: "https://spotlane.dev/problems/invalid-boundary", title: "The boundary is not valid", status: 422, detail: "name: is required" }];
+    if (!boundary.name) return NAMELESS;
     const digest = `sha256:${"ab".repeat(32)}`;
     const at = "2026-03-01T12:00:00Z";
     return [200, { marketNow: at, begin: at, end: at, stepHours: 1, presentDigest: digest, changedDigest: digest, items: [] }];

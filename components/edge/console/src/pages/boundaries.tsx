@@ -1,11 +1,11 @@
 /** Each tenant's boundary: where its data may be, its exemptions with their ends, and what another boundary would let in. */
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import type { BoundaryCheck, Tenant } from "../../../workers/shared/wire";
-import { minute } from "../figures";
+import type { WhatIf as Answer, BoundaryCheck, Tenant, WhatIfItem } from "../../../workers/shared/wire";
+import { dollars, hourly, minute } from "../figures";
 import { book, session, tenants, workloads } from "../live";
 import { World } from "../map/world";
-import { type Column, Empty, Panel, Table } from "../parts";
+import { type Column, Empty, Panel, Place, Table } from "../parts";
 import { beyond } from "../regions";
 import { ApiFault } from "../session";
 
@@ -55,14 +55,56 @@ function Difference({ now, then }: { now: BoundaryCheck; then: BoundaryCheck }) 
   );
 }
 
+const COSTS: Column<WhatIfItem>[] = [
+  {
+    title: "Workload",
+    cell: ({ workload, leaves }) => (
+      <>
+        <a class="name" href={`/workloads/${workload}`}>
+          {workload}
+        </a>
+        <small>{leaves ? "would have to leave" : "may stay"}</small>
+      </>
+    ),
+  },
+  { title: "Cheapest then", cell: ({ nowChanged }) => <Place offer={nowChanged.offer} /> },
+  { title: "Now, per hour", number: true, cell: ({ nowPresent }) => hourly(nowPresent.usdPerHour) },
+  { title: "Then, per hour", number: true, cell: ({ nowChanged }) => hourly(nowChanged.usdPerHour) },
+  { title: "Without any boundary", number: true, cell: ({ nowFree }) => hourly(nowFree.usdPerHour) },
+  { title: "Paid over the recorded time", number: true, cell: ({ present }) => dollars(present.usd) },
+  {
+    title: "Would have paid",
+    number: true,
+    cell: ({ changed }) => (
+      <>
+        {dollars(changed.usd)}
+        {changed.unplacedHours > 0 && <small>{Math.round(changed.unplacedHours)} h without a place</small>}
+      </>
+    ),
+  },
+];
+
+function Cost({ answer }: { answer: Answer }) {
+  return (
+    <>
+      <p class="padded">
+        At the prices of {minute(answer.marketNow)} UTC, and walked through those recorded from {minute(answer.begin)} to {minute(answer.end)} with the engine's own rules.
+      </p>
+      {answer.items.length === 0 ? <Empty>The tenant has no workload.</Empty> : <Table label="What it would cost" rows={answer.items} columns={COSTS} keyOf={({ workload }) => workload} />}
+    </>
+  );
+}
+
 function WhatIf({ tenant, now }: { tenant: Tenant; now: BoundaryCheck | null }) {
   const text = useSignal(JSON.stringify(tenant.boundary, null, 2));
   const found = useSignal<BoundaryCheck | null>(null);
+  const cost = useSignal<Answer | null>(null);
   const refusal = useSignal("");
   const ask = async (event: SubmitEvent) => {
     event.preventDefault();
     refusal.value = "";
     found.value = null;
+    cost.value = null;
     let boundary: unknown;
     try {
       boundary = JSON.parse(text.value);
@@ -72,6 +114,7 @@ function WhatIf({ tenant, now }: { tenant: Tenant; now: BoundaryCheck | null }) 
     }
     try {
       found.value = (await session.value?.post<BoundaryCheck>("/boundaries", { boundary })) ?? null;
+      cost.value = (await session.value?.post<Answer>("/whatifs", { tenant: tenant.id, boundary, workload: null, days: 7 })) ?? null;
     } catch (error) {
       refusal.value = error instanceof ApiFault ? error.message : String(error);
     }
@@ -83,7 +126,7 @@ function WhatIf({ tenant, now }: { tenant: Tenant; now: BoundaryCheck | null }) 
         <textarea rows={12} spellcheck={false} value={text.value} onInput={(event) => (text.value = event.currentTarget.value)} aria-describedby={`what-if-${tenant.id}`} />
       </label>
       <button class="button main" type="submit">
-        Show what it would let in
+        Show what it would let in, and cost
       </button>
       <p class="fault" id={`what-if-${tenant.id}`} role="alert">
         {refusal.value}
@@ -91,6 +134,7 @@ function WhatIf({ tenant, now }: { tenant: Tenant; now: BoundaryCheck | null }) 
       {found.value && now && (
         <output>
           <Difference now={now} then={found.value} />
+          {cost.value ? <Cost answer={cost.value} /> : !refusal.value && <Empty>Working out what it would cost.</Empty>}
           <World workloads={(workloads.value ?? []).filter((one) => one.tenant === tenant.id)} book={book.value} allowed={found.value.regions} />
         </output>
       )}
