@@ -4,8 +4,9 @@ import type { Problem, Token } from "../../workers/shared/wire";
 const KEPT = "spotlane.key";
 /** Seconds before its end at which a token is renewed. */
 const MARGIN = 60;
-/** Milliseconds after which a call is given up. */
+/** Milliseconds after which a call is given up; a boundary that is tried over recorded prices takes its time. */
 const LATE_MS = 20_000;
+const LATE_POST_MS = 120_000;
 
 /** The API refused; `status` 0 means that it couldn't be reached. */
 export class ApiFault extends Error {
@@ -99,7 +100,7 @@ function said(status: number, problem: Partial<Problem> | null): string {
 async function request<T>(path: string, options: RequestInit): Promise<T> {
   let answer: Response;
   try {
-    answer = await fetch(`/v1${path}`, { ...options, signal: AbortSignal.timeout(LATE_MS) });
+    answer = await fetch(`/v1${path}`, { ...options, signal: AbortSignal.timeout(options.method === "POST" ? LATE_POST_MS : LATE_MS) });
   } catch {
     throw new ApiFault(0, "The API can't be reached. Check your connection; the page goes on by itself when it is back.");
   }
