@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from demo.cast import CAST
+from domain.catalog import CATALOG
 from spotlane import wire
+from spotlane.errors import ApiProblem
 from tests.e2e.conftest import ROOT, Platform
 
 pytestmark = pytest.mark.timeout(600)
@@ -37,7 +39,9 @@ def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--host-resolver-rules=MAP *.localhost 127.0.0.1"])
+        running = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP *.localhost 127.0.0.1"]
+        )
         yield running
         running.close()
 
@@ -100,25 +104,38 @@ def test_a_workloads_page_says_where_it_is_why_and_what_it_costs(page: Page, pla
     assert serious(page) == []
 
 
+def moved(platform: Platform, offers: list[wire.OfferRef], seen: Callable[[], None]) -> wire.Migration:
+    """A move to the first of the offers whose cloud has a machine; each attempt must be ``seen``."""
+    for offer in offers[:5]:
+        try:
+            migration = platform.automation.move(wire.MoveRequest(workload=GLOBEX.id, offer=offer))
+        except ApiProblem:
+            continue
+        seen()
+        platform.director.wait(f"the end of {migration.id}", 180, lambda name=migration.id: platform.edge.migration(name).status != "running")  # type: ignore[misc]
+        if platform.edge.migration(migration.id).status == "succeeded":
+            return platform.edge.migration(migration.id)
+        platform.director.quiet(GLOBEX, 120)
+    raise AssertionError("none of five offers could be had")
+
+
 def test_a_move_is_seen_to_happen(page: Page, platform: Platform) -> None:
     platform.director.quiet(GLOBEX, 120)
     before = platform.edge.workload(GLOBEX.id)
     assert before.placement is not None
     page.goto(f"{address(platform)}/workloads/{GLOBEX.id}")
     expect(page.get_by_role("heading", name=GLOBEX.id)).to_be_visible(timeout=WAIT)
-    elsewhere = next(
+    elsewhere = [
         quote.offer
-        for quote in platform.edge.prices().quotes
-        if quote.spot_usd_per_hour is not None
-        and quote.offer.region in platform.allowed[GLOBEX.tenant].regions.get(quote.offer.cloud, [])
-        and quote.offer.region != before.placement.offer.region
+        for quote in sorted(platform.edge.prices().quotes, key=lambda one: one.spot_usd_per_hour or 1e9)
+        if quote.offer.region in platform.allowed[GLOBEX.tenant].regions.get(quote.offer.cloud, [])
         and quote.offer.cloud != before.placement.offer.cloud
-    )
-    migration = platform.automation.move(wire.MoveRequest(workload=GLOBEX.id, offer=elsewhere))
-    expect(page.get_by_role("heading", name="Under way")).to_be_visible(timeout=WAIT)
-    platform.director.wait(f"the end of {migration.id}", 180, lambda: platform.edge.migration(migration.id).status != "running")
-    assert platform.edge.migration(migration.id).status == "succeeded"
-    expect(page.get_by_text(f"{elsewhere.cloud.upper()} {elsewhere.region}").first).to_be_visible(timeout=WAIT)
+        and CATALOG.machine(quote.offer.cloud, quote.offer.instance_type).memory_gib >= before.spec.resources.memory_gib
+    ]
+    migration = moved(platform, elsewhere, lambda: expect(page.get_by_role("heading", name="Under way")).to_be_visible(timeout=WAIT))
+    assert migration.decision.offer is not None
+    there = migration.decision.offer
+    expect(page.get_by_text(f"{there.cloud.upper()} {there.region}").first).to_be_visible(timeout=WAIT)
     expect(page.get_by_role("heading", name="Under way")).to_be_hidden(timeout=WAIT)
 
 
