@@ -147,7 +147,7 @@ def test_an_unusable_database_is_a_503_and_the_edge_knows_to_ask_again() -> None
         def submit(self, request: wire.RunRequest) -> None:
             raise DatabaseAway("OperationalError")
 
-    api = app(Away(), lambda request: None, FakeRebalancer(), None, None, Tokens(), dict, Examined(), Swept(), None)  # type: ignore[arg-type]  # fakes with the calls in use
+    api = app(Away(), lambda request: None, FakeRebalancer(), None, None, Tokens(), dict, Examined(), Swept(), None, None)  # type: ignore[arg-type]  # fakes with the calls in use
     answer = Caller(api).post("/v1/runs", json=RUN, headers=EDGE)
     assert (answer.status_code, answer.json()["type"]) == (503, "https://spotlane.dev/problems/unavailable")
 
