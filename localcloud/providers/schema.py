@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -67,6 +68,18 @@ ANY = Type("any")
 
 _PARSER = threading.Lock()
 """CPython before 3.13 keeps the parser's recursion depth per interpreter: two threads in ``ast.parse`` at once raise SystemError (python/cpython#106905)."""
+_PARSES = 50
+"""Tries: what else in the process parses meanwhile (an import hook, a program in its own thread) doesn't know of our lock."""
+
+
+def _parsed(text: str) -> ast.Module:
+    with _PARSER:
+        for _ in range(_PARSES - 1):
+            try:
+                return ast.parse(text)
+            except SystemError:
+                time.sleep(0.01)
+        return ast.parse(text)
 
 
 class Schemas:
@@ -118,8 +131,7 @@ class Schemas:
         return {}
 
     def _properties(self, text: str, directory: Path) -> dict[str, Property]:
-        with _PARSER:
-            body = ast.parse(text).body
+        body = _parsed(text).body
         node = next((one for one in body if isinstance(one, ast.ClassDef)), None)
         if node is None:
             return {}
