@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from functools import lru_cache
 
 from automation.errors import InvalidBoundary
 from domain.boundary.compiled import CompiledBoundary, compile
 from domain.boundary.model import CLOUDS, BoundaryDocumentError, load
+from domain.offers import RegionPredicate
 from spotlane.wire import BoundaryCheck, BoundaryDocument, Json, Tenant
 
 
@@ -24,6 +27,16 @@ def compiled(document: Json, data_class: str | None) -> CompiledBoundary:
         return compile(load(document), data_class)
     except BoundaryDocumentError as error:
         raise InvalidBoundary(error.faults) from error
+
+
+def refusal_of(boundary: CompiledBoundary, clock: Callable[[], datetime]) -> RegionPredicate:
+    """Why placement may not use a region, or None; exemptions hold as of ``clock``."""
+
+    def refusal(cloud: str, region: str) -> str | None:
+        finding = boundary.refusal(cloud, region, clock())
+        return None if finding is None else finding.sentence()
+
+    return refusal
 
 
 class Boundaries:

@@ -12,7 +12,7 @@ import structlog
 from automation.errors import MoveRefused, NothingToMove
 from automation.feeds.collection import Collection, CollectionReport
 from automation.service import ledger, redeploys
-from automation.service.boundaries import Boundaries
+from automation.service.boundaries import Boundaries, refusal_of
 from automation.service.exclusions import Exclusions
 from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
@@ -234,7 +234,7 @@ class Rebalancer:
 
     def _predicate(self, boundary: CompiledBoundary) -> RegionPredicate:
         """One object a boundary: placement asks each only once per region."""
-        return self._predicates.setdefault((boundary.digest, boundary.data_class), _refusal_of(boundary))
+        return self._predicates.setdefault((boundary.digest, boundary.data_class), refusal_of(boundary, lambda: datetime.now(UTC)))
 
     def _cycle(self, estate: Estate, market_now: datetime, workloads: Sequence[wire.Workload]) -> tuple[Verdict, ...]:
         """What a cycle decides: by price, but for those whose declaration has changed or whose credentials end; and of that what is held stays as it is."""
@@ -299,13 +299,15 @@ class Rebalancer:
 
     def _propose(self, verdicts: Sequence[Verdict], estate: Estate) -> tuple[list[wire.Migration], list[str]]:
         started, errors = [], []
+        months: Months | None = None
         by_id = {one.id: one for one in estate.workloads}
         for verdict in verdicts:
             workload = by_id[verdict.workload]
             if isinstance(verdict, NoOffer) and verdict.reason is Reason.OUTSIDE_BOUNDARY:
                 self._refused(workload, estate, None, verdict.reason, verdict.detail)
             if isinstance(verdict, NoOffer) and verdict.reason is Reason.OVER_MONTH_CAP:
-                self._refused(workload, estate, None, verdict.reason, self._cap_of(workload, estate))
+                months = months or self._months(estate, self._market_now())
+                self._refused(workload, estate, None, verdict.reason, _cap_of(workload, months))
             if not isinstance(verdict, Deploy | Move):
                 continue
             try:
@@ -313,11 +315,6 @@ class Rebalancer:
             except ApiProblem as problem:
                 errors.append(f"{verdict.workload}: {problem}")
         return started, errors
-
-    def _cap_of(self, workload: wire.Workload, estate: Estate) -> str:
-        """The cap that leaves the least to a workload, in words that stay the same as long as the cap does: a refusal is recorded once."""
-        cap = tightest(self._months(estate, self._market_now()).caps(workload))
-        return "no cap" if cap is None else f"the cap of {cap.spending.owner}, {cap.spending.cap_usd:.2f} USD in {cap.spending.month.name}, leaves no offer"
 
     def _carried_out(self, verdict: Deploy | Move, workload: wire.Workload, estate: Estate, deadline: datetime | None = None) -> wire.Migration:
         """The migration that the edge begins; the decision is recorded before it is asked for."""
@@ -367,6 +364,12 @@ class Rebalancer:
             _log.warning("an hour stands in the ledger without a price: nobody knew it", placement=placement)
 
 
+def _cap_of(workload: wire.Workload, months: Months) -> str:
+    """The cap that leaves the least to a workload, in words that stay the same as long as the cap does: a refusal is recorded once."""
+    cap = tightest(months.caps(workload))
+    return "no cap" if cap is None else f"the cap of {cap.spending.owner}, {cap.spending.cap_usd:.2f} USD in {cap.spending.month.name}, leaves no offer"
+
+
 def _trigger(verdict: Verdict, workload: wire.Workload) -> Trigger | None:
     """What sets off a verdict, as holds know it; None where none holds it: what runs outside its boundary leaves, what lost its machine gets another."""
     if isinstance(verdict, Move):
@@ -389,11 +392,3 @@ def _placeable(workload: wire.Workload, *, moving: bool = False) -> bool:
     if workload.state is wire.WorkloadState.MIGRATING:
         return moving
     return workload.state in _PLACEABLE and (moving or workload.active_migration is None)
-
-
-def _refusal_of(boundary: CompiledBoundary) -> RegionPredicate:
-    def refusal(cloud: str, region: str) -> str | None:
-        finding = boundary.refusal(cloud, region, datetime.now(UTC))
-        return None if finding is None else finding.sentence()
-
-    return refusal

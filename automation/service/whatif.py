@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from automation.errors import NothingToMove
 from automation.feeds.book import Book
-from automation.service.boundaries import compiled
+from automation.service.boundaries import compiled, refusal_of
 from automation.service.history import QuoteHistory
 from automation.service.translation import demand, offer_to_wire, quote_from_wire
-from domain.boundary.compiled import CompiledBoundary
 from domain.catalog import OfferRef
 from domain.offers import Offers, RegionPredicate
 from domain.placement import Demand
@@ -45,7 +44,9 @@ class WhatIfs:
         workloads = [one for one in asked if one.tenant == tenant.id and one.state not in (wire.WorkloadState.STOPPING, wire.WorkloadState.TERMINATED)]
         classes = {one.spec.placement.data_class for one in workloads} | {None}
         present, changed = ({name: compiled(document, name) for name in classes} for document in (tenant.boundary, request.boundary))
-        bound = [[_refusal(each[one.spec.placement.data_class]) for one in workloads] for each in (present, changed)]
+        # Exemptions hold as they do now, also over the history: the question is what this boundary costs.
+        today = datetime.now(UTC)
+        bound = [[refusal_of(each[one.spec.placement.data_class], lambda: today) for one in workloads] for each in (present, changed)]
         nowhere: Sequence[RegionPredicate] = [anywhere] * len(workloads)
         demands = [demand(one, anywhere, moves_in_30_days=0, excluded={}) for one in workloads]
         inside = [premium(now, Offers.quoted(self._book.quotes()), demands, each, self._settings) for each in bound]
@@ -88,17 +89,6 @@ class WhatIfs:
 
 def _under(one: Demand, boundary: RegionPredicate) -> Demand:
     return Demand(one.workload, one.needs, one.rules, boundary)
-
-
-def _refusal(boundary: CompiledBoundary) -> RegionPredicate:
-    """Exemptions hold as they do now, also over the history: the question is what this boundary costs."""
-    now = datetime.now(UTC)
-
-    def refusal(cloud: str, region: str) -> str | None:
-        finding = boundary.refusal(cloud, region, now)
-        return None if finding is None else finding.sentence()
-
-    return refusal
 
 
 def _place(offer: OfferRef | None, usd_per_hour: float | None) -> wire.Place:

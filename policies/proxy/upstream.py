@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import h11
@@ -138,13 +138,50 @@ class UpstreamPool(Generic[ConnectionT]):
         self._idle.clear()
 
 
-class UpstreamConnection:
-    """One kept-alive connection to one host. Not for concurrent use."""
+class Line:
+    """One kept-alive connection to one host, whichever HTTP it carries. Not for concurrent use."""
+
+    protocol: ClassVar[str | None] = None
+    """What both sides must have agreed on over TLS (ALPN); None asks for nothing."""
 
     def __init__(self, upstreams: Upstreams, host: str) -> None:
         self._upstreams = upstreams
         self._host = host
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    def close(self) -> None:
+        """Drops the connection."""
+        if self._streams:
+            self._streams[1].close()
+        self._streams = None
+
+    def begin(self) -> None:
+        """Called for each connection that is new."""
+        raise NotImplementedError
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams and not self._streams[0].at_eof() and not self._streams[1].is_closing():
+            return self._streams
+        self.close()
+        place = self._upstreams.place(self._host)
+        context = ssl.create_default_context() if place.tls else None
+        if context is not None and self.protocol is not None:
+            context.set_alpn_protocols([self.protocol])
+        opening = asyncio.open_connection(place.host, place.port, ssl=context, server_hostname=place.host if place.tls else None)
+        self._streams = await asyncio.wait_for(opening, CONNECT_SECONDS)
+        secured = self._streams[1].get_extra_info("ssl_object")
+        if place.tls and self.protocol is not None and (secured is None or secured.selected_alpn_protocol() != self.protocol):
+            self.close()
+            raise ConnectionError(f"{place.host} doesn't speak {self.protocol}")
+        self.begin()
+        return self._streams
+
+
+class UpstreamConnection(Line):
+    """HTTP/1.1."""
+
+    def begin(self) -> None:
+        """See :class:`Line`."""
         self._http = h11.Connection(h11.CLIENT)
 
     async def exchange(
@@ -229,20 +266,3 @@ class UpstreamConnection:
                 return await reading
         finally:
             reading.cancel()
-
-    def close(self) -> None:
-        """Drops the connection."""
-        if self._streams:
-            self._streams[1].close()
-        self._streams = None
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._streams and not self._streams[0].at_eof() and not self._streams[1].is_closing():
-            return self._streams
-        self.close()
-        place = self._upstreams.place(self._host)
-        context = ssl.create_default_context() if place.tls else None
-        opening = asyncio.open_connection(place.host, place.port, ssl=context, server_hostname=place.host if place.tls else None)
-        self._streams = await asyncio.wait_for(opening, CONNECT_SECONDS)
-        self._http = h11.Connection(h11.CLIENT)
-        return self._streams

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ssl
 from collections.abc import AsyncGenerator
 
 import h2.config
@@ -15,20 +13,21 @@ import h2.exceptions
 import h11
 
 from policies.proxy.request import ApiRequest
-from policies.proxy.upstream import ANSWER_SECONDS, CONNECT_SECONDS, HOP_BY_HOP, Place, Upstreams
+from policies.proxy.upstream import ANSWER_SECONDS, HOP_BY_HOP, Line
 
 _CHUNK = 65536
 Pairs = list[tuple[bytes, bytes]]
 
 
-class Http2Connection:
-    """One kept-alive connection to one host. Not for concurrent use."""
+class Http2Connection(Line):
+    """HTTP/2."""
 
-    def __init__(self, upstreams: Upstreams, host: str) -> None:
-        self._upstreams = upstreams
-        self._host = host
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._http = h2.connection.H2Connection()
+    protocol = "h2"
+
+    def begin(self) -> None:
+        """See :class:`Line`."""
+        self._http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=False))
+        self._http.initiate_connection()
 
     async def exchange(self, request: ApiRequest, headers: Pairs) -> AsyncGenerator[h11.Response | h11.Data | h11.EndOfMessage, None]:
         """Sends the request and yields the answer's head, its data as they come, and its end with the trailers.
@@ -83,41 +82,6 @@ class Http2Connection:
         if data := self._http.data_to_send():
             writer.write(data)
             await writer.drain()
-
-    def close(self) -> None:
-        """Drops the connection."""
-        if self._streams:
-            self._streams[1].close()
-        self._streams = None
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._streams and not self._streams[0].at_eof() and not self._streams[1].is_closing():
-            return self._streams
-        self.close()
-        place = self._upstreams.place(self._host)
-        context = _context() if place.tls else None
-        opening = asyncio.open_connection(place.host, place.port, ssl=context, server_hostname=place.host if place.tls else None)
-        streams = await asyncio.wait_for(opening, CONNECT_SECONDS)
-        _check(place, streams[1])
-        self._http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=False))
-        self._http.initiate_connection()
-        self._streams = streams
-        return streams
-
-
-def _context() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["h2"])
-    return context
-
-
-def _check(place: Place, writer: asyncio.StreamWriter) -> None:
-    """Over TLS both sides must have agreed on HTTP/2. Raises ``ConnectionError``."""
-    secured = writer.get_extra_info("ssl_object")
-    if place.tls and (secured is None or secured.selected_alpn_protocol() != "h2"):
-        with contextlib.suppress(OSError):
-            writer.close()
-        raise ConnectionError(f"{place.host} speaks no HTTP/2")
 
 
 def _head(event: h2.events.ResponseReceived) -> h11.Response:

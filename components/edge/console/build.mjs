@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
-import { countries } from "./land.mjs";
+import { countries, HEIGHT, NORTH, SOUTH, WIDTH } from "./land.mjs";
 
 /** Of the script, gzipped: what a slow line carries in a second. */
 const LIMIT_BYTES = 120 * 1024;
@@ -16,7 +16,10 @@ const land = {
   name: "land",
   setup(plugins) {
     plugins.onResolve({ filter: /^virtual:land$/ }, () => ({ path: "land", namespace: "land" }));
-    plugins.onLoad({ filter: /.*/, namespace: "land" }, () => ({ contents: `export default ${JSON.stringify(countries())}`, loader: "js" }));
+    plugins.onLoad({ filter: /.*/, namespace: "land" }, () => ({
+      contents: `export const measures = ${JSON.stringify({ WIDTH, HEIGHT, NORTH, SOUTH })}; export default ${JSON.stringify(countries())}`,
+      loader: "js",
+    }));
   },
 };
 

@@ -5,8 +5,8 @@ import { feature } from "topojson-client";
 export const WIDTH = 960;
 export const HEIGHT = 430;
 /** What is drawn: from 84° north to 60° south. */
-const NORTH = 84;
-const SOUTH = -60;
+export const NORTH = 84;
+export const SOUTH = -60;
 
 const atlas = createRequire(import.meta.url)("world-atlas/countries-110m.json");
 

@@ -1,5 +1,7 @@
 declare module "virtual:land" {
-  /** Name and path of each country, in a field of 960 by 430 from 84° north to 60° south. */
+  /** The field that is drawn on, and its first and last degree of latitude. */
+  export const measures: { WIDTH: number; HEIGHT: number; NORTH: number; SOUTH: number };
+  /** Name and path of each country in that field. */
   const countries: [string, string][];
   export default countries;
 }

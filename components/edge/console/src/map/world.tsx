@@ -1,14 +1,11 @@
 /** The world with the clouds' regions on it: where workloads stand, what each region asks, and which a boundary lets in. */
-import land from "virtual:land";
+import land, { measures } from "virtual:land";
 import type { PriceBook, Workload } from "../../../workers/shared/wire";
 import { hourly } from "../figures";
 import { cheapest, sites } from "../regions";
 import { PLACES, type Place } from "./places";
 
-const WIDTH = 960;
-const HEIGHT = 430;
-const NORTH = 84;
-const SOUTH = -60;
+const { WIDTH, HEIGHT, NORTH, SOUTH } = measures;
 
 export const across = (longitude: number): number => ((longitude + 180) / 360) * WIDTH;
 export const down = (latitude: number): number => ((NORTH - latitude) / (NORTH - SOUTH)) * HEIGHT;
