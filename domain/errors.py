@@ -5,7 +5,8 @@ DomainError
 ├── UnknownCloud          no such cloud
 ├── UnknownRegion         a region that the catalogue doesn't list; the nearest names
 ├── UnknownMachine        a machine type that the catalogue doesn't list; the nearest names
-└── MalformedPrice        a figure that is no price
+├── MalformedPrice        a figure that is no price
+└── MalformedDemand       needs or rules with figures that can't be; every fault
 """
 
 from __future__ import annotations
@@ -57,3 +58,11 @@ class MalformedPrice(DomainError):
     def __init__(self, text: object) -> None:
         self.text = text
         super().__init__(f"{text!r} is no price in USD; a price is a finite number above 0, and an unknown one is Unknown")
+
+
+class MalformedDemand(DomainError):
+    """Needs or rules of a workload hold what can't be; ``faults`` lists every one as ``field: what is wrong``."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(faults))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from domain.catalog import CATALOG, Catalog, Machine, OfferRef
 from domain.prices import Quote, Unknown
+from domain.told import Grade
 from domain.workload import Requirements
 
 Floats = NDArray[np.float64]
@@ -58,6 +59,11 @@ class Columns:
     def interruptions(self) -> Floats:
         """Interruptions per hour."""
         return self._floats(lambda offer: offer.quote.interruptions_per_hour)
+
+    @cached_property
+    def grades(self) -> tuple[Grade | None, ...]:
+        """What each offer's cloud says of its capacity; None where it says nothing."""
+        return tuple(None if offer.quote.score is None else offer.quote.score.grade for offer in self.offers)
 
     @cached_property
     def observed(self) -> Floats:

@@ -6,16 +6,21 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from domain.catalog import CloudName, OfferRef
+from domain.catalog import CloudName, Machine, OfferRef
 from domain.prices import Quote
+from domain.told import Egress, Score, Shape
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a collection asks for: regions of the feed's cloud and machine types; None asks for all that the catalogue lists."""
+    """What a collection asks for: regions of the feed's cloud and machine types; None asks for all that the embedded catalogue lists.
+
+    ``new_types`` are asked for beside them: types that the cloud itself has told of.
+    """
 
     regions: frozenset[str] | None = None
     instance_types: frozenset[str] | None = None
+    new_types: tuple[Machine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +45,19 @@ class FeedError:
 
 @dataclass(frozen=True, slots=True)
 class FeedReport:
-    """What one collection brought. ``observed_at`` is the time of the source's own clock (``Date`` of its answers), None if it gave no answer."""
+    """What one collection brought. ``observed_at`` is the time of the source's own clock (``Date`` of its answers), None if it gave no answer.
+
+    ``shapes``, ``egress`` and ``scores`` change rarely: they come with the collections that asked for them anew.
+    """
 
     cloud: CloudName
     observed_at: datetime | None
     quotes: tuple[Quote, ...] = ()
     quarantined: tuple[Quarantined, ...] = ()
     errors: tuple[FeedError, ...] = field(default=())
+    shapes: tuple[Shape, ...] = ()
+    egress: tuple[Egress, ...] = ()
+    scores: tuple[Score, ...] = ()
 
 
 class PriceFeed(Protocol):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from domain.catalog import OfferRef
+from domain.told import Score
 from domain.unknown import Unknown
 
-__all__ = ["Price", "Quote", "Rate", "Unknown", "known", "or_unknown"]
+__all__ = ["Price", "Quote", "Rate", "Told", "Unknown", "known", "or_unknown"]
 
 Price = float | Unknown
 """USD/h, above 0."""
@@ -17,10 +18,20 @@ Rate = float | Unknown
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """Who told a figure, and when, on the market's clock."""
+
+    source: str
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """What one offer costs, as a feed last confirmed it at ``observed_at`` (the market's clock).
 
-    ``doubtful`` says why the figure isn't trusted (a jump that is held back until it is confirmed); such a quote starts no move.
+    ``source`` and ``observed_at`` are the spot price's; the on-demand price and the rate are from the same answer unless ``on_demand_told`` or
+    ``interruptions_told`` says otherwise. ``score`` is what the cloud says of its capacity there. ``doubtful`` says why the figure isn't trusted (a jump
+    that is held back until it is confirmed); such a quote starts no move.
     """
 
     offer: OfferRef
@@ -30,6 +41,9 @@ class Quote:
     observed_at: datetime
     interruptions_per_hour: Rate = Unknown()
     doubtful: str | None = None
+    on_demand_told: Told | None = None
+    interruptions_told: Told | None = None
+    score: Score | None = None
 
     def age(self, now: datetime) -> timedelta:
         """Time since the quote was last confirmed; a quote from the future (clocks differ by a little) has age 0."""

@@ -23,6 +23,7 @@ class RefusalKind(StrEnum):
     QUOTA = "quota"
     THROTTLED = "throttled"
     DENIED = "denied"
+    GAVE_WAY = "gave-way"
     UNKNOWN = "unknown"
 
 
@@ -43,6 +44,8 @@ CONSEQUENCES: Mapping[RefusalKind, Consequence] = {
     RefusalKind.QUOTA: Consequence(timedelta(hours=24), whole_region=True),
     RefusalKind.THROTTLED: Consequence(timedelta(minutes=30), again=True),
     RefusalKind.DENIED: Consequence(timedelta(hours=24)),
+    # No cloud's word: the migration was given up for a machine that couldn't wait (adr/0072), and says nothing of its offer.
+    RefusalKind.GAVE_WAY: Consequence(timedelta(0)),
     RefusalKind.UNKNOWN: Consequence(timedelta(hours=6)),
 }
 
@@ -62,6 +65,7 @@ _CODES: Mapping[RefusalKind, str] = {
 CODES: Mapping[str, RefusalKind] = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
 """Every code that is known, with what it means."""
 _SENTENCES: tuple[tuple[re.Pattern[str], str, RefusalKind], ...] = (
+    (re.compile(r"^it gave way to|\bno longer holds the lease\b"), "lease", RefusalKind.GAVE_WAY),
     (re.compile(r"Spotlane boundary \["), "boundary", RefusalKind.DENIED),
     # One code for two things, told apart by its sentence.
     (re.compile(r"OperationNotAllowed\b.*\b(?:quota|cores)\b", re.IGNORECASE | re.DOTALL), "OperationNotAllowed", RefusalKind.QUOTA),

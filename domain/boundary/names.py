@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,10 @@ def parse_arn(text: str) -> Arn | None:
 
 def azure_subscription(resource_id: str) -> str | None:
     """The subscription of an Azure resource id ``/subscriptions/<id>/…``, lower case, or None."""
-    parts = resource_id.split("/")
-    return parts[2].lower() if len(parts) > 2 and parts[0] == "" and parts[1].lower() == "subscriptions" and parts[2] else None
+    if not resource_id.startswith("/"):
+        return None
+    parts = resource_id.split("/", 3)
+    return parts[2].lower() if len(parts) > 2 and parts[1].lower() == "subscriptions" and parts[2] else None
 
 
 def gcp_project(path: str) -> str | None:
@@ -52,11 +54,11 @@ def gcp_place(path: str) -> str | None:
     return None
 
 
-def strings(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def strings(value: Any, path: str = "") -> list[tuple[str, str]]:
     """Every string in a decoded document, with its path (``a.b[0].c``)."""
     found: list[tuple[str, str]] = []
     _gather(value, path, found)
-    return iter(found)
+    return found
 
 
 def _gather(value: Any, path: str, found: list[tuple[str, str]]) -> None:
@@ -72,7 +74,7 @@ def _gather(value: Any, path: str, found: list[tuple[str, str]]) -> None:
             _gather(item, f"{path}[{index}]", found)
 
 
-def arn_names(texts: Iterator[tuple[str, str]]) -> tuple[list[Named], list[Named]]:
+def arn_names(texts: Iterable[tuple[str, str]]) -> tuple[list[Named], list[Named]]:
     """Regions and accounts that whole-string ARNs name. AWS's own account word ``aws`` is left out."""
     regions: list[Named] = []
     accounts: list[Named] = []

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from domain.placement.capacity import Record
 from domain.placement.plan import Alternative, Demand, Reason, Trigger
-from domain.placement.score import REFUSALS, USABLE
+from domain.placement.score import REFUSALS, USABLE, Market
 from domain.placement.segment import Ranking, Segment
 from domain.prices import Unknown
 from domain.spend import tightest
@@ -16,7 +17,7 @@ DETAILS: dict[Reason, str] = {
     Reason.TOO_SMALL: "the machine is smaller than asked for, or of another kind",
     Reason.OUTSIDE_BOUNDARY: "the region is outside the tenant's boundary",
     Reason.OUTSIDE_RULES: "the owner asked for other clouds or regions",
-    Reason.PEER: "another replica of it runs in that zone",
+    Reason.PEER: "another machine of it is in that zone, or in one that fails together with it",
     Reason.EXCLUDED: "not tried again now",
     Reason.NO_CAPACITY: "the cloud has refused it recently for lack of capacity",
     Reason.UNKNOWN_PRICE: "its spot price isn't known",
@@ -69,15 +70,18 @@ def told(ranking: Ranking, demand: Demand, outcome: Outcome | None, held: tuple[
         if held is not None and row == held[0]:
             found.append(Alternative(segment.market.columns.offers[row].ref, _price(segment, demand, row), held[1], held[2]))
         else:
-            found.append(of_row(segment, demand, row, float(ranking.totals[group] - total) / horizon, horizon))
+            found.append(of_row(segment, demand, row, float(ranking.totals[group] - total) / horizon, horizon, _scarcer(ranking, outcome, row) / horizon))
     lost = _lost(segment, demand)
     return tuple(found) if lost is None else (*found, lost)
 
 
-def of_row(segment: Segment, demand: Demand, row: int, more: float, horizon: float) -> Alternative:
-    """Offer ``row``, which would cost ``more`` USD/h, its move spread over the horizon."""
+def of_row(segment: Segment, demand: Demand, row: int, more: float, horizon: float, scarcer: float = 0.0) -> Alternative:
+    """Offer ``row``, which would cost ``more`` USD/h, its move spread over the horizon; ``scarcer`` of that for refusals that are likelier than the other's."""
     offer, code = segment.market.columns.offers[row], segment.codes[row]
     price = _price(segment, demand, row)
+    if code == USABLE and more < scarcer:
+        less = f"costs {scarcer - more:.2g} USD/h less, and likelier refusals {scarcer:.2g} USD/h more: {capacity(segment.market, row)}"
+        return Alternative(offer.ref, price, Reason.SCARCER, less)
     if code == USABLE:
         return Alternative(offer.ref, price, Reason.DEARER, f"costs {more:.4f} USD/h more, its move spread over {horizon:.0f} h")
     reason = REFUSALS[code]
@@ -91,6 +95,22 @@ def of_row(segment: Segment, demand: Demand, row: int, more: float, horizon: flo
     elif reason is Reason.STALE_PRICE:
         why = offer.quote.doubtful or why
     return Alternative(offer.ref, price, reason, why)
+
+
+def capacity(market: Market, row: int) -> str:
+    """The chance that offer ``row`` is refused, and what it rests on, as a sentence."""
+    score, record = market.columns.offers[row].quote.score, market.record(row)
+    told = "its cloud says nothing of its capacity" if score is None else f"its cloud says {score.says}, {score.grade.value} ({score.source})"
+    ours = "" if record == Record() else f", and of late it was refused {record.refused:.1f} times and had {record.launched:.1f} times"
+    return f"refused {market.chance(row):.0%} of the times, for {told}{ours}"
+
+
+def _scarcer(ranking: Ranking, outcome: Outcome | None, row: int) -> float:
+    """USD that refusals of offer ``row`` cost more than the outcome's; what stays asks for nothing."""
+    if outcome is None:
+        return 0.0
+    odds = ranking.segment.market.odds
+    return ranking.refusal_usd * float(odds[row] - (0.0 if outcome.stays else odds[outcome.row]))
 
 
 def _price(segment: Segment, demand: Demand, row: int) -> float | Unknown:

@@ -1,4 +1,5 @@
-"""The placement engine: exact, pure and deterministic. For every workload the least total cost over its horizon among the offers that it may use.
+"""The placement engine: exact, pure and deterministic. For every workload the least total cost over its horizon among the offers that it may use, what is
+to be expected of refusals counted in: the best first offer of all orders in which they might be asked (:mod:`domain.placement.capacity`).
 
 Ties break by offer id. Only :class:`Problem` decides: the same problem gives the same plan, whatever the order of its offers.
 """
@@ -16,6 +17,7 @@ from domain.placement.alternatives import Outcome
 from domain.placement.moves import Gap
 from domain.placement.plan import (
     Alternative,
+    Asking,
     Current,
     Demand,
     Deploy,
@@ -113,7 +115,7 @@ class _Case:
 
     def _deploy(self) -> Verdict:
         horizon = moves.horizon_hours(self.now, self.demand.ends_at, None, self.settings)
-        ranking = rank(self.segment, self.demand, horizon, 0.0, None)
+        ranking = rank(self.segment, self.demand, horizon, 0.0, self._refusal_usd(lost=True), None)
         found = self._chosen(ranking, horizon, 0.0, (int(USABLE),), None)
         if found is None:
             return self._no_offer(ranking, horizon)
@@ -132,7 +134,7 @@ class _Case:
             return Stay(self.demand.workload, Reason.STALE_PRICE, quote.doubtful or f"the quote of {current.offer.id} is past its limit", None)
         horizon = moves.horizon_hours(self.now, self.demand.ends_at, float(self.market.rates[at]), self.settings)
         stays = horizon * rate
-        ranking = rank(self.segment, self.demand, horizon, self.settings.overlap_hours * rate, at)
+        ranking = rank(self.segment, self.demand, horizon, self.settings.overlap_hours * rate, self._refusal_usd(lost=False), at)
         found = ranking.least(int(USABLE))
         over = self._over(at)
         if found is None:
@@ -169,7 +171,7 @@ class _Case:
         rates = None if lost or rate is None or self.at is None else float(self.market.rates[self.at])
         horizon = moves.horizon_hours(self.now, self.demand.ends_at, rates, self.settings)
         overlap = self.settings.overlap_hours * (rate or 0.0)
-        ranking = rank(self.segment, self.demand, horizon, overlap, barred)
+        ranking = rank(self.segment, self.demand, horizon, overlap, self._refusal_usd(lost), barred)
         found = self._chosen(ranking, horizon, overlap, codes, barred, only)
         if found is None:
             return self._no_offer(ranking, horizon)
@@ -186,7 +188,7 @@ class _Case:
         rate = None if asked is None else self._expected(asked)
         if asked is None or rate is None or asked == barred or self.segment.codes[asked] not in codes:
             return None
-        return asked, horizon * rate + overlap + self._carry(asked)
+        return asked, horizon * rate + overlap + self._carry(asked) + ranking.refusal_usd * float(self.market.odds[asked])
 
     # What a verdict is made of
 
@@ -211,6 +213,7 @@ class _Case:
         overlap = 0.0 if outcome.stays or rate is None else self.settings.overlap_hours * rate
         cost = MoveCost(0.0, 0.0) if outcome.stays or self.demand.current is None else MoveCost(self._carry(row), overlap)
         saving = None if rate is None else outcome.horizon * rate - outcome.total
+        asking = None if outcome.stays else Asking(self.market.chance(row), self.market.record(row), ranking.refusal_usd)
         return Evidence(
             market_now=self.now,
             quote=columns.offers[row].quote,
@@ -229,6 +232,7 @@ class _Case:
             stale=not bool(self.market.fresh[row]),
             hurdle=cleared,
             caps=self.demand.caps,
+            asking=asking,
         )
 
     def _no_offer(self, ranking: Ranking, horizon: float) -> NoOffer:
@@ -265,6 +269,12 @@ class _Case:
         variance = volatility.of(current.offer.cloud) * rate**2 + volatility.of(self._ref(best).cloud) * other**2
         return Gap(cost, rate, other, share, variance)
 
+    def _refusal_usd(self, lost: bool) -> float:
+        """What a refusal costs: the time until another offer is asked, without a machine where there is none or the present one is ``lost``."""
+        here = None if lost or self.at is None or not self.market.priced[self.at] else float(self.market.columns.spot[self.at])
+        hour = self.settings.short_hours * self.segment.least_spot if lost else self.segment.least_spot if here is None else here
+        return self.settings.refusal_hours * hour
+
     def _carry(self, row: int) -> float:
         """USD for the state's way to an offer."""
         current, gib = self.demand.current, self.demand.rules.state_gib
@@ -289,6 +299,8 @@ class _Case:
             return Reason.OUTSIDE_RULES
         if self.at is not None and not self.demand.needs.fits(self.market.columns.offers[self.at].machine):
             return Reason.TOO_SMALL
+        if current.offer[:3] in self.demand.apart:
+            return Reason.PEER
         return None
 
     def _code(self, at: int) -> Reason | None:

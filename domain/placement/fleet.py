@@ -13,19 +13,23 @@ one more machine stands at its *ceiling*, and takes back sooner. Priors: a machi
 takes back once an hour. A loss takes one machine of its zone, and each further one at odds that begin even and are learnt.
 
 Spread over zones, a spare prevents most shortages; where a single zone is left, it doesn't, and the sum says so. Pure: ``hours`` is the market's clock.
+
+Two use it: ``benchmarks availability`` step by step (:func:`observe`), and the daemon, which recalls what is on record (:mod:`domain.placement.recall`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 MEMORIES = (1 / 3, 24.0)
 """Half-lives in hours of what was seen of a zone: a burst, and a day."""
 _MEAN_LIFE = 1.0 / 0.6931471805599453  # of an exponential memory, in half-lives
 
 _PRIOR_LOSSES = 0.5
-"""How much the prior weighs, in losses: half a one, as in Jeffreys' prior of a Poisson rate."""
+"""How much the prior weighs, in losses: half a one, as in Jeffreys' prior of a Poisson rate; but no more hours than the memory itself holds of one machine:
+what a cloud tells of a quiet month says little in a bad hour."""
 
 _REPAID_HOURS = 1.0
 """A machine moves to a safer zone if that repays itself so soon; a day's memory says little about what comes much later."""
@@ -36,7 +40,8 @@ class Goal:
     """What a service asks: replicas ready, the share of time that it must have them, and how long a machine takes to be ready, in hours.
 
     ``availability``: 99 % is the objective that SkyServe's own experiments state. ``spare``: how many more than wanted may be ready.
-    ``retry_hours``: how long a refusal is believed before the zone is asked for as many again; ``ceiling_hours``: how long it warns of a ceiling.
+    ``per_zone``: how many of its machines one zone may hold, None for any number. ``standing_by``: machines ready in no zone of these, which make up for as
+    many losses. ``retry_hours``: how long a refusal is believed before the zone is asked for as many again; ``ceiling_hours``: how long it warns of a ceiling.
     """
 
     replicas: int
@@ -48,6 +53,8 @@ class Goal:
     ceiling_hours: float = 1.0
     losses_per_hour: float = 1 / 24
     losses_at_ceiling_per_hour: float = 1.0
+    per_zone: int | None = None
+    standing_by: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +98,42 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Option:
+    """A way to hold the target: so many machines of each kind, their price, and what falling short with them is worth, each in USD/h."""
+
+    spot: int
+    on_demand: int
+    usd_per_hour: float
+    risk_usd_per_hour: float
+
+    @property
+    def cost(self) -> float:
+        """Both, in USD/h."""
+        return self.usd_per_hour + self.risk_usd_per_hour
+
+
+@dataclass(frozen=True, slots=True)
 class FleetPlan:
-    """Spot machines to keep, machines to ask for by zone, how many on demand to hold; and why: the option's word, its price and its risk in USD/h."""
+    """Spot machines to keep, machines to ask for by zone, how many on demand to hold until all are ready; and why: the option chosen among the others, and
+    the losses per hour and machine expected of each zone.
+
+    ``added`` are the zones that the choice counts on, the best first; ``launch`` asks everywhere where machines are missing, for those whom a refusal costs
+    nothing.
+    """
 
     keep: tuple[Replica, ...]
     launch: Mapping[str, int]
+    added: Mapping[str, int]
     on_demand: int
-    option: str
+    chosen: Option
+    others: tuple[Option, ...]
     usd_per_hour: float
-    risk_usd_per_hour: float
+    rates: Mapping[str, float]
+
+    @property
+    def risk_usd_per_hour(self) -> float:
+        """Of the option chosen."""
+        return self.chosen.risk_usd_per_hour
 
 
 def observe(seen: Seen, outcomes: Iterable[Outcome], hours: float, goal: Goal) -> Seen:
@@ -130,20 +164,34 @@ def observe(seen: Seen, outcomes: Iterable[Outcome], hours: float, goal: Goal) -
     return Seen(zones, hours, ceiling_held, ceiling_lost, staked, further)
 
 
-def decide(goal: Goal, replicas: tuple[Replica, ...], on_demand_ready: int, spot: Mapping[str, float], on_demand: float, seen: Seen, hours: float) -> FleetPlan:
-    """The least cost of what the target is worth. ``spot`` and ``on_demand`` are USD/h, by zone for spot; zones that may not be used aren't named.
+def decide(
+    goal: Goal,
+    replicas: tuple[Replica, ...],
+    on_demand_ready: int,
+    spot: Mapping[str, float],
+    on_demand: float | None,
+    seen: Seen,
+    hours: float,
+    expected: Mapping[str, float] | None = None,
+) -> FleetPlan:
+    """The least cost of what the target is worth. ``spot`` and ``on_demand`` are USD/h, by zone for spot; zones that may not be used aren't named, and without
+    a price on demand nothing is bought so. ``expected`` are losses per hour and machine of a zone as its cloud tells them, before anything was seen.
 
     ``on_demand_ready`` machines on demand are ready now. No more than one replica beyond those wanted is ever ready for long.
     """
-    case = _Case(goal, spot, seen, hours)
+    case = _Case(goal, spot, seen, hours, expected or {})
     wanted = goal.replicas
     replicas = tuple(one for one in replicas if one.zone in spot)  # a zone that may not be used any more is left at once
-    options: list[tuple[float, int, _Fleet, int]] = []
+    options: list[tuple[Option, _Fleet]] = []
     for number in range(wanted + goal.spare, -1, -1):
         fleet = case.fitted(replicas, number)
-        for beside in range(max(wanted - fleet.total, 0), wanted + goal.spare - fleet.total + 1):
-            options.append((case.price(fleet) + beside * on_demand + case.risk(fleet, beside), beside, fleet, beside))
-    _, _, fleet, beside = min(options, key=lambda one: one[:2])
+        for beside in range(max(wanted - fleet.total, 0), wanted + goal.spare - fleet.total + 1) if on_demand is not None else (0,):
+            options.append((Option(fleet.total, beside, case.price(fleet) + beside * (on_demand or 0.0), case.risk(fleet, beside)), fleet))
+    if on_demand is None:  # who is short is short at any price: no option is better for having fewer machines
+        most = max(min(option.spot, wanted) for option, _ in options)
+        options = [(option, fleet) for option, fleet in options if option.spot >= most]
+    chosen, fleet = min(options, key=lambda one: (one[0].cost, one[0].on_demand))
+    beside = chosen.on_demand
     extra = fleet.total + beside - wanted
     # What is given up for machines on demand stays until they are ready.
     kept = fleet.kept if on_demand_ready >= beside else replicas
@@ -151,14 +199,14 @@ def decide(goal: Goal, replicas: tuple[Replica, ...], on_demand_ready: int, spot
     if len(replicas) + beside < wanted or (fleet.added and len(replicas) < wanted):
         # Whoever is short asks everywhere: a refusal costs nothing, and what comes beyond need is given back at the next step.
         for zone in spot:
-            if zone not in launch and case.may_ask(zone):
+            if zone not in launch and case.may_ask(zone) and not case.is_full(zone, fleet.counts):
                 launch[zone] = 1
     elif not launch and beside == 0 and len(kept) == fleet.total and (zone_of_relief := case.relocation(fleet)) is not None:
         launch[zone_of_relief] = 1
     ready = sum(1 for one in kept if case.is_ready(one))
-    needed = min(max(wanted + extra - ready, beside), wanted)
-    word = f"{fleet.total} spot, {beside} on demand"
-    return FleetPlan(kept, launch, needed, word, case.price(fleet) + needed * on_demand, case.risk(fleet, beside))
+    needed = 0 if on_demand is None else min(max(wanted + extra - ready, beside), wanted)
+    others = tuple(dict.fromkeys(option for option, _ in options if option != chosen))
+    return FleetPlan(kept, launch, fleet.added, needed, chosen, others, case.price(fleet) + needed * (on_demand or 0.0), case.rates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +223,9 @@ class _Fleet:
 class _Case:
     """One decision: rates and prices at hand."""
 
-    def __init__(self, goal: Goal, spot: Mapping[str, float], seen: Seen, hours: float) -> None:
+    def __init__(self, goal: Goal, spot: Mapping[str, float], seen: Seen, hours: float, expected: Mapping[str, float]) -> None:
         self.goal, self.spot, self.seen, self.hours = goal, spot, seen, hours
-        lasting = {zone: self._lasting(seen.zones.get(zone, Belief())) for zone in spot}
+        lasting = {zone: self._lasting(seen.zones.get(zone, Belief()), expected.get(zone, goal.losses_per_hour)) for zone in spot}
         usual = sum(lasting.values()) / len(lasting) if lasting else goal.losses_per_hour
         together = self._lately(sum(one.held[0] for one in seen.zones.values()), sum(one.lost[0] for one in seen.zones.values()), usual)
         # What befalls all comes on top, so that the better of two zones stays the better one.
@@ -192,9 +240,24 @@ class _Case:
         self.worth = min(spot.values(), default=0.0) / (1.0 - goal.availability) * (goal.cold_start_hours + goal.step_hours)
         """USD for one fall below the number wanted: it lasts until a new machine is ready, and is seen a step late."""
 
-    def _lasting(self, belief: Belief) -> float:
+    @cached_property
+    def candidates(self) -> tuple[str, ...]:
+        """The zones where a machine may be added. Where a zone holds one, only the first by price and the first by price and risk can be the best: others cost
+        time alone."""
+        if self.goal.per_zone != 1:
+            return tuple(self.spot)
+        open_zones = [zone for zone in self.spot if self.may_ask(zone) and self._room(zone) > 0]
+        by_price = sorted(open_zones, key=lambda zone: (self.spot[zone], zone))
+        by_both = sorted(open_zones, key=lambda zone: (self.spot[zone] + self.rate(zone, 1) * self.worth, zone))
+        # The machines held stand in as many of them, and are not added again.
+        most = 2 * (self.goal.replicas + self.goal.spare) + 1
+        first = {*by_price[:most], *by_both[:most]}
+        return tuple(zone for zone in self.spot if zone in first)
+
+    def _lasting(self, belief: Belief, prior: float) -> float:
         """Losses per machine and hour in the long memory, begun with the prior."""
-        return (belief.lost[1] + _PRIOR_LOSSES) / (belief.held[1] + _PRIOR_LOSSES / self.goal.losses_per_hour)
+        weight = min(_PRIOR_LOSSES / prior, _MEAN_LIFE * MEMORIES[1])
+        return (belief.lost[1] + prior * weight) / (belief.held[1] + weight)
 
     def _lately(self, held: float, lost: float, usual: float) -> float:
         """The same in the short memory, begun with what is usual."""
@@ -217,7 +280,7 @@ class _Case:
         return self._risk(fleet.counts, extra)
 
     def _risk(self, counts: Mapping[str, int], extra: int) -> float:
-        spare = sum(counts.values()) + extra - self.goal.replicas
+        spare = sum(counts.values()) + extra + self.goal.standing_by - self.goal.replicas
         falls = 0.0
         for zone, count in counts.items():
             if count > spare >= 0:
@@ -231,11 +294,16 @@ class _Case:
         belief = self.seen.zones.get(zone)
         return belief is None or self.hours - belief.refused_at > 1e-9
 
+    def is_full(self, zone: str, counts: Mapping[str, int]) -> bool:
+        """Whether the zone holds as many of the machines as it may."""
+        return self.goal.per_zone is not None and counts.get(zone, 0) >= self.goal.per_zone
+
     def _room(self, zone: str) -> float:
         belief = self.seen.zones.get(zone)
+        allowed = float("inf") if self.goal.per_zone is None else self.goal.per_zone
         if belief is None or belief.ceiling is None or self.hours - belief.refused_at >= self.goal.retry_hours:
-            return float("inf")
-        return belief.ceiling
+            return allowed
+        return min(belief.ceiling, allowed)
 
     def fitted(self, replicas: tuple[Replica, ...], number: int) -> _Fleet:
         """The replicas cut down to ``number``, or as many more as zones may give."""
@@ -254,7 +322,7 @@ class _Case:
         kept += [one for one in given_up if self.is_ready(one)][:unready]
         added: dict[str, int] = {}
         while sum(counts.values()) < number:
-            open_zones = [zone for zone in self.spot if counts.get(zone, 0) < self._room(zone) and self.may_ask(zone)]
+            open_zones = [zone for zone in self.candidates if counts.get(zone, 0) < self._room(zone) and self.may_ask(zone)]
             if not open_zones:
                 break
             best = min(open_zones, key=lambda zone: (self._cost({**counts, zone: counts.get(zone, 0) + 1}), zone))
@@ -266,7 +334,7 @@ class _Case:
         """The zone in which one of the machines would be so much safer that an hour of it repays the time for which both are held."""
         best: tuple[float, str] | None = None
         now = self._cost(fleet.counts)
-        for zone in self.spot:
+        for zone in self.candidates:
             if fleet.counts.get(zone, 0) >= self._room(zone) or not self.may_ask(zone):
                 continue
             for left in fleet.counts:

@@ -11,6 +11,7 @@ from domain.catalog import OfferRef
 from domain.money import HOURS_PER_30_DAYS
 from domain.network import LIST_PRICES, Tariffs
 from domain.offers import Offers, RegionPredicate
+from domain.placement.capacity import Record, odds
 from domain.placement.switching import Regret
 from domain.placement.volatility import MEASURED, Volatility
 from domain.prices import Price, Quote
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     CHOSEN = "chosen"
     CHEAPEST = "cheapest"
     DEARER = "dearer"
+    SCARCER = "scarcer"
     TOO_SMALL = "too-small"
     OUTSIDE_BOUNDARY = "outside-boundary"
     OUTSIDE_RULES = "outside-rules"
@@ -57,6 +59,7 @@ class Reason(StrEnum):
     REQUESTED = "requested"
     REDEPLOY = "redeploy"
     HELD = "held"
+    AVAILABILITY = "availability"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,8 @@ class Demand:
     """One workload to be placed.
 
     ``boundary`` is asked once per region; workloads that share the object share the answer. ``excluded`` names offers not to be tried now, with the
-    reason (interrupted or refused recently). ``apart`` names the zones of its replicas, where it may not be. ``ends_at`` bounds a temporary workload.
+    reason (interrupted or refused recently). ``apart`` names the zones where it may not be: those of its other machines, and what fails together with
+    them. ``ends_at`` bounds a temporary workload.
     ``requested`` is the offer that a person asked for. ``caps`` are the monthly caps that it falls under, its own and its tenant's.
     """
 
@@ -99,7 +103,8 @@ class Settings:
     ``reign_hours``: how long a cheapest region stays the cheapest. AWS in 2023, 64 types in 22 regions: 0.033 changes a day, so 30 days.
     ``overlap_hours``: how long both machines run in a move. ``interruptions_when_unknown``: per hour, of a pool for which nobody publishes a rate;
     12.5 % a month, the middle bucket of AWS's Spot Advisor. ``patience``: see :mod:`domain.placement.switching`. ``price_moves``: how many moves by
-    price one plan may hold, None for any number; the most saving ones come first.
+    price one plan may hold, None for any number; the most saving ones come first. ``refusal_hours``: from asking for an offer until the next one is asked,
+    where it is refused: the mean wait for a cycle (docs/adr/0045). ``short_hours``: how many hours of a machine an hour without one is worth, 1 / (1 - 99 %).
     """
 
     price_limit: timedelta = timedelta(hours=6)
@@ -109,11 +114,13 @@ class Settings:
     patience: float = 5.0
     price_moves: int | None = None
     alternatives: int = 6
+    refusal_hours: float = 30 / 3600
+    short_hours: float = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Everything that a plan depends on; nothing else does."""
+    """Everything that a plan depends on; nothing else does. ``answered``: what is remembered of refusals and launches."""
 
     market_now: datetime
     offers: Offers
@@ -121,6 +128,7 @@ class Problem:
     settings: Settings = Settings()
     tariffs: Tariffs = LIST_PRICES
     volatility: Volatility = MEASURED
+    answered: Mapping[OfferRef, Record] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +164,20 @@ class MoveCost:
 
 
 @dataclass(frozen=True, slots=True)
+class Asking:
+    """That the offer may be refused: the chance, with what was answered before, and what one refusal costs in USD (:mod:`domain.placement.capacity`)."""
+
+    chance: float
+    record: Record
+    refusal_usd: float
+
+    @property
+    def usd(self) -> float:
+        """What asking for it is expected to cost in refusals."""
+        return self.refusal_usd * odds(self.chance)
+
+
+@dataclass(frozen=True, slots=True)
 class Hurdle:
     """What a price move had to clear: the least gap in USD/h, what staying must have cost too much in USD, and the hours still to be stayed."""
 
@@ -168,10 +190,11 @@ class Hurdle:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why a verdict was reached. USD and USD/h; savings are over ``horizon_hours``, after egress and overlap.
+    """Why a verdict was reached. USD and USD/h; savings are over ``horizon_hours``, after egress, overlap and what refusals are expected to cost.
 
     ``stale`` marks a forced move that had to be decided on quotes past their limit. ``considered`` counts all offers, ``counts`` those that
-    fell to each reason. ``hurdle`` is told where the price alone was in question, ``caps`` are the monthly caps that the verdict had to keep.
+    fell to each reason. ``hurdle`` is told where the price alone was in question, ``caps`` are the monthly caps that the verdict had to keep. ``asking`` is
+    None where no machine is asked for.
     """
 
     market_now: datetime
@@ -191,6 +214,7 @@ class Evidence:
     stale: bool = False
     hurdle: Hurdle | None = None
     caps: tuple[Cap, ...] = ()
+    asking: Asking | None = None
 
     @property
     def move_cost_usd(self) -> float:

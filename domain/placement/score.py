@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.offers import Columns, Floats, Index, Mask
+from domain.placement import capacity
+from domain.placement.capacity import Record
 from domain.placement.plan import Demand, Parts, Problem, Reason, ZoneRef
+from domain.told import Grade
 from domain.workload import PlacementRules, Requirements
 
 Codes = NDArray[np.int8]
@@ -88,6 +91,24 @@ class Market:
     def evacuation(self) -> Floats:
         """USD/h for each GiB of state: an interruption carries it to another cloud."""
         return np.asarray(self.rates * self.internet[self.columns.place], dtype=np.float64) if self.size else np.zeros(0)
+
+    @cached_property
+    def odds(self) -> Floats:
+        """Of each offer the refusals for each machine that is had of it."""
+        by_grade = {grade: capacity.odds(capacity.chance(grade)) for grade in (None, *Grade)}
+        found = np.array([by_grade[grade] for grade in self.columns.grades], dtype=np.float64)
+        for ref in self.problem.answered:
+            if (at := self.columns.positions.get(ref)) is not None:
+                found[at] = capacity.odds(self.chance(at))
+        return found
+
+    def chance(self, at: int) -> float:
+        """Of a refusal of offer ``at``."""
+        return capacity.chance(self.columns.grades[at], self.record(at))
+
+    def record(self, at: int) -> Record:
+        """What is remembered of offer ``at``."""
+        return self.problem.answered.get(self.columns.offers[at].ref, Record())
 
     def expected(self, rules: PlacementRules, rows: Index | slice) -> Floats:
         """USD/h all in, of the offers at ``rows``; infinite where the spot price isn't known."""

@@ -181,12 +181,17 @@ class Premium:
 
 
 def premium(
-    now: datetime, offers: Offers, demands: Sequence[Demand], boundaries: Sequence[RegionPredicate], settings: Settings = Settings()
+    now: datetime,
+    offers: Offers,
+    demands: Sequence[Demand],
+    boundaries: Sequence[RegionPredicate],
+    settings: Settings = Settings(),
+    tariffs: Tariffs = LIST_PRICES,
 ) -> tuple[Premium, ...]:
     """What each demand's own boundary of ``boundaries`` costs now, as if it were placed for the first time."""
     blank = [replace(one, current=None, requested=None, trigger=Trigger.PRICE, caps=()) for one in demands]
     free, bound = (
-        plan(Problem(now, offers, tuple(replace(one, boundary=where) for one, where in zip(blank, each, strict=True)), settings)).verdicts
+        plan(Problem(now, offers, tuple(replace(one, boundary=where) for one, where in zip(blank, each, strict=True)), settings, tariffs)).verdicts
         for each in ([anywhere] * len(blank), boundaries)
     )
     return tuple(Premium(*_placed(one), *_placed(other)) for one, other in zip(free, bound, strict=True))

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from domain.catalog import CATALOG, OfferRef
 from domain.placement import Current, Demand, Trigger
+from domain.placement.capacity import Record
 from domain.placement.switching import Regret
 from domain.prices import Quote, Unknown
+from domain.told import Grade, Score
 from domain.workload import PlacementRules, Requirements
 
 NOW = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -47,8 +49,16 @@ def quotes(draw: st.DrawFn) -> list[Quote]:
         spot = draw(st.one_of(price, st.just(Unknown())))
         rate = draw(st.sampled_from([Unknown(), 0.0, 0.0002, 0.004]))
         age = timedelta(hours=draw(st.sampled_from([0, 1, 5, 7, 200])))
-        found.append(Quote(ref, spot, 0.1, "test", NOW - age, rate, draw(st.sampled_from([None, None, None, "a jump"]))))
+        grade = draw(st.sampled_from([None, *Grade]))
+        score = None if grade is None else Score(ref, grade, f"{grade.value} it says", "test", NOW)
+        found.append(Quote(ref, spot, 0.1, "test", NOW - age, rate, draw(st.sampled_from([None, None, None, "a jump"])), score=score))
     return found
+
+
+def answered() -> st.SearchStrategy[dict[OfferRef, Record]]:
+    """What is remembered of some of the little market's offers."""
+    weight = st.sampled_from([0.0, 0.25, 1.0, 3.0])
+    return st.dictionaries(st.sampled_from(REFS), st.builds(Record, weight, weight), max_size=4)
 
 
 @st.composite

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.placement.fleet import Belief, FleetPlan, Goal, Outcome, Replica, Seen, decide, observe
+from domain.placement.fleet import Belief, FleetPlan, Goal, Outcome, Replica, Seen, _Case, decide, observe
 
 GOAL = Goal(3)
 PRICES = {"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0}
@@ -95,6 +95,49 @@ def test_the_dearer_of_two_equal_zones_is_not_asked() -> None:
     quiet = seen_of(a=QUIET, b=QUIET, c=QUIET, d=QUIET)
     plan = decide(Goal(1), (), 0, {"a": 2.0, "b": 1.0}, 3.0, quiet, NOON)
     assert plan.launch["b"] == 1
+
+
+def test_a_zone_holds_no_more_than_it_may() -> None:
+    goal = Goal(3, per_zone=1)
+    plan = decide(goal, three("a"), 0, {"a": 1.0, "b": 2.0}, None, seen_of(a=QUIET, b=QUIET), NOON)
+    assert (dict(plan.launch), plan.chosen.spot, plan.on_demand) == ({"b": 1}, 2, 0)
+    full = decide(goal, three("a", "b"), 0, {"a": 1.0, "b": 2.0}, None, seen_of(a=QUIET, b=QUIET), NOON)
+    assert (dict(full.launch), len(full.keep)) == ({}, 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 50), st.sampled_from([0.0001, 0.01, 1.0])), min_size=8, max_size=14), st.integers(1, 2), st.integers(0, 3))
+def test_with_one_machine_a_zone_no_zone_that_was_left_out_would_have_been_chosen(told: list[tuple[int, float]], wanted: int, held: int) -> None:
+    prices = {f"zone-{number:02}": usd / 50 for number, (usd, _) in enumerate(told)}
+    rates = {f"zone-{number:02}": rate for number, (_, rate) in enumerate(told)}
+    goal = Goal(wanted, per_zone=1)
+    replicas = three(*sorted(prices)[:held])
+    plan = decide(goal, replicas, 0, prices, None, Seen(hours=NOON), NOON, rates)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_Case, "candidates", property(lambda case: tuple(case.spot)))
+        assert decide(goal, replicas, 0, prices, None, Seen(hours=NOON), NOON, rates) == plan
+
+
+def test_what_clouds_tell_of_a_zone_counts_before_anything_was_seen_there() -> None:
+    calm, wild = dict.fromkeys(PRICES, 0.0001), dict.fromkeys(PRICES, 1.0)
+    chosen = [decide(Goal(3), three("a", "b", "c"), 0, PRICES, 3.0, Seen(hours=NOON), NOON, told).chosen for told in (calm, wild)]
+    assert [(one.spot, one.on_demand) for one in chosen] == [(3, 0), (4, 0)]
+
+
+def test_a_machine_that_stands_by_makes_up_for_a_loss() -> None:
+    seen = seen_of(a=RESTLESS, b=RESTLESS, c=RESTLESS, d=QUIET)
+    goal = Goal(3, spare=0, standing_by=1)
+    plan = decide(goal, three("a", "b", "c"), 0, PRICES, 3.0, seen, NOON)
+    assert (plan.risk_usd_per_hour, dict(plan.launch)) == (0.0, {})
+    assert decide(Goal(3, spare=0), three("a", "b", "c"), 0, PRICES, 3.0, seen, NOON).risk_usd_per_hour > 0
+
+
+def test_the_plan_says_what_the_other_ways_would_have_cost() -> None:
+    plan = decided(three("a", "b", "c"), seen_of(a=QUIET, b=QUIET, c=QUIET, d=QUIET))
+    assert (plan.chosen.spot, plan.chosen.on_demand, plan.chosen.usd_per_hour) == (3, 0, 3.0)
+    spare = next(one for one in plan.others if (one.spot, one.on_demand) == (4, 0))
+    assert (spare.usd_per_hour, spare.risk_usd_per_hour) == (4.0, 0.0) and all(one.cost >= plan.chosen.cost for one in plan.others)
+    assert set(plan.rates) == set(PRICES)
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -10,17 +11,20 @@ from hypothesis import strategies as st
 from domain.catalog import OfferRef
 from domain.network import ListTariffs
 from domain.offers import Offers
-from domain.placement import Demand, Deploy, Move, NoOffer, Problem, Reason, Regret, Settings, Trigger, Verdict, plan
+from domain.placement import Demand, Deploy, Move, NoOffer, Problem, Reason, Regret, Settings, Stay, Trigger, Verdict, plan
+from domain.placement.capacity import Record
 from domain.prices import Quote, Unknown
+from domain.told import Grade, Score
 from tests.domain import strategies
 from tests.domain.strategies import NOW
 
 LIMIT = Settings().price_limit
+NOTHING: Mapping[OfferRef, Record] = {}
 DEARER = OfferRef("aws", "eu-west-1", "eu-west-1z", "m5.2xlarge")
 
 
-def verdict(demand: Demand, quotes: list[Quote], factor: float = 1.0) -> Verdict:
-    return plan(Problem(NOW, Offers.quoted(quotes), (demand,), tariffs=ListTariffs(factor=factor))).verdicts[0]
+def verdict(demand: Demand, quotes: list[Quote], factor: float = 1.0, answered: Mapping[OfferRef, Record] = NOTHING) -> Verdict:
+    return plan(Problem(NOW, Offers.quoted(quotes), (demand,), tariffs=ListTariffs(factor=factor), answered=answered)).verdicts[0]
 
 
 def decided(found: Verdict) -> tuple[object, ...]:
@@ -71,8 +75,41 @@ def test_a_dearer_offer_changes_nothing(quotes: list[Quote], demand: Demand, spo
 
 
 @settings(max_examples=150, deadline=None)
-@given(strategies.quotes(), strategies.demands(), st.sampled_from([0.125, 0.5, 4.0, 64.0]))
-def test_the_unit_of_money_changes_nothing(quotes: list[Quote], demand: Demand, factor: float) -> None:
+@given(strategies.quotes(), strategies.demands(), strategies.answered(), st.sampled_from([1e-6, 0.01, 1.0]))
+def test_a_dearer_twin_of_what_was_chosen_changes_nothing(quotes: list[Quote], demand: Demand, answered: dict[OfferRef, Record], more: float) -> None:
+    before = verdict(demand, quotes, answered=answered)
+    chosen = before.offer if isinstance(before, Deploy | Move) else demand.current.offer if isinstance(before, Stay) and demand.current is not None else None
+    original = next((one for one in quotes if one.offer == chosen), None)
+    if original is None or isinstance(original.spot, Unknown):
+        return  # nothing to be dearer than
+    twin = original.offer._replace(zone="another")
+    dearer = replace(original, offer=twin, spot=original.spot * (1 + more))
+    remembered = {**answered, twin: answered.get(original.offer, Record())}
+    assert decided(verdict(demand, [*quotes, dearer], answered=remembered)) == decided(before)
+
+
+@settings(max_examples=200, deadline=None)
+@given(strategies.quotes(), strategies.demands(), st.sampled_from([(Grade.HIGH, Grade.MEDIUM), (Grade.MEDIUM, Grade.LOW), (None, Grade.LOW)]), st.booleans())
+def test_of_two_offers_that_differ_only_in_capacity_the_likelier_is_asked_first(
+    quotes: list[Quote], demand: Demand, grades: tuple[Grade | None, Grade], first: bool
+) -> None:
+    """Two offers of one region, cheaper than all else, of which the likelier comes first or last by its id."""
+    likelier, scarcer = (OfferRef("aws", "eu-west-1", zone, "c5.2xlarge") for zone in (("y", "z") if first else ("z", "y")))
+    refs = dict(zip((likelier, scarcer), grades, strict=True))
+    told = [Quote(ref, 0.001, 0.1, "test", NOW, 0.0002, score=grade and Score(ref, grade, "says", "test", NOW)) for ref, grade in refs.items()]
+    found = verdict(demand, [*quotes, *told])
+    if isinstance(found, Deploy | Move):
+        assert found.offer != scarcer
+    if isinstance(found, Deploy):
+        assert found.offer == likelier
+    answers = {scarcer: Record(refused=1.0), likelier: Record(launched=1.0)}
+    other = verdict(demand, [*quotes, *(replace(one, score=None) for one in told)], answered=answers)
+    assert not isinstance(other, Deploy | Move) or other.offer != scarcer
+
+
+@settings(max_examples=150, deadline=None)
+@given(strategies.quotes(), strategies.demands(), strategies.answered(), st.sampled_from([0.125, 0.5, 4.0, 64.0]))
+def test_the_unit_of_money_changes_nothing(quotes: list[Quote], demand: Demand, answered: dict[OfferRef, Record], factor: float) -> None:
     scaled = [
         replace(
             one,
@@ -92,7 +129,7 @@ def test_the_unit_of_money_changes_nothing(quotes: list[Quote], demand: Demand, 
         rules=replace(demand.rules, max_usd_per_hour=None if cap is None else cap * factor),
         current=None if current is None else replace(current, regret=regret),
     )
-    assert decided(verdict(richer, scaled, factor)) == decided(verdict(demand, quotes))
+    assert decided(verdict(richer, scaled, factor, answered)) == decided(verdict(demand, quotes, answered=answered))
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +32,8 @@ PRINTED = [
     ("googleapi: Error 403: Quota exceeded for quota metric 'Queries', rateLimitExceeded", RefusalKind.THROTTLED, "rateLimitExceeded"),
     ("googleapi: Error 400: Machine type with name 'n9' does not exist in zone 'europe-west4-a'., invalid", RefusalKind.NOT_OFFERED, "invalid"),
     # ours
+    ("it gave way to what couldn't wait: a machine of the workload that goes or fails", RefusalKind.GAVE_WAY, "lease"),
+    ("acme_web_3 no longer holds the lease (fencing token 3)", RefusalKind.GAVE_WAY, "lease"),
     ("refused by the inline proxy: Spotlane boundary [residency]: Region aws/us-east-1", RefusalKind.DENIED, "boundary"),
 ]  # fmt: skip
 
@@ -53,7 +53,7 @@ def test_every_kind_has_its_consequence_and_only_throttling_is_tried_again() -> 
     assert set(CONSEQUENCES) == set(RefusalKind)
     assert [kind for kind, consequence in CONSEQUENCES.items() if consequence.again] == [RefusalKind.THROTTLED]
     assert [kind for kind, consequence in CONSEQUENCES.items() if consequence.whole_region] == [RefusalKind.QUOTA]
-    assert all(consequence.excluded > timedelta(0) for consequence in CONSEQUENCES.values())
+    assert [kind for kind, consequence in CONSEQUENCES.items() if not consequence.excluded] == [RefusalKind.GAVE_WAY]
 
 
 @given(st.lists(st.text(alphabet="abc :;'\"=", max_size=40), max_size=5))
