@@ -155,7 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="one JSON document on standard output")
 
     up = commands.add_parser("up", parents=[common], help="start it, and return when it answers")
-    up.add_argument("--port-base", type=int, metavar="N", help="first of eleven ports (default 7700)")
+    ports = os.environ.get("SPOTLANE_PORT_BASE") or None
+    up.add_argument("--port-base", type=int, metavar="N", default=ports, help="first of eleven ports (default: $SPOTLANE_PORT_BASE, else 7700)")
     up.add_argument("--only", metavar="NAMES", help=f"comma-separated part of {', '.join(BY_NAME)}")
     up.add_argument("--market", metavar="FILE", help="recorded prices to replay; without it a seeded model")
     up.add_argument("--seed", type=int, metavar="N", help="seed of the market's model")

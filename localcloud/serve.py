@@ -68,7 +68,7 @@ class LocalCloud:
         self.room = MachineRoom(state.hosts, f"{LOOPBACK}:{state.port('cloudflare_api')}")
         self.faults = Faults()
         market = FaultyMarket(self.market, self.faults)
-        self.aws = AwsCloud(state.clouds / "aws.sqlite", self.room, market, self._price_history)
+        self.aws = AwsCloud(state.clouds / "aws.sqlite", self.room, market, self._market_call)
         self.azure = AzureCloud(state.clouds / "azure.sqlite", self.room, market)
         self.gcp = GcpCloud(state.clouds / "gcp.sqlite", self.room, market)
         self.front = Front(self._sites())
@@ -100,14 +100,16 @@ class LocalCloud:
         return [
             Site((paid_by_google,), application=prices, paths=market_http.GCP_PATHS),
             Site(tuple(host for host in market_http.HOSTS if host != paid_by_google), application=prices),
+            Site((market_http.ARM_HOST,), application=prices, paths=market_http.ARM_PATHS),
+            Site((market_http.COMPUTE_HOST,), application=prices, paths=market_http.COMPUTE_PATHS),
             Site(("management.azure.com", "login.microsoftonline.com", "login.windows.net"), faulty("azure", self.azure.handle, self.faults)),
             Site(self.gcp.hosts, faulty("gcp", self.gcp.handle, self.faults)),
             # Loopback: SDKs with AWS_ENDPOINT_URL; moto reads the service from the signature.
             Site((".amazonaws.com", LOOPBACK, "localhost"), faulty("aws", self.aws.handle, self.faults)),
         ]
 
-    def _price_history(self, region: str, form: dict[str, str]) -> HttpAnswer:
-        return HttpAnswer(*market_http.spot_price_history_answer(self.market, region, form))
+    def _market_call(self, region: str, form: dict[str, str]) -> HttpAnswer:
+        return HttpAnswer(*market_http.ec2_answer(self.market, region, form))
 
     def _reclaim(self, reclaim: Reclaim) -> None:
         """A pool takes its machines back: each spot machine in it gets its notice."""

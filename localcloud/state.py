@@ -22,6 +22,8 @@ VERSION = 1
 DEFAULT_PORT_BASE = 7700
 DEFAULT_ZONE = "spotlane.localhost"
 LOOPBACK = "127.0.0.1"
+PLATFORM_SUBSCRIPTION, PLATFORM_PROJECT = "00000000-0000-0000-0000-000000000003", "spotlane-platform"
+"""The platform's own subscription and project, in which the clouds' catalogues are read."""
 
 EndpointName = Literal[
     "edge",

@@ -5,6 +5,7 @@
  */
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { carry } from "./carried.js";
 import { CLOSE_RESTART, FrameBoundary } from "./frames.js";
 import { bareHost } from "./routes.js";
 
@@ -22,6 +23,8 @@ export interface Target {
   port: number;
   /** Whether workerd itself is the target. */
   worker: boolean;
+  /** What stands there, if it isn't HTTP. */
+  protocol?: "http" | "tcp";
 }
 
 /** What a request's host and path lead to; a number is Cloudflare's error code (1016: no such host, 1033: tunnel without connector). */
@@ -39,7 +42,9 @@ export class Gate {
   readonly server: http.Server;
   readonly #agent = new http.Agent({ keepAlive: true, maxFreeSockets: 1024, timeout: IDLE_MS });
   #phase: Phase = "closed";
-  #active = 0;
+  readonly #active = new Set<ServerResponse>();
+  /** Answers that go on for as long as their client listens: nothing waits for their end, a reload brings it. */
+  readonly #streams = new Set<ServerResponse>();
   #idle: (() => void) | null = null;
   #held: (() => void)[] = [];
   #relays = new Set<WebSocketRelay>();
@@ -80,7 +85,8 @@ export class Gate {
   async close(): Promise<void> {
     if (this.#phase === "closed") return;
     this.#phase = "draining";
-    if (this.#active > 0) {
+    for (const stream of this.#streams) stream.destroy();
+    if (this.#active.size > 0) {
       let timer: NodeJS.Timeout | undefined;
       const drained = new Promise<void>((resolve) => {
         this.#idle = resolve;
@@ -111,16 +117,19 @@ export class Gate {
   #pass(request: IncomingMessage, response: ServerResponse, first: boolean): void {
     const target = this.lookup(bareHost(request.headers.host), pathOf(request.url));
     if (typeof target === "number") return refuse(response, target);
+    if (target.protocol === "tcp") return refuse(response, 502);
     if (first) {
-      this.#active += 1;
-      response.once("close", () => {
-        this.#active -= 1;
-        if (this.#active === 0) this.#idle?.();
-      });
+      this.#active.add(response);
+      response.once("close", () => this.#leave(response));
     }
     const bodyless = request.headers["content-length"] === undefined && request.headers["transfer-encoding"] === undefined;
     const onward = http.request({ agent: this.#agent, host: target.address, port: target.port, method: request.method, path: request.url, headers: outward(request) });
     onward.on("response", (answer) => {
+      if (answer.headers["content-type"] === "text/event-stream") {
+        this.#streams.add(response);
+        this.#leave(response);
+        response.once("close", () => this.#streams.delete(response));
+      }
       response.writeHead(answer.statusCode ?? 502, answer.statusMessage, answer.rawHeaders);
       answer.pipe(response);
       answer.on("error", () => response.destroy());
@@ -141,9 +150,16 @@ export class Gate {
     else request.pipe(onward);
   }
 
+  #leave(response: ServerResponse): void {
+    this.#active.delete(response);
+    if (this.#active.size === 0) this.#idle?.();
+  }
+
   #upgrade(request: IncomingMessage, client: Socket, head: Buffer): void {
     const target = this.lookup(bareHost(request.headers.host), pathOf(request.url));
     if (typeof target === "number") return void client.end(`HTTP/1.1 530 Origin Error\r\nconnection: close\r\ncontent-type: text/plain\r\n\r\nerror code: ${target}`);
+    const unreachable = () => void client.end(statusLine(502, "Bad Gateway"));
+    if (target.protocol === "tcp") return void carry(request, client, head, target, unreachable);
     const onward = http.request({ host: target.address, port: target.port, method: request.method, path: request.url, headers: outward(request), agent: false });
     onward.on("upgrade", (answer, upstream, upstreamHead) => {
       const relay: WebSocketRelay = { client, upstream, boundary: new FrameBoundary() };
@@ -174,7 +190,7 @@ export class Gate {
       client.write(statusLines(answer));
       answer.pipe(client);
     });
-    onward.on("error", () => client.end("HTTP/1.1 502 Bad Gateway\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"));
+    onward.on("error", unreachable);
     onward.end();
   }
 }

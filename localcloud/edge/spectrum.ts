@@ -222,7 +222,7 @@ function ask(port: number, host: string, path: string): Promise<string> {
   });
 }
 
-function dial(address: string, port: number): Promise<net.Socket> {
+export function dial(address: string, port: number): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host: address, port, allowHalfOpen: true, noDelay: true });
     socket.once("connect", () => {

@@ -3,6 +3,7 @@
 hosts/<id>/host.json     what the machine room knows      hosts/<id>/boot.json  what the machine knows of itself
 hosts/<id>/root/         plays the machine's /            hosts/<id>/bin/       systemctl, cloudflared, …
 hosts/<id>/boot.sh       runcmd and scripts               hosts/<id>/console.log
+hosts/<id>/journal/      what its units wrote
 """
 
 from __future__ import annotations
@@ -20,12 +21,15 @@ from localcloud.hosts.rebase import Rebase
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-MODULES = ("systemctl", "cloudflared")
+MODULES = ("systemctl", "journalctl", "cloudflared")
 """Programs played by a module of this package."""
 
 HARMLESS: tuple[str, ...] = ("useradd", "adduser", "groupadd", "addgroup", "usermod", "chown", "chgrp", "apt-get", "apt", "dnf", "yum", "apk", "loginctl")
 HARMLESS += ("hostnamectl", "timedatectl", "sysctl", "modprobe", "iptables", "nft", "swapoff", "setcap", "restorecon", "semanage", "growpart", "resize2fs")
 """Programs that need root and whose effect a machine here doesn't need: they succeed and do nothing."""
+
+NO_CONTAINERS = "a machine of the local cloud is a process and runs no OCI image; give the workload an artifact instead, or place it in a real cloud"
+"""What ``podman`` answers here: its containers would outlive a machine whose power is cut, and all machines share this computer's ports."""
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -51,18 +55,14 @@ class Image:
             plan = BootPlan()
         if plan.ignored:
             self._say(f"cloud-init: left out: {', '.join(plan.ignored)}")
-        rebase = Rebase(root, programs, (*MODULES, *HARMLESS, "sudo", "python3"))
+        rebase = Rebase(root, programs, (*MODULES, *HARMLESS, "podman", "sudo", "python3"))
         self._write_files(plan, rebase)
         self._write_script(plan, rebase)
         return {**machine, "environment": self._environment(machine)}
 
     def _environment(self, machine: metadata.Machine) -> dict[str, str]:
         service = f"{machine['address']}:{metadata.PORT}"
-        found = {
-            "aws": {"AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{service}/"},
-            "azure": {"AZURE_POD_IDENTITY_AUTHORITY_HOST": f"http://{service}"},
-            "gcp": {"GCE_METADATA_HOST": service, "GCE_METADATA_IP": service, "GCE_METADATA_ROOT": service},
-        }[machine["cloud"]]
+        found = {name: form.format(service) for name, form in metadata.VARIABLES[machine["cloud"]].items()}
         return {
             "PATH": f"{self.directory / 'bin'}:{self.directory / 'root/usr/local/bin'}:{SYSTEM_PATH}",
             "HOME": str(self.directory / "root/root"),
@@ -78,10 +78,11 @@ class Image:
         (programs / "python3").symlink_to(python)
         project, machine = shlex.quote(str(PROJECT)), shlex.quote(str(self.directory))
         for name in MODULES:
-            options = f" --machine {machine}" if name == "systemctl" else ""
+            options = "" if name == "cloudflared" else f" --machine {machine}"
             _script(programs / name, f'PYTHONPATH={project} exec {shlex.quote(python)} -S -m localcloud.hosts.{name}{options} "$@"')
         for name in HARMLESS:
             _script(programs / name, "exit 0")
+        _script(programs / "podman", f"echo {shlex.quote(NO_CONTAINERS)} >&2; exit 126")
         _script(programs / "sudo", 'while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"')
 
     def _write_files(self, plan: BootPlan, rebase: Rebase) -> None:

@@ -14,6 +14,14 @@ from time import gmtime, strftime
 from typing import Any, NamedTuple
 
 PORT = 1338
+ADDRESS = "169.254.169.254"
+"""Of every cloud's service; on this computer it is the machine's own address, at :data:`PORT`."""
+VARIABLES = {
+    "aws": {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://{}/"},
+    "azure": {"AZURE_POD_IDENTITY_AUTHORITY_HOST": "http://{}"},
+    "gcp": {"GCE_METADATA_HOST": "{}", "GCE_METADATA_IP": "{}", "GCE_METADATA_ROOT": "{}"},
+}
+"""How each cloud's SDKs are told where it is."""
 
 Machine = dict[str, Any]
 """``boot.json``: id, cloud, account, region, zone, instance_type, address, name, image, user_data."""

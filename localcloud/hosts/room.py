@@ -55,7 +55,7 @@ class NoSuchMachine(LookupError):
 @dataclass(frozen=True)
 class MachineSpec:
     """What a cloud asks for. ``id`` is unique over all clouds and never given twice; ``resource`` is the cloud's own name of it, ``image`` and
-    ``numeric_id`` are what the metadata service shows."""
+    ``numeric_id`` are what the metadata service shows. ``address``: one that :meth:`MachineRoom.reserve` gave for it; empty: the next free one."""
 
     id: str
     cloud: Literal["aws", "azure", "gcp"]
@@ -69,6 +69,7 @@ class MachineSpec:
     image: str = ""
     numeric_id: int = 0
     resource: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class MachineRoom:
             known = self._machines.get(spec.id)
             if known is not None and known.living:
                 return known
-            address = known.address if known else self._free_address(spec.cloud)
+            address = known.address if known else spec.address or self._free_address(spec.cloud)
             now = time.time()
             folder = self.folder(spec.id)
             shutil.rmtree(folder, ignore_errors=True)
@@ -167,6 +168,11 @@ class MachineRoom:
             self._keep(machine)
             log.info("machine %s started at %s (%s %s)", machine.id, address, machine.region, machine.instance_type)
             return machine
+
+    def reserve(self, cloud: str) -> str:
+        """An address for a machine to come, where a cloud gives public addresses before their machines; no other machine gets it for a long while."""
+        with self._lock:
+            return self._free_address(cloud)
 
     def interrupt(self, machine_id: str, notice_seconds: float | None = None, reason: str = "capacity reclaimed") -> Machine:
         """Gives the machine its notice; at the deadline its power is cut. Raises :class:`NoSuchMachine`."""

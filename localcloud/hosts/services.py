@@ -11,6 +11,7 @@ import signal
 from collections.abc import Callable
 from typing import NamedTuple
 
+from localcloud.hosts import metadata
 from localcloud.hosts.units import Command, Unit, UnitError, locate, parse_unit
 
 Reply = Callable[[int, str], None]
@@ -18,6 +19,8 @@ Reply = Callable[[int, str], None]
 
 NO_SUCH_UNIT = 5
 NOT_ACTIVE = 3
+OF_THE_SYSTEM = frozenset({"systemd-journald.service"})
+"""Units of every machine that ours only start again; here the console takes their part."""
 
 
 class Paths(NamedTuple):
@@ -37,6 +40,8 @@ class _Service:
         self.queue: list[Command] = []
         self.command: Command | None = None
         self.pid = 0
+        self.post: list[Command] = []
+        self.post_pid = 0
         self.restart_at: float | None = None
         self.kill_at: float | None = None
         self.starts: list[float] = []
@@ -50,13 +55,14 @@ class _Service:
 
 
 class Services:
-    """The units of one machine. ``spawn(argv, environment, directory, log)`` starts a process in its own group and returns its pid."""
+    """The units of one machine. ``spawn(argv, environment, directory, unit)`` starts a process of ``unit`` in its own group and returns its pid."""
 
-    def __init__(self, paths: Paths, spawn: Callable[[list[str], dict[str, str], str], int], log: Callable[[str], None]) -> None:
+    def __init__(self, paths: Paths, spawn: Callable[[list[str], dict[str, str], str, str], int], log: Callable[[str], None]) -> None:
         self._paths = paths
         self._spawn = spawn
         self._log = log
         self._services: dict[str, _Service] = {}
+        self._going_down = False
 
     def call(self, verb: str, names: list[str], now_flag: bool, now: float, reply: Reply) -> None:
         """Carries out ``systemctl verb names``; ``reply`` comes when systemctl would return."""
@@ -68,6 +74,9 @@ class Services:
             reply(0, "\n".join(f"{name} {service.state}" for name, service in sorted(self._services.items())))
             return
         names = [name if "." in name else name + ".service" for name in names]
+        if OF_THE_SYSTEM.issuperset(names):
+            reply(0, "")
+            return
         if verb in ("is-active", "is-failed", "is-enabled", "status", "show"):
             self._query(verb, names, reply)
             return
@@ -83,11 +92,16 @@ class Services:
 
     def exited(self, pid: int, code: int, now: float) -> bool:
         """Takes note that child ``pid`` ended with ``code`` (negative: by that signal); False if it is no service's."""
+        after = next((candidate for candidate in self._services.values() if candidate.post_pid == pid), None)
+        if after is not None:
+            self._checked(after, code, now)
+            return True
         service = next((candidate for candidate in self._services.values() if candidate.pid == pid), None)
         if service is None:
             return False
         name = service.unit.name
         service.pid = 0
+        self._end_post(service)
         failed = code != 0 and not (service.command is not None and service.command.may_fail)
         if service.state == "deactivating":
             _signal_group(pid, signal.SIGKILL)
@@ -104,7 +118,9 @@ class Services:
         return True
 
     def tick(self, now: float) -> None:
-        """Does what is due: restarts, and SIGKILL for what did not stop in time."""
+        """Does what is due: restarts, SIGKILL for what did not stop in time, and the next stop of a machine that goes down."""
+        if self._going_down:
+            self.stop_all(now)
         for service in self._services.values():
             if service.restart_at is not None and now >= service.restart_at:
                 service.restart_at = None
@@ -119,13 +135,16 @@ class Services:
         return min(times, default=None)
 
     def stop_all(self, now: float) -> None:
-        """Stops every service; the machine is going down."""
-        for name in list(self._services):
-            self._change("stop", name, now, lambda code, output: None)
+        """Stops every service; the machine is going down. One that starts before others (``Before=``) is stopped once they have."""
+        self._going_down = True
+        living = {name for name, service in self._services.items() if service.pid or service.post_pid}
+        for name, service in self._services.items():
+            if service.state in ("active", "activating") and not living.intersection(service.unit.before):
+                self._change("stop", name, now, lambda code, output: None)
 
     def running(self) -> bool:
         """Whether any service's process lives."""
-        return any(service.pid for service in self._services.values())
+        return any(service.pid or service.post_pid for service in self._services.values())
 
     def _query(self, verb: str, names: list[str], reply: Reply) -> None:
         states = []
@@ -165,6 +184,11 @@ class Services:
         unit = parse_unit(name, text, self._paths.environment)
         # The machine's own address, whatever the unit says: all machines share this computer's ports.
         unit.environment["HOST"] = self._paths.environment["HOST"]
+        if metadata.ADDRESS in unit.denied:
+            # Nothing here drops packets by process, so a unit that may not ask the metadata service isn't told where it is.
+            self._log(f"{name}: IPAddressDeny= is left aside; the unit isn't told where the metadata service is")
+            for variable in (variable for variables in metadata.VARIABLES.values() for variable in variables):
+                unit.environment.pop(variable, None)
         service = self._services.setdefault(name, _Service(unit))
         service.unit = unit
         return service
@@ -189,14 +213,46 @@ class Services:
         service.command = command
         directory = service.unit.working_directory.lstrip("-").replace("~", self._paths.environment["HOME"])
         try:
-            service.pid = self._spawn(locate(command.argv, service.unit.environment["PATH"]), service.unit.environment, directory)
+            service.pid = self._spawn(locate(command.argv, service.unit.environment["PATH"]), service.unit.environment, directory, service.unit.name)
         except OSError as error:
             self._log(f"{service.unit.name}: {command.argv[0]}: {error.strerror}")
             self._after_exit(service, 203, True, now)
             return
         if not service.queue and service.unit.kind != "oneshot":
+            service.post = list(service.unit.post)
+            service.kill_at = now + service.unit.start_seconds if service.post else None
+            self._after_start(service)
+
+    def _after_start(self, service: _Service) -> None:
+        """Runs what is to run once the service has started; then it is active."""
+        if not service.post:
+            service.kill_at = None
             service.state = "active"
             service.settle(0)
+            return
+        argv = locate(service.post.pop(0).argv, service.unit.environment["PATH"])
+        try:
+            service.post_pid = self._spawn(argv, service.unit.environment, self._paths.environment["HOME"], service.unit.name)
+        except OSError as error:
+            self._log(f"{service.unit.name}: {argv[0]}: {error.strerror}")
+            _signal_group(service.pid, signal.SIGTERM)
+
+    def _checked(self, service: _Service, code: int, now: float) -> None:
+        """An ``ExecStartPost=`` has ended: with a failure the service goes too."""
+        service.post_pid = 0
+        if service.state != "activating":
+            return
+        if code != 0:
+            self._log(f"{service.unit.name}: ExecStartPost ended with {code}")
+            service.post, service.kill_at = [], now + service.unit.stop_seconds
+            _signal_group(service.pid, signal.SIGTERM)
+        else:
+            self._after_start(service)
+
+    def _end_post(self, service: _Service) -> None:
+        service.post, service.kill_at = [], None
+        _signal_group(service.post_pid, signal.SIGKILL)
+        service.post_pid = 0
 
     def _after_exit(self, service: _Service, code: int, failed: bool, now: float) -> None:
         restart = service.unit.restart
@@ -218,6 +274,8 @@ class Services:
     def _stop(self, service: _Service, now: float, reply: Reply) -> None:
         service.restart_at = None
         service.queue = []
+        if service.state != "deactivating":
+            self._end_post(service)
         if not service.pid:
             service.state = "inactive"
             reply(0, "")
@@ -226,7 +284,10 @@ class Services:
         if service.state != "deactivating":
             service.state = "deactivating"
             service.kill_at = now + service.unit.stop_seconds
-            _signal_group(service.pid, signal.SIGTERM)
+            if service.unit.mixed:
+                os.kill(service.pid, signal.SIGTERM)
+            else:
+                _signal_group(service.pid, signal.SIGTERM)
 
     def _stopped(self, service: _Service, now: float) -> None:
         service.kill_at = None

@@ -34,17 +34,25 @@ class Unit(NamedTuple):
     kind: str
     pre: list[Command]
     start: list[Command]
+    post: list[Command]
     stop: list[Command]
     environment: dict[str, str]
     working_directory: str
     restart: str
     restart_seconds: float
     stop_seconds: float
+    mixed: bool
+    """Only the main process is asked to stop (``KillMode=mixed``), the others are ended with it."""
+    start_seconds: float
     burst: int
     burst_seconds: float
     remain_after_exit: bool
     directories: list[tuple[str, str]]
     """(variable, path) of Runtime-, State-, Cache- and LogsDirectory, not rebased."""
+    denied: list[str]
+    """Addresses that it may not reach (``IPAddressDeny=``)."""
+    before: list[str]
+    """Units that start after it and stop before it."""
 
 
 _DIRECTORIES = {"RuntimeDirectory": ("RUNTIME_DIRECTORY", "/run"), "StateDirectory": ("STATE_DIRECTORY", "/var/lib")} | {
@@ -85,16 +93,21 @@ def parse_unit(name: str, text: str, base_environment: dict[str, str]) -> Unit:
         kind=kind,
         pre=[_command(name, line, environment) for line in entries.get("ExecStartPre", [])],
         start=starts,
+        post=[_command(name, line, environment) for line in entries.get("ExecStartPost", [])],
         stop=[_command(name, line, environment) for line in entries.get("ExecStop", [])],
         environment=environment,
         working_directory=last("WorkingDirectory", "/"),
         restart=last("Restart", "no"),
         restart_seconds=_seconds(name, last("RestartSec", "100ms")),
         stop_seconds=_seconds(name, last("TimeoutStopSec", "10s")),
+        mixed=last("KillMode") == "mixed",
+        start_seconds=_seconds(name, last("TimeoutStartSec", "90s")),
         burst=int(last("StartLimitBurst", "5")),
         burst_seconds=_seconds(name, last("StartLimitIntervalSec", "10s")),
         remain_after_exit=last("RemainAfterExit", "no").lower() in ("yes", "true", "on", "1"),
         directories=[(variable, f"{base}/{path}") for key, (variable, base) in _DIRECTORIES.items() for line in entries.get(key, []) for path in line.split()],
+        denied=[address for line in entries.get("IPAddressDeny", []) for address in line.split()],
+        before=[other for line in entries.get("Before", []) for other in line.split()],
     )
 
 

@@ -22,12 +22,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from localcloud.hosts import metadata
+from localcloud.hosts.journald import Journal
 from localcloud.hosts.services import Paths, Services
+
+BOOT_UNIT = "cloud-final.service"
+"""What cloud-init runs a boot's commands and scripts in."""
 
 SHUTDOWN_SECONDS = 20.0
 """How long services may take to stop when the machine is told to; the machine room's own deadline is shorter."""
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+_HANDLED = (signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT)
 
 
 class Init:
@@ -39,7 +45,8 @@ class Init:
             self.machine: dict[str, Any] = json.load(file)
         self._root = os.path.join(directory, "root")
         paths = Paths(f"{self._root}/etc/systemd/system", self.machine["environment"], lambda path: self._root + path)
-        self._services = Services(paths, self.spawn, self.log)
+        self._services = Services(paths, self.spawn, self._told)
+        self._journal = Journal()
         self._poll = select.poll()
         self._readers: dict[int, Callable[[], None]] = {}
         self._boot = 0
@@ -50,17 +57,28 @@ class Init:
         """One line on the machine's console."""
         print(time.strftime("%Y-%m-%dT%H:%M:%S"), line, flush=True)
 
-    def spawn(self, argv: list[str], environment: dict[str, str], directory: str) -> int:
-        """Starts ``argv`` in a process group of its own; its output goes to the console. Raises OSError if it can't run."""
+    def _told(self, line: str) -> None:
+        """A line about a unit, which it begins with."""
+        self.log(line)
+        self._journal.say(line.partition(":")[0], line)
+
+    def spawn(self, argv: list[str], environment: dict[str, str], directory: str, unit: str) -> int:
+        """Starts ``argv`` in a process group of its own; its output goes to the console and, as ``unit``'s, to the journal. Raises OSError if it can't run."""
         if not os.access(argv[0], os.X_OK):
             raise FileNotFoundError(2, "No such program", argv[0])
+        # Held back until the child has none of our handlers: a SIGTERM for a child that has only begun would take the machine down from within it, or be lost.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        output, written = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
                 os.setpgid(0, 0)
-                for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT):
+                for number in _HANDLED:
                     signal.signal(number, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                os.dup2(written, 1)
+                os.dup2(written, 2)
                 os.chdir(directory if os.path.isdir(directory) else self._root)
                 os.execve(argv[0], argv, environment)
             except OSError as error:
@@ -68,7 +86,24 @@ class Init:
             os._exit(203)
         with contextlib.suppress(OSError):  # the child was quicker
             os.setpgid(pid, pid)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(written)
+        os.set_blocking(output, False)
+        self._watch(output, lambda: self._output(output, unit))
         return pid
+
+    def _output(self, output: int, unit: str) -> None:
+        try:
+            data = os.read(output, 65536)
+        except BlockingIOError:
+            return
+        self._journal.output(output, unit, data)
+        if data:
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+        else:
+            self.forget(output)
+            os.close(output)
 
     def run(self) -> None:
         """Boots, then serves until told to go down."""
@@ -88,13 +123,15 @@ class Init:
             self.log(f"metadata: {self.machine['address']}:{metadata.PORT}: {error.strerror}; on macOS add the address with ifconfig lo0 alias")
         if not os.path.exists("booted"):
             open("booted", "w", encoding="ascii").close()
-            self._boot = self.spawn(["/bin/sh", os.path.abspath("boot.sh")], self.machine["environment"], self._root)
+            self._boot = self.spawn(["/bin/sh", os.path.abspath("boot.sh")], self.machine["environment"], self._root, BOOT_UNIT)
         while not (self._down_at is not None and (time.monotonic() >= self._down_at or not self._services.running())):
             for fd, _ in self._poll.poll(self._patience()):
                 self._readers.get(fd, lambda: None)()
             self._reap()
             self._services.tick(time.monotonic())
             self._release_hanging()
+        for output in [fd for fd, _ in self._poll.poll(0)]:
+            self._readers.get(output, lambda: None)()
         self.log("powered off")
 
     def _patience(self) -> int | None:

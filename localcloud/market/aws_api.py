@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from domain.catalog import CATALOG
-from localcloud.market import figures
+from localcloud.market import figures, lists
 from localcloud.market.market import Market
 from localcloud.market.source import Change
 
@@ -46,8 +46,8 @@ def describe_spot_price_history(market: Market, region: str, params: Mapping[str
     now = market.feed_time("aws", region)
     if now is None:
         raise FeedOut(region)
-    products = set(_numbered(params, "ProductDescription")) | set(_filtered(params, "product-description"))
-    types = set(_numbered(params, "InstanceType")) | set(_filtered(params, "instance-type"))
+    products = set(numbered(params, "ProductDescription")) | set(_filtered(params, "product-description"))
+    types = set(numbered(params, "InstanceType")) | set(_filtered(params, "instance-type"))
     zones = {zone for zone in (params.get("AvailabilityZone"), *_filtered(params, "availability-zone")) if zone}
     end = min(_moment(params.get("EndTime"), now), now)
     start = max(_moment(params.get("StartTime"), end - _LONGEST_HISTORY), now - _LONGEST_HISTORY)
@@ -67,20 +67,25 @@ def describe_spot_price_history(market: Market, region: str, params: Mapping[str
 
 
 def products(market: Market, request: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer to GetProducts: on-demand prices of EC2, each product as a JSON text. Raises :class:`BadRequest`, :class:`FeedOut`."""
-    if request.get("ServiceCode") != "AmazonEC2":
-        raise BadRequest("InvalidParameterException", f"service code {request.get('ServiceCode')!r} is not known here; use AmazonEC2")
+    """The answer to GetProducts: on-demand prices of EC2 or data transfer, each product as a JSON text. Raises :class:`BadRequest`, :class:`FeedOut`."""
+    service = request.get("ServiceCode")
+    if service not in ("AmazonEC2", "AWSDataTransfer"):
+        raise BadRequest("InvalidParameterException", f"service code {service!r} is not known here; use AmazonEC2 or AWSDataTransfer")
     asked: dict[str, set[str]] = {}
     for entry in request.get("Filters", []):
         if entry.get("Type") not in ("TERM_MATCH", "EQUALS", "ANY_OF"):
             raise BadRequest("InvalidParameterException", f"filter type {entry.get('Type')!r} is not answered here; use TERM_MATCH, EQUALS or ANY_OF")
         asked[entry["Field"]] = set(entry["Value"].split(",")) if entry["Type"] == "ANY_OF" else {entry["Value"]}
-    regions = [region.name for region in CATALOG.regions("aws") if region.name in asked.get("regionCode", {region.name})]
+    named = "regionCode" if service == "AmazonEC2" else "fromRegionCode"
+    regions = [region.name for region in CATALOG.regions("aws") if region.name in asked.get(named, {region.name})]
     found = []
     for region in regions:
         at = market.feed_time("aws", region)
         if at is None:
             raise FeedOut(region)
+        if service == "AWSDataTransfer":
+            found += [_transfer(*one) for one in lists.aws_transfers(region) if all(one[0].get(field) in values for field, values in asked.items())]
+            continue
         prices: dict[str, float] = {}
         for ref, price in zip(market.pools("aws", region), market.on_demand("aws", region, at), strict=True):
             if not np.isnan(price):
@@ -141,7 +146,8 @@ def _history_xml(changes: list[Change], token: str) -> bytes:
     ).encode()
 
 
-def _numbered(params: Mapping[str, str], name: str) -> list[str]:
+def numbered(params: Mapping[str, str], name: str) -> list[str]:
+    """The values of a list in a request's form (``InstanceType.1``, …)."""
     return [value for field, value in params.items() if field.rpartition(".")[0] == name and field.rpartition(".")[2].isdigit()]
 
 
@@ -183,6 +189,8 @@ def _attributes(region: str, name: str) -> dict[str, str]:
         "instanceFamily": "GPU instance" if machine.gpu else "General purpose",
         "vcpu": str(machine.vcpu),
         "memory": f"{machine.memory_gib:g} GiB",
+        "physicalProcessor": "AWS Graviton Processor" if machine.arch == "arm64" else "Intel Xeon",
+        **({"gpu": str(machine.gpu)} if machine.gpu else {}),
         "operatingSystem": "Linux",
         "preInstalledSw": "NA",
         "tenancy": "Shared",
@@ -193,20 +201,34 @@ def _attributes(region: str, name: str) -> dict[str, str]:
 
 
 def _product(region: str, name: str, price: float, attributes: dict[str, str]) -> dict[str, Any]:
-    sku = uuid.uuid5(uuid.NAMESPACE_OID, f"{region}|{name}").hex[:16].upper()
-    term, rate = f"{sku}.JRTCKXETXF", f"{sku}.JRTCKXETXF.6YS6EN2CT7"
-    dimension = {
-        "unit": "Hrs",
-        "beginRange": "0",
-        "endRange": "Inf",
-        "description": f"${price:.4f} per On Demand Linux {name} Instance Hour",
-        "appliesTo": [],
-        "rateCode": rate,
-        "pricePerUnit": {"USD": f"{price:.10f}"},
-    }
-    offer = {"sku": sku, "offerTermCode": "JRTCKXETXF", "effectiveDate": "2023-01-01T00:00:00Z", "termAttributes": {}, "priceDimensions": {rate: dimension}}
+    tier = ("Hrs", "0", "Inf", price, f"${price:.4f} per On Demand Linux {name} Instance Hour")
+    return _listed("AmazonEC2", "Compute Instance", f"{region}|{name}", attributes, [tier])
+
+
+def _transfer(attributes: dict[str, str], price: float, to: str) -> str:
+    first = ("GB", "0", "10240", price, f"${price:.3f} per GB - first 10 TB / month data transfer out to {to}")
+    more = ("GB", "10240", "Inf", price * 0.9, f"${price * 0.9:.3f} per GB - over 10 TB / month data transfer out to {to}")
+    return json.dumps(_listed("AWSDataTransfer", "Data Transfer", f"{attributes['fromRegionCode']}|{to}", attributes, [first, more]))
+
+
+def _listed(service: str, family: str, key: str, attributes: dict[str, str], tiers: list[tuple[str, str, str, float, str]]) -> dict[str, Any]:
+    """A product with its price by tiers: unit, begin, end, USD, description."""
+    sku = uuid.uuid5(uuid.NAMESPACE_OID, key).hex[:16].upper()
+    dimensions = {}
+    for number, (unit, begin, end, price, description) in enumerate(tiers):
+        rate = f"{sku}.JRTCKXETXF.6YS6EN2CT{7 + number}"
+        dimensions[rate] = {
+            "unit": unit,
+            "beginRange": begin,
+            "endRange": end,
+            "description": description,
+            "appliesTo": [],
+            "rateCode": rate,
+            "pricePerUnit": {"USD": f"{price:.10f}"},
+        }
+    offer = {"sku": sku, "offerTermCode": "JRTCKXETXF", "effectiveDate": "2023-01-01T00:00:00Z", "termAttributes": {}, "priceDimensions": dimensions}
     return {
-        "product": {"productFamily": "Compute Instance", "sku": sku, "attributes": attributes},
-        "serviceCode": "AmazonEC2",
-        "terms": {"OnDemand": {term: offer}},
+        "product": {"productFamily": family, "sku": sku, "attributes": attributes},
+        "serviceCode": service,
+        "terms": {"OnDemand": {f"{sku}.JRTCKXETXF": offer}},
     }

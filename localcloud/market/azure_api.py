@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from domain.catalog import CATALOG
+from localcloud.market.lists import azure_bandwidth
 from localcloud.market.market import Market
 from localcloud.market.odata import compile_filter
 
@@ -66,6 +67,8 @@ class RetailPrices:
 
     def _filtered(self, text: str, regions: tuple[tuple[str, tuple[bytes, bytes, bytes]], ...]) -> list[dict[str, Any]]:
         items = [item for name, state in regions for item in self._items(name, state)]
+        if "Bandwidth" in text:
+            items += [item for name, _ in regions for item in azure_bandwidth(name)]
         return items if not text.strip() else list(filter(compile_filter(text, _ALIASES), items))
 
     def _built(self, region: str, state: tuple[bytes, bytes, bytes]) -> list[dict[str, Any]]:

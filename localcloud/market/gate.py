@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from localcloud.market.http import spot_price_history_answer
+from localcloud.market.http import ec2_answer
 from localcloud.market.market import Market
 
 Scope = MutableMapping[str, Any]
@@ -42,7 +42,7 @@ class PriceGate:
         if form.get("Action") != _ACTION:
             await self._inner(scope, _again(messages, receive), send)
             return
-        status, answer, headers = await asyncio.to_thread(spot_price_history_answer, self._market, region.group(1), form)
+        status, answer, headers = await asyncio.to_thread(ec2_answer, self._market, region.group(1), form)
         fields = [(name.encode(), value.encode()) for name, value in {**headers, "content-length": str(len(answer))}.items()]
         await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": answer})

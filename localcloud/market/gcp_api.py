@@ -15,6 +15,7 @@ import numpy as np
 
 from domain.catalog import CATALOG
 from localcloud.market import figures
+from localcloud.market.lists import gcp_transfers
 from localcloud.market.market import Market
 from localcloud.market.source import Floats
 
@@ -24,6 +25,17 @@ SERVICE = "6F81-5844-456A"
 LARGEST_PAGE = 5000
 WORDS = {"n2": "N2 Instance", "n2d": "N2D AMD Instance", "e2": "E2 Instance", "c3": "C3 Instance", "t2a": "T2A Arm Instance"}
 """Family to the beginning of its SKUs' descriptions."""
+
+
+_FAMILIES = {"GiBy": "Network"}
+_UNITS: dict[str, dict[str, Any]] = {
+    unit: {"usageUnitDescription": told, "baseUnit": base, "baseUnitDescription": base_told, "baseUnitConversionFactor": factor}
+    for unit, told, base, base_told, factor in (
+        ("h", "hour", "s", "second", 3600),
+        ("GiBy.h", "gibibyte hour", "By.s", "byte second", 3600 * 2**30),
+        ("GiBy", "gibibyte", "By", "byte", 2**30),
+    )
+}
 
 
 class CatalogSkus:
@@ -72,6 +84,8 @@ class CatalogSkus:
                 if family == "n2":
                     # Custom machines have meters of their own, which a reader has to leave out.
                     skus.append(_sku(f"{prefix}N2 Custom Instance Core running in {region}", "CPU", usage, region, "h", core * 1.05, started))
+        since_then = datetime(2023, 1, 1, tzinfo=UTC)
+        skus += [_sku(description, group, "OnDemand", region, "GiBy", price, since_then) for description, group, price in gcp_transfers(region)]
         return skus
 
 
@@ -88,14 +102,14 @@ def solve(family: str, shapes: Floats, prices: Floats) -> tuple[float, float]:
 
 
 def _sku(description: str, group: str, usage: str, region: str, unit: str, price: float, started: datetime) -> dict[str, Any]:
-    digest = hashlib.blake2b(f"{description}|{usage}".encode(), digest_size=6).hexdigest().upper()
+    digest = hashlib.blake2b(f"{description}|{usage}|{region}".encode(), digest_size=6).hexdigest().upper()
     sku_id = f"{digest[:4]}-{digest[4:8]}-{digest[8:]}"
     units, nanos = divmod(round(price * 10**9), 10**9)
     return {
         "name": f"services/{SERVICE}/skus/{sku_id}",
         "skuId": sku_id,
         "description": description,
-        "category": {"serviceDisplayName": "Compute Engine", "resourceFamily": "Compute", "resourceGroup": group, "usageType": usage},
+        "category": {"serviceDisplayName": "Compute Engine", "resourceFamily": _FAMILIES.get(unit, "Compute"), "resourceGroup": group, "usageType": usage},
         "serviceRegions": [region],
         "pricingInfo": [
             {
@@ -104,10 +118,7 @@ def _sku(description: str, group: str, usage: str, region: str, unit: str, price
                     "usageUnit": unit,
                     "displayQuantity": 1,
                     "tieredRates": [{"startUsageAmount": 0, "unitPrice": {"currencyCode": "USD", "units": str(units), "nanos": nanos}}],
-                    "usageUnitDescription": "hour" if unit == "h" else "gibibyte hour",
-                    "baseUnit": "s" if unit == "h" else "By.s",
-                    "baseUnitDescription": "second" if unit == "h" else "byte second",
-                    "baseUnitConversionFactor": 3600 if unit == "h" else 3600 * 2**30,
+                    **_UNITS[unit],
                 },
                 "currencyConversionRate": 1,
                 "effectiveTime": f"{started:%Y-%m-%dT%H:%M:%SZ}",

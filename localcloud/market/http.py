@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -15,16 +16,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Host, Mount, Route, Router
 
-from localcloud.market import aws_api, azure_api, gcp_api
+from domain.catalog import CATALOG
+from localcloud.market import aws_api, azure_api, gcp_api, lists, scores_api
 from localcloud.market.aws_api import describe_spot_price_history
 from localcloud.market.market import Market
 from localcloud.market.odata import FilterError
+from localcloud.state import PLATFORM_PROJECT, PLATFORM_SUBSCRIPTION
 
 HOSTS = (azure_api.HOST, gcp_api.HOST, aws_api.PRICING_HOST, aws_api.ADVISOR_HOST)
 """The hosts that :func:`app` answers for. ``cloudbilling.googleapis.com`` is its only under :data:`GCP_PATHS`."""
 GCP_PATHS = ("/v1/services",)
-
-__all__ = ["GCP_PATHS", "HOSTS", "app", "describe_spot_price_history", "spot_price_history_answer"]
+ARM_HOST, COMPUTE_HOST = "management.azure.com", "compute.googleapis.com"
+"""Of these hosts only what :data:`ARM_PATHS` and :data:`COMPUTE_PATHS` name is answered here: catalogues, read under the platform's own accounts."""
+_COMPUTE = f"/subscriptions/{PLATFORM_SUBSCRIPTION}/providers/Microsoft.Compute"
+ARM_PATHS = (f"{_COMPUTE}/skus", f"{_COMPUTE}/locations/", "/providers/Microsoft.ResourceGraph/resources")
+COMPUTE_PATHS = (f"/compute/v1/projects/{PLATFORM_PROJECT}/aggregated/machineTypes", f"/compute/beta/projects/{PLATFORM_PROJECT}/regions/")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -73,9 +79,39 @@ def app(market: Market) -> Starlette:
             return Response(None, 304, {name: answer.headers[name] for name in ("date", "etag")})
         return answer
 
+    async def azure_shapes(request: Request) -> Response:
+        wanted = re.fullmatch(r"location eq '([a-z0-9]+)'", request.query_params.get("$filter", ""))
+        if wanted is None or not CATALOG.has_region("azure", wanted[1]):
+            return _json(400, {"error": {"code": "InvalidFilter", "message": "name one location: $filter=location eq 'eastus'"}}, market, "azure")
+        return _json(200, lists.azure_skus(wanted[1]), market, "azure")
+
+    async def gcp_shapes(request: Request) -> Response:
+        return _json(200, lists.gcp_machine_types(request.path_params["project"]), market, "gcp")
+
+    async def graph(request: Request) -> Response:
+        page = scores_api.evictions(market, await request.json())
+        if page is None:
+            return _json(
+                400, {"error": {"code": "BadRequest", "message": "of SpotResources only eviction rates by size and location are answered"}}, market, "azure"
+            )
+        return _json(200, page, market, "azure")
+
+    async def spot_placement(request: Request) -> Response:
+        try:
+            return _json(200, scores_api.spot_placement(market, await request.json()), market, "azure")
+        except aws_api.BadRequest as error:
+            return _json(400, {"error": {"code": error.code, "message": str(error)}}, market, "azure")
+
+    async def advice(request: Request) -> Response:
+        answer = scores_api.advice(market, request.path_params["region"], await request.json())
+        if answer is None:
+            message = "Invalid value for field: spot machines of a type that the region sells are advised on"
+            return _json(400, {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}, market, "gcp")
+        return _json(200, answer, market, "gcp")
+
     async def ec2(request: Request) -> Response:
         form = {**dict(parse_qsl((await request.body()).decode(), keep_blank_values=True)), **request.query_params}
-        status, body, headers = spot_price_history_answer(market, request.path_params["region"], form)
+        status, body, headers = ec2_answer(market, request.path_params["region"], form)
         return Response(body, status, headers)
 
     return Starlette(
@@ -85,14 +121,43 @@ def app(market: Market) -> Starlette:
             Host(aws_api.PRICING_HOST, _site("/", pricing, "POST")),
             Host(aws_api.ADVISOR_HOST, _site(aws_api.ADVISOR_PATH, advisor, "GET")),
             Host("ec2.{region}.amazonaws.com", _site("/", ec2, "POST")),
+            Host(
+                ARM_HOST,
+                Router(
+                    routes=[
+                        Route("/subscriptions/{subscription}/providers/Microsoft.Compute/skus", azure_shapes, methods=["GET"]),
+                        Route(
+                            "/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{location}/placementScores/spot/generate",
+                            spot_placement,
+                            methods=["POST"],
+                        ),
+                        Route("/providers/Microsoft.ResourceGraph/resources", graph, methods=["POST"]),
+                    ]
+                ),
+            ),
+            Host(
+                COMPUTE_HOST,
+                Router(
+                    routes=[
+                        Route("/compute/v1/projects/{project}/aggregated/machineTypes", gcp_shapes, methods=["GET"]),
+                        Route("/compute/beta/projects/{project}/regions/{region}/advice/capacity", advice, methods=["POST"]),
+                    ]
+                ),
+            ),
         ]
     )
 
 
-def spot_price_history_answer(market: Market, region: str, params: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
-    """Status, body and headers of EC2's answer, with the market's ``Date``: what a host that serves all of EC2 sends on unchanged."""
+def ec2_answer(market: Market, region: str, params: dict[str, str]) -> tuple[int, bytes, dict[str, str]]:
+    """Status, body and headers of EC2's answer to DescribeSpotPriceHistory, GetSpotPlacementScores or DescribeInstanceTypes, with the market's ``Date``:
+    what a host that serves all of EC2 sends on unchanged."""
     try:
-        status, body = 200, describe_spot_price_history(market, region, params)
+        if params.get("Action") == "DescribeInstanceTypes":
+            status, body = 200, lists.aws_instance_types()
+        elif params.get("Action") == "GetSpotPlacementScores":
+            status, body = 200, scores_api.placement_scores(market, params)
+        else:
+            status, body = 200, describe_spot_price_history(market, region, params)
     except aws_api.BadRequest as error:
         status, body = 400, aws_api.error_xml(error.code, str(error))
     except aws_api.FeedOut:

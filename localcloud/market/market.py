@@ -1,7 +1,6 @@
 """The market of the local cloud: prices, capacity and interruptions at any moment of its clock, with what was done to it on purpose.
 
-Capacity comes and goes by pool: in each half day a pool may be without, with the chance that the pool's monthly interruption bucket stands for; a pool
-that loses its capacity takes its running machines back. All of it is a function of seed and moment.
+A pool that loses its capacity takes its running machines back. Prices and capacity are functions of seed and moment.
 """
 
 from __future__ import annotations
@@ -19,22 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from domain.catalog import CATALOG, OfferRef
-from localcloud.market import figures
+from domain.catalog import OfferRef
+from localcloud.market.capacity import Capacity, bucket
 from localcloud.market.clock import KEEP_SECONDS, Clock, Reading
 from localcloud.market.events import Event, event, from_document
 from localcloud.market.model import ModelSource
-from localcloud.market.noise import keys, uniform
 from localcloud.market.replay import ReplaySource
 from localcloud.market.source import Change, Floats, PriceSource, pool_of
 
 _log = logging.getLogger(__name__)
-_SPELL = 12 * 3600.0
-"""A pool is with or without capacity for this long, in market seconds."""
-_SPELLS_A_MONTH = 60.0
-RECLAIM_SPEED = _SPELL / 120.0
-"""Market seconds a second. Notices run on the wall clock, AWS's for two minutes: where a spell is shorter than that, a machine and its successors would be
-taken back faster than any of them got its notice. Then pools still refuse new machines, but take none back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +69,7 @@ class Market:
         self._stop = threading.Event()
         self._watcher: threading.Thread | None = None
         self._polled = clock.seconds()
-        self._zones = list(CATALOG.offers())
-        self._zone_keys = keys([f"{seed}|capacity|{ref.id}" for ref in self._zones])
-        self._at = {ref: number for number, ref in enumerate(self._zones)}
-        self._lack = 1.0 - (1.0 - np.array([self._monthly(ref) for ref in self._zones])) ** (1.0 / _SPELLS_A_MONTH)
+        self._capacity = Capacity(seed)
         self.source = source
 
     @classmethod
@@ -142,16 +131,16 @@ class Market:
 
     def has_capacity(self, cloud: str, region: str, zone: str, instance_type: str) -> bool:
         """Whether a spot machine of the type would be given out in the zone."""
-        ref, at = OfferRef(cloud, region, zone, instance_type), self._clock.seconds()
-        if self.spot_price(*ref) is None or any(one.kind in ("outage", "interruption") and one.holds(at) and one.concerns(ref) for one in self._events):
-            return False
-        row = self._at.get(ref)
-        return row is None or not bool(self._lacking(int(at // _SPELL))[row])
+        ref = OfferRef(cloud, region, zone, instance_type)
+        return self.spot_price(*ref) is not None and self._gives(ref)
+
+    def likelihood(self, ref: OfferRef) -> float:
+        """How likely a request for a spot machine of an offer of the catalogue is met now, as its cloud would score it: 0 while it has none."""
+        return self._capacity.likelihood(ref) if self._gives(ref) else 0.0
 
     def interruption_bucket(self, region: str, instance_type: str) -> int:
         """The Spot Advisor's bucket of an AWS pool, 0 (rare) to 4."""
-        drawn = float(uniform(keys([f"{self._seed}|advisor|{region}|{instance_type}"]))[0])
-        return int(np.searchsorted(np.cumsum(figures.ADVISOR_SHARES), drawn, side="right").clip(0, 4))
+        return bucket(self._seed, "aws", region, instance_type)
 
     # Prices at any moment, by region
 
@@ -226,15 +215,11 @@ class Market:
         self._callbacks.append(callback)
 
     def poll(self) -> None:
-        """Tells of the pools that lost their capacity since the last call, unless time passes faster than :data:`RECLAIM_SPEED`."""
+        """Tells of the pools that lost their capacity since the last call, but for those that time passes too fast for (adr/0008)."""
         with self._lock:
             before, self._polled = self._polled, self._clock.seconds()
-        if self._clock.speed > RECLAIM_SPEED:
-            return
-        first, last = int(before // _SPELL), int(self._polled // _SPELL)
-        for spell in range(max(first + 1, last - 8), last + 1):
-            for row in np.flatnonzero(self._lacking(spell) & ~self._lacking(spell - 1)):
-                self._tell(Reclaim(*self._zones[row]))
+        for ref in self._capacity.lost(before, self._polled, self._clock.speed):
+            self._tell(Reclaim(*ref))
 
     def start(self) -> None:
         """Polls and keeps the clock in a thread of its own until :meth:`close`."""
@@ -270,6 +255,12 @@ class Market:
         for callback in self._callbacks:
             callback(reclaim)
 
+    def _gives(self, ref: OfferRef) -> bool:
+        at = self._clock.seconds()
+        with self._lock:
+            out = any(one.kind in ("outage", "interruption") and one.holds(at) and one.concerns(ref) for one in self._events)
+        return not out and self._capacity.has(ref, at)
+
     def _of(self, kind: str, cloud: str, region: str) -> list[Event]:
         with self._lock:
             return [one for one in self._events if one.kind == kind and one.cloud == cloud and one.region in (None, region)]
@@ -280,22 +271,10 @@ class Market:
 
     def _price(self, ref: OfferRef, figures_of: Callable[[str, str, float], Floats]) -> float | None:
         pool, pools = pool_of(ref), self.pools(ref.cloud, ref.region)
-        if pool not in pools or (ref.cloud != "aws" and ref not in self._at):
+        if pool not in pools or (ref.cloud != "aws" and not self._capacity.knows(ref)):
             return None
         price = float(figures_of(ref.cloud, ref.region, self._clock.seconds())[pools.index(pool)])
         return None if np.isnan(price) else price
-
-    def _monthly(self, ref: OfferRef) -> float:
-        """The chance of an interruption within a month."""
-        if CATALOG.machine(ref.cloud, ref.instance_type).gpu:
-            return figures.GPU_MONTHLY
-        return figures.ADVISOR_MONTHLY[self._bucket(ref)]
-
-    def _bucket(self, ref: OfferRef) -> int:
-        return self.interruption_bucket(ref.region, ref.instance_type) if ref.cloud == "aws" else 2
-
-    def _lacking(self, spell: int) -> Any:
-        return uniform(self._zone_keys, spell) < self._lack
 
 
 def _replay(path: Path) -> ReplaySource:

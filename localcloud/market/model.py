@@ -1,8 +1,8 @@
 """The seeded market: prices as a pure function of seed and moment, calibrated to :mod:`localcloud.market.figures`.
 
-AWS. A pool's level drifts: its region and family, and the pool itself, each swing slowly (periods of 50 to 260 days). The price is the level as it
-was at the pool's last change; changes come at 1.8 a day, at irregular moments. GCP and Azure. A region's family keeps its ratio for whole months; at
-a month's start it may be set anew.
+AWS. A pool's level drifts: the market, its region, its family, its family there, its type there and the pool itself each swing slowly. The price is the
+level as it was at the pool's last change; changes come at irregular moments, a few a day. GCP and Azure. A region's family keeps its ratio for whole
+months; at a month's start it may be set anew.
 """
 
 from __future__ import annotations
@@ -17,19 +17,14 @@ from domain.catalog import CATALOG, OfferRef
 from localcloud.market import figures
 from localcloud.market.noise import Keys, Numbers, keys, normal, uniform
 from localcloud.market.source import Change, Floats, catalog_pools, month_of, month_start
+from localcloud.market.swings import Swing
 
 Index = NDArray[np.intp]
 
 _DAY = 86400.0
 _SLOT = _DAY / figures.AWS_CHANGES_PER_DAY
-_REGION_SWINGS = ((0.085, 120.0, 260.0), (0.04, 50.0, 110.0))
-"""Amplitude in log price, shortest and longest period in days, of a region's family."""
-_POOL_SWINGS = ((0.035, 60.0, 150.0),)
-"""The same of a single pool: zones of a region differ by a few per cent."""
-_TREMBLE = 0.0012
-"""Deviation of the noise of a single change."""
 _MONTHS_BACK = 36
-_FACTORS = {"gcp": (figures.GCP_CHANGES_PER_MONTH, 0.09), "azure": (figures.AZURE_CHANGES_PER_MONTH, 0.18)}
+_FACTORS = {"gcp": (figures.GCP_CHANGES_PER_MONTH, figures.GCP_FACTOR), "azure": (figures.AZURE_CHANGES_PER_MONTH, figures.AZURE_FACTOR)}
 """Chance of a change at a month's start, and the deviation of the log ratio that is then set."""
 _CEILING = 0.95
 """No spot price goes above this share of the on-demand price."""
@@ -85,16 +80,6 @@ class ModelSource:
                 found += [Change(prepared.pools[at], began, float(prices[at])) for at in np.flatnonzero(changed)]
         return sorted(found, key=lambda change: (change.at, change.pool))
 
-    def gcp_rates(self, region: str, family: str, at: float) -> tuple[tuple[float, float], tuple[float, float]] | None:
-        """((core, GiB) on demand, (core, GiB) spot) in USD/h of a GCP family, None where it isn't sold."""
-        prepared = self._prepare("gcp", region)
-        if family not in prepared.families:
-            return None
-        core, gib = figures.GCP_USD_PER_CORE_AND_GIB[family]
-        here = figures.REGIONS["gcp", region].on_demand
-        factor = prepared.ratio[prepared.families.index(family)] * self._monthly("gcp", region, month_of(at))[0][prepared.families.index(family)]
-        return (_nano(core * here), _nano(gib * here)), (_nano(_nano(core * here) * factor), _nano(_nano(gib * here) * factor))
-
     def _prepared(self, cloud: str, region: str) -> _Region:
         return _Region(self._seed, cloud, region)
 
@@ -123,12 +108,25 @@ class _Region:
         self.keys: Keys = keys([f"{seed}|{pool.id}" for pool in self.pools])
         self.on_demand: Floats = np.array([on_demand(pool) for pool in self.pools], dtype=np.float64)
         usual = figures.REGIONS[cloud, region].spot if (cloud, region) in figures.REGIONS else 0.3
-        # Families of a region differ; a region's own word is the table's.
-        own = np.exp(0.09 * normal(self.family_keys, 3))
+        own = np.exp(figures.OWN_RATIO[cloud] * normal(self.family_keys, 3))
         self.ratio: Floats = np.array([usual * figures.FAMILY_SPOT.get(family, 1.0) for family in self.families]) * own
-        sizes = keys([f"{seed}|{cloud}|{pool.instance_type}" for pool in self.pools])
-        spread = 0.04 if cloud == "aws" else 0.0
-        self.level: Floats = self.on_demand * self.ratio[self.family] * np.exp(spread * normal(sizes, 4))
+        if cloud == "gcp":
+            self.ratio = np.clip(self.ratio, *figures.GCP_RATIOS)
+        apart = np.zeros(len(self.pools))
+        self._swings: list[Swing] = []
+        if cloud == "aws":
+            of: dict[str, list[str]] = {
+                "market": [f"{seed}|aws"] * len(self.pools),
+                "region": [f"{seed}|aws|{region}"] * len(self.pools),
+                "family": [f"{seed}|aws|{machine.family}" for machine in machines],
+                "region's family": [f"{seed}|aws|{region}|{machine.family}" for machine in machines],
+                "type": [f"{seed}|aws|{machine.name}" for machine in machines],
+                "region's type": [f"{seed}|aws|{region}|{machine.name}" for machine in machines],
+                "pool": [f"{seed}|{pool.id}" for pool in self.pools],
+            }
+            apart = np.sum([deviation * normal(keys(of[kind]), 4) for kind, deviation in figures.AWS_APART.items()], axis=0)
+            self._swings = [Swing(keys(of[kind]), deviation, figures.AWS_BANDS) for kind, deviation in figures.AWS_SWINGS.items()]
+        self.level: Floats = self.on_demand * self.ratio[self.family] * np.exp(apart)
         self._ceiling = _CEILING * self.on_demand
 
     def slots(self, at: float) -> Numbers:
@@ -143,8 +141,9 @@ class _Region:
     def price(self, slots: Numbers) -> Floats:
         """The price set by the change of that number, to four decimals as AWS writes it."""
         days = self.moment(slots) / _DAY
-        drift = _swing(self.family_keys, _REGION_SWINGS, days, self.family) + _swing(self.keys, _POOL_SWINGS, days, None)
-        drift = drift + _TREMBLE * np.clip(normal(self.keys, slots, 7), -3, 3)
+        drift = figures.AWS_TREMBLE * np.clip(normal(self.keys, slots, 7), -3, 3)
+        for swing in self._swings:
+            drift = drift + swing.at(days)
         return np.asarray(np.maximum(np.round(np.minimum(self.level * np.exp(drift), self._ceiling), 4), 0.0005), dtype=np.float64)
 
     def by_factor(self, factors: Floats) -> Floats:
@@ -172,17 +171,6 @@ def on_demand(pool: OfferRef) -> float:
         return round(figures.AZURE_USD_PER_VCPU[machine.family] * machine.vcpu * here, 6)
     home = figures.AWS_USD[machine.name] if machine.name in figures.AWS_USD else figures.AWS_USD_PER_VCPU[machine.family] * machine.vcpu
     return round(home * here, 4)
-
-
-def _swing(of: Keys, swings: tuple[tuple[float, float, float], ...], days: Floats, spread: Index | None) -> Floats:
-    total = np.zeros(len(days))
-    for number, (amplitude, shortest, longest) in enumerate(swings):
-        period = shortest + (longest - shortest) * uniform(of, number, 8)
-        phase = uniform(of, number, 9)
-        if spread is not None:
-            period, phase = period[spread], phase[spread]
-        total += amplitude * np.sqrt(2) * np.sin(2 * np.pi * (days / period + phase))
-    return total
 
 
 def _nano(usd: float) -> float:

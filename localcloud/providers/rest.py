@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Any
@@ -42,11 +42,16 @@ class Rest:
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
 
-    def call(self, method: str, url: str, headers: Mapping[str, str] | None = None, **body: Any) -> Answer:
-        """One call, again where the server failed or asks for patience, as the clouds' SDKs do; ``body`` as for :meth:`_once`. Raises :class:`Unreachable`."""
+    def call(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, busy: Callable[[Answer], bool] = lambda answer: False, **body: Any
+    ) -> Answer:
+        """One call, again where the server failed or asks for patience, as the clouds' SDKs do; ``busy`` knows a cloud's own way to ask for it.
+
+        ``body`` as for :meth:`_once`. Raises :class:`Unreachable`.
+        """
         for tried, pause in enumerate(_PAUSES):
             answer = self._once(method, url, headers, **body)
-            if answer.status not in _AGAIN:
+            if answer.status not in _AGAIN and not busy(answer):
                 return replace(answer, repeated=tried > 0)
             asked = answer.headers.get("retry-after", "")
             time.sleep(min(float(asked), _PATIENCE_SECONDS) if asked.isdigit() else pause)

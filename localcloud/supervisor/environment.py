@@ -10,7 +10,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from localcloud.state import LOOPBACK, PROVIDERS, LocalState, write_private
+from localcloud.state import LOOPBACK, PLATFORM_PROJECT, PLATFORM_SUBSCRIPTION, PROVIDERS, LocalState, write_private
 from localcloud.supervisor.catalog import PROJECT
 
 PRINCIPAL = "platform"
@@ -80,8 +80,9 @@ def client_environment(state: LocalState, proxy_key: str, engine: str) -> dict[s
         "ARM_CLIENT_ID": "00000000-0000-0000-0000-000000000001",
         "ARM_CLIENT_SECRET": "local",
         "ARM_TENANT_ID": "00000000-0000-0000-0000-000000000002",
-        "ARM_SUBSCRIPTION_ID": "00000000-0000-0000-0000-000000000003",
+        "ARM_SUBSCRIPTION_ID": PLATFORM_SUBSCRIPTION,
         "GOOGLE_OAUTH_ACCESS_TOKEN": "local",
+        "SPOTLANE_GCP_PROJECT": PLATFORM_PROJECT,
         "CLOUDFLARE_API_TOKEN": "local",
     }
 

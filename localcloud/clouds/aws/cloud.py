@@ -25,8 +25,8 @@ from localcloud.hosts.room import Machine, MachineRoom, MachineSpec
 
 log = logging.getLogger("localcloud.aws")
 
-PriceHistory = Callable[[str, dict[str, str]], HttpAnswer]
-"""``(region, request's form) → DescribeSpotPriceHistory's answer``."""
+MarketCall = Callable[[str, dict[str, str]], HttpAnswer]
+"""``(region, request's form) → EC2's answer to what the market knows``."""
 
 SPOT_QUOTA = "L-34B43A08"
 SPOT_VCPUS = 256.0
@@ -36,10 +36,10 @@ _INTERRUPTED = "Server.SpotInstanceTermination"
 class AwsCloud:
     """Answers AWS's calls. Machines run in ``room``; spot capacity and prices come from ``market``."""
 
-    def __init__(self, record: Path, room: MachineRoom, market: SpotMarket, price_history: PriceHistory) -> None:
+    def __init__(self, record: Path, room: MachineRoom, market: SpotMarket, asks_market: MarketCall) -> None:
         self._room = room
         self._market = market
-        self._price_history = price_history
+        self._asks_market = asks_market
         self._answered: dict[str, HttpAnswer] = {}
         """Of calls with a client token: the same call again has the same answer and no effect (EC2 API reference, "Ensuring idempotency")."""
         self.emulation = Emulation(record, self._applied, metadata_defaults.LACKING)
@@ -71,6 +71,9 @@ class AwsCloud:
             if machine.cloud == "aws" and not machine.living:
                 self._machine_gone(machine)
         with self.emulation.lock:
+            for _, instance in self.instances():
+                if (known := self._room.get(instance.id)) is not None:
+                    _lead_to(instance, known)
             lost = [(scope, instance.id) for scope, instance in self.instances() if instance.state == "running" and self._room.get(instance.id) is None]
             for scope, instance_id in lost:
                 self.emulation.end(Ending(instance_id, scope.account, scope.region, "terminated", "Server.InternalError", "its machine is lost", time.time()))
@@ -111,9 +114,10 @@ class AwsCloud:
             instance = backend.get_instance_by_id(instance_id)
             name = str(instance.private_dns_name).split(".")[0]
             user_data = decoded(full.get("UserData", ""))
-            self._room.start(
+            machine = self._room.start(
                 MachineSpec(instance_id, "aws", scope.account, scope.region, zone, full["InstanceType"], name, user_data, bid is not None, full["ImageId"])
             )
+            _lead_to(instance, machine)
         return replace(answer, body=_with_spot_fields(answer.body)) if bid is not None else answer
 
     def _refusal(self, region: str, zone: str, instance_type: str, bid: run_instances.Bid) -> HttpAnswer | None:
@@ -128,9 +132,9 @@ class AwsCloud:
             return ec2_error(400, "Unsupported", message)
         return ec2_error(500, "InsufficientInstanceCapacity", "There is no Spot capacity available that matches your request.")
 
-    def _price_history_call(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
+    def _market_call(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True)) | request.parameters
-        return self._price_history(scope.region, form)
+        return self._asks_market(scope.region, form)
 
     def _describe_spot_requests(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
         form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
@@ -160,7 +164,9 @@ class AwsCloud:
     _ours: dict[str, Callable[[AwsCloud, HttpRequest, Scope], HttpAnswer]] = {
         "RunInstances": _run_instances,
         "CreateVpcEndpoint": _create_endpoint,
-        "DescribeSpotPriceHistory": _price_history_call,
+        "DescribeSpotPriceHistory": _market_call,
+        "GetSpotPlacementScores": _market_call,
+        "DescribeInstanceTypes": _market_call,
         "DescribeSpotInstanceRequests": _describe_spot_requests,
         "CancelSpotInstanceRequests": _cancel_spot_requests,
     }
@@ -272,6 +278,13 @@ def _remove_interface(backend: Any, gateway_id: str) -> None:
             address.eni = None
             address.association_id = None
     backend.enis.pop(interface.id, None)
+
+
+def _lead_to(instance: Any, machine: Machine) -> None:
+    """A public address is the machine's own on this computer: it leads to what listens there."""
+    for interface in instance.nics.values():
+        if interface.public_ip:
+            interface.public_ip = machine.address
 
 
 def _instance_ids(body: bytes) -> list[str]:

@@ -223,6 +223,8 @@ class AzureCloud:
             kind.fill(target.id, body)
             if kind.name == networks.INTERFACE:
                 networks.addressed(self.documents, target.id, body)
+            elif kind.name == networks.PUBLIC_ADDRESS:
+                networks.public(self.documents, target.id, body, lambda: self._room.reserve("azure"))
             elif kind.name == networks.NETWORK:
                 networks.watched(self.documents, target.subscription, body["location"])
         if kind.asynchronous:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from domain.catalog import CATALOG
+from localcloud.clouds.azure import networks
 from localcloud.clouds.azure.errors import ArmError
 from localcloud.clouds.capacity import SpotMarket, ask
 from localcloud.clouds.documents import Document, Documents, Json, made_up_uuid
@@ -232,6 +233,8 @@ class VirtualMachines:
         user_data = decoded(hidden.get("customData") or hidden.get("userData") or "")
         zone = (body.get("zones") or ["-"])[0]
         image = properties["storageProfile"].get("imageReference", {})
+        # A public address is the machine's own on this computer: it leads to what listens there.
+        public = [address for one in properties["networkProfile"]["networkInterfaces"] if (address := networks.public_of(self._documents, one["id"]))]
         self._room.start(
             MachineSpec(
                 properties["vmId"],
@@ -245,6 +248,7 @@ class VirtualMachines:
                 spot,
                 ":".join(str(image.get(key, "")) for key in ("publisher", "offer", "sku", "version")),
                 resource=resource_id,
+                address=public[0] if public else "",
             )
         )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from localcloud.clouds.azure.errors import ArmError
 from localcloud.clouds.documents import Documents, Json
 
 INTERFACE = "Microsoft.Network/networkInterfaces"
 NETWORK = "Microsoft.Network/virtualNetworks"
+PUBLIC_ADDRESS = "Microsoft.Network/publicIPAddresses"
 _GROUP = "Microsoft.Resources/resourceGroups"
 _WATCHER = "Microsoft.Network/networkWatchers"
 WATCHERS = "NetworkWatcherRG"
@@ -42,6 +43,22 @@ def _free(documents: Documents, subnet: str, resource_id: str) -> str:
         if number >= _KEPT_BY_AZURE and host != block.broadcast_address and str(host) not in taken:
             return str(host)
     raise ArmError(400, "SubnetIsFull", f"Subnet {name} with address prefix {block} does not have enough capacity for 1 IP addresses.")
+
+
+def public(documents: Documents, resource_id: str, body: Json, reserve: Callable[[], str]) -> None:
+    """Gives a public address its address, the one that it had before where it had one."""
+    before = documents.get(resource_id)
+    body["properties"]["ipAddress"] = before.body["properties"]["ipAddress"] if before else reserve()
+
+
+def public_of(documents: Documents, interface_id: str) -> str:
+    """The public address of an interface; empty where it has none."""
+    found = documents.get(interface_id)
+    for configuration in found.body["properties"].get("ipConfigurations", []) if found else []:
+        address = documents.get(str((configuration["properties"].get("publicIPAddress") or {}).get("id", "")))
+        if address is not None:
+            return str(address.body["properties"]["ipAddress"])
+    return ""
 
 
 def _taken(documents: Documents, subnet: str) -> Iterator[str]:

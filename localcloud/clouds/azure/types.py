@@ -124,8 +124,6 @@ def _public_address(resource_id: str, body: Json) -> None:
     properties.setdefault("idleTimeoutInMinutes", 4)
     if body["sku"].get("name") == "Standard" and properties["publicIPAllocationMethod"] != "Static":
         raise ArmError(400, "StandardSkuPublicIPAddressesMustBeStatic", f"Standard sku publicIp {resource_id} must have AllocationMethod set to Static.")
-    # 203.0.113.0/24 is kept for documentation (RFC 5737): an address that leads nowhere.
-    properties.setdefault("ipAddress", f"203.0.113.{1 + int(made_up_uuid(resource_id)[:8], 16) % 254}")
     properties["resourceGuid"] = made_up_uuid(resource_id, "guid")
 
 

@@ -53,12 +53,11 @@ class Instances:
         if failure is not None:
             return failure
         body["machineType"] = f"{_LINK}projects/{project}/zones/{zone}/machineTypes/{machine_type}"
-        number = int(hashlib.sha256(key.encode()).hexdigest()[:6], 16)
         for index, interface in enumerate(body["networkInterfaces"]):
             interface |= {"kind": "compute#networkInterface", "name": f"nic{index}"}
             self._address(project, interface)
             for access in interface.get("accessConfigs") or []:
-                access |= {"kind": "compute#accessConfig", "natIP": access.get("natIP") or f"203.0.113.{1 + number % 254}"}
+                access["kind"] = "compute#accessConfig"
         self._make_disks(key, project, zone, disks)
         body["metadata"] = _stamped({"kind": "compute#metadata", **(body.get("metadata") or {})})
         body |= {"status": "RUNNING", "cpuPlatform": "Intel Ice Lake", "startRestricted": False, "lastStartTimestamp": body["creationTimestamp"]}
@@ -224,12 +223,16 @@ class Instances:
         user_data = (metadata.get("user-data") or metadata.get("startup-script") or "").encode()
         zone = document.key.split("/")[3]
         machine_type = body["machineType"].rpartition("/")[2]
-        machine = document.hidden["machine"]
-        self._room.start(
+        id = document.hidden["machine"]
+        machine = self._room.start(
             MachineSpec(
-                machine, "gcp", document.account, zone.rpartition("-")[0], zone, machine_type, body["name"], user_data, spot, "", int(body["id"]), document.key
+                id, "gcp", document.account, zone.rpartition("-")[0], zone, machine_type, body["name"], user_data, spot, "", int(body["id"]), document.key
             )
         )
+        # An ephemeral public address is the machine's own on this computer: it leads to what listens there.
+        for access in [access for interface in body["networkInterfaces"] for access in interface.get("accessConfigs") or []]:
+            access["natIP"] = machine.address
+        self._documents.put(document.key, INSTANCE, document.account, body)
 
 
 def fingerprint(value: Any) -> str:

@@ -52,7 +52,7 @@ class Google:
         return self._call(method, url, self.token, **body)
 
     def _call(self, method: str, url: str, token: str, **body: Any) -> Props:
-        answer = self._rest.call(method, url, {"authorization": f"Bearer {token}"}, **body)
+        answer = self._rest.call(method, url, {"authorization": f"Bearer {token}"}, busy=_too_often, **body)
         if answer.status >= 400:
             fault = _fault(answer)
             if isinstance(fault, Conflict):
@@ -154,6 +154,12 @@ def _operation_path(operation: Mapping[str, Any], path: str) -> str:
     parts = path.split("/")
     place = "/".join(parts[2:4]) if parts[2] in ("zones", "regions") else "global"
     return f"{parts[0]}/{parts[1]}/{place}/operations/{operation['name']}"
+
+
+def _too_often(answer: Answer) -> bool:
+    """Compute Engine answers 403, not 429, where a quota of calls per minute is used up; the provider tries again (magic-modules, pull request 5913)."""
+    errors = ((answer.document or {}).get("error") or {}).get("errors") or [] if answer.status == 403 and isinstance(answer.document, dict) else []
+    return any(one.get("reason") in ("rateLimitExceeded", "userRateLimitExceeded") for one in errors)
 
 
 def _fault(answer: Answer) -> CloudFault:

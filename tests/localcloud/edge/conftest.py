@@ -40,9 +40,9 @@ class EdgeHost:
         self.control = httpx.Client(base_url=f"http://127.0.0.1:{self.api_port}", timeout=10)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Starts the host and waits until it is ready."""
-        arguments = ["--home", str(self.home), "--edge-port", str(self.edge_port), "--api-port", str(self.api_port)]
+    def start(self, *more: str) -> None:
+        """Starts the host, with ``more`` arguments, and waits until it is ready."""
+        arguments = ["--home", str(self.home), "--edge-port", str(self.edge_port), "--api-port", str(self.api_port), *more]
         log = (self.home / "host.log").open("ab")
         environment = {**os.environ, "SPOTLANE_ZONE": ZONE}
         self.process = subprocess.Popen(["node", "localcloud/edge/host.mjs", *arguments], cwd=ROOT, stdout=log, stderr=log, env=environment)

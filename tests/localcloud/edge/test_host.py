@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.server
 import json
@@ -22,6 +23,7 @@ from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
 
 from components.relay.proxy_protocol import Ends, encode
+from components.relay.streams import Dialer, Unreachable
 from tests.localcloud.edge.conftest import ACCOUNT, ZONE, ZONE_ID, EdgeHost, free_port
 
 COUNTER = """
@@ -39,6 +41,12 @@ export default { fetch: (request, env) => {
     server.accept();
     server.addEventListener("message", ({ data }) => server.send(`echo ${data}`));
     return new Response(null, { status: 101, webSocket: client });
+  }
+  if (pathname === "/stream") {
+    const { readable, writable } = new TransformStream();
+    const writer = writable.getWriter();
+    setInterval(() => writer.write(new TextEncoder().encode(": beat\\n")).catch(() => undefined), 50);
+    return new Response(readable, { headers: { "content-type": "text/event-stream" } });
   }
   if (pathname.startsWith("/to/")) return fetch(`http://${pathname.slice(4)}/where?from=worker`, request);
   return env.BACK.fetch(request);
@@ -116,6 +124,25 @@ def test_reload_under_load_drops_no_request_and_closes_websockets_with_1012(edge
     assert set(statuses) == {200}
     assert len(statuses) > 50
     assert 3 in versions
+
+
+def test_a_reload_ends_streams_and_waits_for_none(edge: EdgeHost) -> None:
+    edge.end()
+    edge.start("--drain-ms", "20000")
+    deploy(edge)
+    with (
+        httpx.Client(timeout=30, trust_env=False) as client,
+        client.stream("GET", f"http://127.0.0.1:{edge.edge_port}/stream", headers={"host": f"app.{ZONE}"}) as answer,
+    ):
+        parts = answer.iter_bytes()
+        assert next(parts).startswith(b": beat")
+        begun = time.monotonic()
+        deploy(edge, 2)
+        took = time.monotonic() - begun
+        with contextlib.suppress(httpx.RemoteProtocolError):
+            assert set("".join(part.decode() for part in parts)) <= set(": beat\n")
+    assert took < 20
+    assert edge.get(f"app.{ZONE}").json()["version"] == 2
 
 
 def test_state_survives_kill_and_workerd_dies_with_the_host(edge: EdgeHost) -> None:
@@ -318,6 +345,31 @@ export default { fetch: async (request) => {
         assert edge.get(f"app.{ZONE}", f"/?host={names[0]}").json() == [101, "127.0.0.3 hello"]
         servers[0].shutdown(socket.SHUT_RDWR)  # a thread waits in accept(): closing alone would let one more in
         assert edge.get(f"app.{ZONE}", f"/?host={names[0]}").json() == [502]
+
+
+def test_a_relay_reaches_a_tcp_service_through_its_tunnel_at_the_edges_address(edge: EdgeHost) -> None:
+    async def echoed(name: str, size: int) -> bytes:
+        stream = await Dialer("tunnel", 5.0, {}, tls=False, port=edge.edge_port).dial(name, 0)
+        try:
+            await stream.write(b"x" * size)
+            back = b""
+            while len(back) < size and (data := await stream.read()):
+                back += data
+            await stream.end()
+            while data := await stream.read():
+                back += data
+            return back
+        finally:
+            stream.close()
+
+    with _echoes(edge, "dialled-acme", 1) as (names, servers):
+        assert asyncio.run(echoed(names[0], 5)) == b"127.0.0.3 xxxxx"
+        assert edge.get(names[0], "/").status_code == 502  # HTTP isn't spoken there
+        servers[0].shutdown(socket.SHUT_RDWR)  # a thread waits in accept(): closing alone would let one more in
+        with pytest.raises(Unreachable, match="the tunnel answered 502"):
+            asyncio.run(echoed(names[0], 5))
+        with pytest.raises(Unreachable, match="the tunnel answered 530"):
+            asyncio.run(echoed(f"tcp-gone-acme-1.origins.{ZONE}", 5))
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -8,6 +8,7 @@ import pytest
 
 from localcloud.hosts.cloudinit import UserDataError, boot_plan
 from localcloud.hosts.rebase import Rebase
+from localcloud.hosts.services import Paths, Services
 from localcloud.hosts.units import UnitError, parse_unit
 
 CONFIG = """#cloud-config
@@ -63,6 +64,22 @@ def test_a_unit_is_read_as_systemd_reads_it() -> None:
     assert unit.start[0].argv == ["/bin/sh", "-c", "echo $HOME 2"]
     assert unit.start[0].may_fail
     assert unit.restart_seconds == 60.5
+
+
+@pytest.mark.parametrize(("line", "told"), [("", True), ("IPAddressDeny=169.254.169.254 fd00:ec2::254\n", False)])
+def test_a_unit_that_may_not_ask_the_metadata_service_is_not_told_where_it_is(tmp_path: Path, line: str, told: bool) -> None:
+    (tmp_path / "a.service").write_text(f"[Service]\nExecStart=/bin/true\n{line}")
+    environment = {"PATH": "/bin", "HOST": "127.11.0.2", "HOME": "/", "GCE_METADATA_HOST": "127.13.0.2:1338", "GCE_METADATA_ROOT": "127.13.0.2:1338"}
+    started: list[dict[str, str]] = []
+    said: list[str] = []
+    paths = Paths(str(tmp_path), environment, lambda path: path)
+    services = Services(paths, lambda argv, own, folder, unit: started.append(dict(own)) or 1, said.append)  # type: ignore[func-returns-value]  # a pid
+
+    services.call("start", ["a.service"], False, 0.0, lambda code, output: None)
+
+    assert ("GCE_METADATA_HOST" in started[0], "GCE_METADATA_ROOT" in started[0]) == (told, told)
+    assert said == ([] if told else ["a.service: IPAddressDeny= is left aside; the unit isn't told where the metadata service is"])
+    assert "GCE_METADATA_HOST" in environment
 
 
 def test_a_unit_without_a_command_is_refused_with_its_name() -> None:

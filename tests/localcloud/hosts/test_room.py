@@ -26,11 +26,17 @@ from localcloud.hosts.process import alive, processes_of
 from localcloud.hosts.room import Machine, MachineRoom, MachineSpec
 
 SERVICE = b"""
-import http.server, os
+import http.server, os, signal, time
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(os.environ["GREETING"].encode())
     def log_message(self, *args): pass
+print("key", os.environ["SPOTLANE_ORIGIN_KEY"], flush=True)
+def last_words(*of):
+    time.sleep(0.6)
+    print("last words", flush=True)
+    os._exit(0)
+signal.signal(signal.SIGTERM, last_words)
 http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT_HTTP"])), Handler).serve_forever()
 """
 
@@ -41,6 +47,7 @@ class Platform:
     def __init__(self) -> None:
         self.connections: list[dict[str, Any]] = []
         self.incidents: list[dict[str, Any]] = []
+        self.batches: list[dict[str, Any]] = []
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
             entry = tarfile.TarInfo("serve.py")
@@ -55,7 +62,7 @@ class Platform:
 
             def do_POST(self) -> None:
                 document = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                (platform.connections if self.path == "/tunnels/connect" else platform.incidents).append(document)
+                {"/tunnels/connect": platform.connections, "/logs": platform.batches}.get(self.path, platform.incidents).append(document)
                 self._answer(b"{}")
 
             def _answer(self, body: bytes) -> None:
@@ -71,9 +78,13 @@ class Platform:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.address = f"127.0.0.1:{self.server.server_port}"
 
-    def user_data(self) -> bytes:
+    def lines(self) -> list[tuple[str, str]]:
+        return [(line["unit"], line["message"]) for batch in self.batches for line in batch["lines"]]
+
+    def user_data(self, image: str = "", logs: bool = False) -> bytes:
         return render(
             MachineDocument(
+                image=image,
                 placement="acme_web_1",
                 cloud="aws",
                 region="eu-west-1",
@@ -81,6 +92,8 @@ class Platform:
                 artifact_digest="sha256:" + hashlib.sha256(self.artifact).hexdigest(),
                 command=["python3", "serve.py"],
                 incident_url=f"http://{self.address}/incidents",
+                log_url=f"http://{self.address}/logs" if logs else "",
+                origin_key="ab" * 32,
                 placement_token="token",
                 tunnel_token=b64encode(json.dumps({"a": "account", "t": "tunnel", "s": "secret"}).encode()).decode(),
                 env={"GREETING": "hello"},
@@ -142,9 +155,60 @@ def test_a_machine_boots_the_products_own_user_data_and_serves_on_its_address(ro
     until(lambda: served(machine) == "hello")
     until(lambda: platform.connections)
     assert platform.connections[0]["address"] == machine.address
+    assert "key " + "ab" * 32 in (room.folder(machine.id) / "console.log").read_text()
+    assert not (room.folder(machine.id) / "root/opt/spotlane/journal.py").exists()
     room.stop(machine.id)
     until(lambda: room.get(machine.id) is None)
     assert processes_of(str(room.folder(machine.id))) == []
+
+
+def test_a_machine_whose_lines_are_told_tells_its_boot_its_service_and_its_end_without_its_secrets(room: MachineRoom, platform: Platform) -> None:
+    machine = room.start(spec("i-tells", platform.user_data(logs=True)))
+
+    until(lambda: ("workload", "key ***") in platform.lines())
+    until(lambda: ("agent", "spotlane-boot: acme_web_1 is up") in platform.lines())
+    room.stop(machine.id)
+    until(lambda: room.get(machine.id) is None)
+    assert ("workload", "last words") in platform.lines()
+    assert "ab" * 32 not in json.dumps(platform.batches)
+    numbers = [batch["first"] + place for batch in platform.batches for place in range(len(batch["lines"]))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_machine_that_is_to_run_an_image_says_why_it_doesnt(room: MachineRoom, platform: Platform) -> None:
+    machine = room.start(spec("i-image", platform.user_data("ghcr.io/acme/web@sha256:" + "0" * 64)))
+    console = room.folder(machine.id) / "console.log"
+
+    until(lambda: "boot script ended with" in console.read_text())
+
+    assert "podman: a machine of the local cloud is a process and runs no OCI image; give the workload an artifact instead" in console.read_text()
+    assert "boot script ended with 1" in console.read_text()
+
+
+def test_a_service_that_stops_answering_before_it_is_ready_is_started_again(room: MachineRoom) -> None:
+    unit = "[Service]\\nExecStart=/bin/sleep 1000\\nExecStartPost=/bin/sh -c 'exit 3'\\nRestart=always\\nRestartSec=10ms\\n"
+    boot = f'#!/bin/sh\nprintf "{unit}" > /etc/systemd/system/a.service\nsystemctl start a.service\necho started with $?\n'
+    console = room.folder(room.start(spec("i-unready", boot.encode())).id) / "console.log"
+
+    # Not by what the service itself says: it may be stopped before it has said anything.
+    until(lambda: console.read_text().count("a.service: ExecStartPost ended with 3") > 2)
+    until(lambda: "started with 1" in console.read_text())
+
+
+def test_a_process_that_is_stopped_as_soon_as_it_is_there_ends_by_that_signal(tmp_path: Path) -> None:
+    (tmp_path / "boot.json").write_text(json.dumps({"environment": {}}))
+    stop = (
+        "import os, signal, sys; from localcloud.hosts.vm import Init\n"
+        "init = Init(sys.argv[1])\n"
+        "signal.signal(signal.SIGTERM, lambda number, frame: None)\n"
+        "def ended():\n"
+        "    pid = init.spawn(['/bin/sleep', '2'], {}, '/', 'a.service')\n"
+        "    os.killpg(pid, signal.SIGTERM)\n"
+        "    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+        "print({ended() for _ in range(50)})"
+    )
+    told = subprocess.run([sys.executable, "-c", stop, str(tmp_path)], capture_output=True, text=True, check=True).stdout
+    assert told.strip() == str({-signal.SIGTERM.value})
 
 
 def test_two_rooms_on_one_computer_never_give_the_same_address(room: MachineRoom, tmp_path: Path, platform: Platform) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -52,16 +51,6 @@ def test_changes_tell_every_step_between_two_moments() -> None:
     for change in model.changes("aws", "us-east-2", start, start + 5 * 86400):
         prices[change.pool] = change.usd_per_hour
     assert list(prices.values()) == model.spot("aws", "us-east-2", start + 5 * 86400).tolist()
-
-
-def test_aws_steps_as_the_measured_market_does() -> None:
-    model, start, days = ModelSource(5), START.timestamp(), 60
-    series = np.array([model.spot("aws", "eu-central-1", start + hour * 3600) for hour in range(0, days * 24, 6)])
-    steps = np.abs(np.diff(np.log(series), axis=0))
-    changes = len(model.changes("aws", "eu-central-1", start, start + days * 86400)) / series.shape[1] / days
-    assert changes == pytest.approx(1.8, abs=0.1)
-    assert float(np.median(steps[steps > 0])) == pytest.approx(0.0025, abs=0.0012)
-    assert float(steps.max()) <= 0.05
 
 
 def test_prices_lie_below_on_demand_in_every_region_of_every_cloud() -> None:

@@ -143,7 +143,12 @@ def test_a_tenant_with_a_network_and_a_spot_machine_lives_and_goes(program: Call
 
 @pytest.mark.parametrize(
     ("program", "code"),
-    [(in_aws, "MaxSpotInstanceCountExceeded"), (in_azure, "AllocationFailed"), (in_azure, "SkuNotAvailable"), (in_gcp, "ZONE_RESOURCE_POOL_EXHAUSTED")],
+    [
+        (in_aws, "MaxSpotInstanceCountExceeded"),
+        (in_azure, "AllocationFailed"),
+        pytest.param(in_azure, "SkuNotAvailable", marks=pytest.mark.soak),  # refused by the same call, only sooner
+        (in_gcp, "ZONE_RESOURCE_POOL_EXHAUSTED"),
+    ],
 )
 def test_a_refused_machine_leaves_nothing_behind_its_stack(program: Callable[[], None], code: str, stage: Stage, served: Served) -> None:
     def there() -> set[str]:
@@ -163,3 +168,12 @@ def test_a_refused_machine_leaves_nothing_behind_its_stack(program: Callable[[],
     stack.destroy()
     assert met == 1
     assert there() - before == set()
+
+
+def test_a_used_up_quota_of_calls_per_minute_is_waited_out(stage: Stage, served: Served) -> None:
+    number = served.control("POST", "/faults", {"code": "rateLimitExceeded", "count": 2})["id"]
+    stack = stage.stack(in_gcp)
+    stack.up()
+    [met] = [one["met"] for one in served.control("GET", "/faults") if one["id"] == number]
+    stack.destroy()
+    assert met == 2

@@ -123,6 +123,12 @@ def test_bad_input_is_one_message_and_exit_code_2(local: Local, arguments: list[
     assert local.left() == []
 
 
+def test_the_ports_are_those_of_the_environment_where_the_command_names_none(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPOTLANE_PORT_BASE", "80")
+    assert "--port-base 80 is out of range" in local.run("up").stderr
+    assert local.left() == []
+
+
 def _environments() -> list[str]:
     return [f"/proc/{name}/environ" for name in os.listdir("/proc") if name.isdigit()]
 
