@@ -19,6 +19,7 @@ PROGRAMS = {
     "edge": "stacks.edge",
     "tenant": "stacks.tenant",
     "region": "stacks.region",
+    "relay": "stacks.relay",
     "address": "stacks.address",
     "placement": "stacks.placement",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pulumi
 
-from components.edge.address import TcpAddress, TcpAddressArgs
+from components.edge.address import TcpAddress, TcpAddressArgs, own_relay_host
 from stacks.settings import AddressSettings, StackName
 
 
@@ -18,6 +18,7 @@ def declare(name: StackName, settings: AddressSettings) -> None:
         port=settings.tcp_port,
         relay_port=settings.relay_port,
         proxy_protocol=settings.proxy_protocol,
+        relay=own_relay_host(name.tenant, settings.zone) if settings.relay == "own" else None,
     )
     address = TcpAddress(label, args)
     pulumi.export("host", address.host)

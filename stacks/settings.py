@@ -6,6 +6,8 @@ All faults are gathered and reported together (:class:`SettingsError`).
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,9 +17,20 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 from components import cidr
+from components.relay.settings import SettingsError as RelayFaults
+from components.relay.settings import load as load_relay
 
 CloudName = Literal["aws", "azure", "gcp"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z](?:-?[a-z0-9]){1,30}$")]
+SPECTRUM_SOURCES = (
+    *("173.245.48.0/20", "103.21.244.0/22", "103.22.200.0/22", "103.31.4.0/22", "141.101.64.0/18", "108.162.192.0/18", "190.93.240.0/20", "188.114.96.0/20"),
+    *("197.234.240.0/22", "198.41.128.0/17", "162.158.0.0/15", "104.16.0.0/13", "104.24.0.0/14", "172.64.0.0/13", "131.0.72.0/22"),
+)
+"""Cloudflare's IPv4 networks (https://www.cloudflare.com/ips-v4)."""
+FIREWALL_RULES = 60
+"""What a security group of AWS takes by default: one for each range of ports and each network that may connect."""
+HANDED_OVER = "relay-machine-"
+"""How the names of what a relay's program itself hands over begin: its successor answers before it goes (:mod:`stacks.handover`)."""
 TenantName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{1,19}$")]
 
 
@@ -167,19 +180,104 @@ class AddressSettings(Settings):
     """The relay's port for this address; null takes ``tcpPort``."""
     proxy_protocol: Literal["off", "v1", "v2"] = "off"
     """The header by which Spectrum tells the relay who the client is."""
+    relay: Literal["shared", "own"] = "shared"
+    """``own``: the tenant's relays (``relay.<tenant>.<cloud>.<region>``); ``shared``: one that the platform's operator runs as ``relay.<zone>``."""
+
+
+class RelayedWorkload(Settings):
+    """A workload that a relay serves."""
+
+    label: str
+    """``<workload>-<tenant>``."""
+    port: int = Field(ge=1, le=65535)
+    """The relay's port for it: ``relayPort`` of its address, else its public port."""
+    proxy_in: Literal["off", "v1", "v2"] = "v2"
+    """``proxyProtocol`` of its address."""
+    destination: str | None = None
+    """``<public address>:<port>`` in the PROXY header, where several workloads share a port."""
+
+
+class RelaySettings(Settings):
+    """The way in for a tenant's TCP workloads: one on-demand machine with a public address, in a network of its own. Identity comes from the region's stack."""
+
+    zone: str
+    """Zone name in the cloud's own form; "-" leaves it to Azure."""
+    instance_type: str
+    arch: Literal["x86_64", "arm64"] = "x86_64"
+    capacity_type: Literal["spot", "on-demand"] = "on-demand"
+    zone_name: str
+    """Cloudflare zone of the relay's name, ``relay-<tenant>.<zone>``."""
+    cloudflare_zone_id: str
+    workloads: list[RelayedWorkload] = Field(min_length=1)
+    cidr: str = "10.255.0.0/24"
+    """Range of the relay's own network, which is joined to no other."""
+    sources: list[str] = Field(default_factory=lambda: list(SPECTRUM_SOURCES), min_length=1)
+    """IPv4 networks that may connect: Cloudflare's, from which Spectrum comes."""
+    watchers: list[str] = Field(default_factory=list)
+    """IPv4 networks from which this stack is run: let in to see whether a new relay answers before its name leads to it, and served nothing. None: a machine
+    counts as up ``answerSeconds`` after it has started."""
+    answer_seconds: float = Field(default=300.0, ge=0)
+    """How long a new machine may take until it answers; then the run fails and the name leads where it led."""
+    handover_seconds: float = Field(default=660.0, ge=0)
+    """How long the machine before stays beside a new one: Spectrum keeps an address for ten minutes, the record's own time comes on top. Connections that are
+    open then end."""
+    generation: int = Field(default=1, ge=1)
+    """Another number makes another machine of the same settings."""
+    edge_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
+    """Address of the tcp Worker; null takes ``https://tcp.<zone>``. Tunnels are dialled on the same port."""
+    tags: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _served(self) -> Self:
+        try:
+            load_relay(json.dumps(self.document()))
+        except RelayFaults as error:
+            raise ValueError(str(error)) from error
+        for field, networks in (("sources", self.sources), ("watchers", self.watchers)):
+            if any(ipaddress.ip_network(network).prefixlen == 0 or ":" in network for network in networks):
+                raise ValueError(f"{field}: name IPv4 networks, not the whole internet")
+        if len(self.port_ranges()) > (most := FIREWALL_RULES // len(self.admitted())):
+            raise ValueError(f"workloads: their ports make {len(self.port_ranges())} ranges, a firewall takes {most}; give them relay ports in a row")
+        cidr.plan(self.cidr, [])
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """What the relay itself reads (:func:`components.relay.settings.load`)."""
+        workloads = [one.model_dump(by_alias=True, exclude_none=True) for one in sorted(self.workloads, key=lambda one: (one.port, one.label))]
+        return {"edge": self.edge_url or f"https://tcp.{self.zone_name}", "trusted": self.sources, "workloads": workloads}
+
+    def admitted(self) -> list[str]:
+        """The networks that the firewall lets in."""
+        return list(dict.fromkeys([*self.sources, *self.watchers]))
+
+    def port_ranges(self) -> list[tuple[int, int]]:
+        """The ports as ranges, first and last."""
+        ranges: list[tuple[int, int]] = []
+        for port in sorted({one.port for one in self.workloads}):
+            if ranges and port == ranges[-1][1] + 1:
+                ranges[-1] = (ranges[-1][0], port)
+            else:
+                ranges.append((port, port))
+        return ranges
 
 
 class MachineSettings(Settings):
     """What the machine runs and how it reports."""
 
-    artifact_url: str
-    artifact_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
-    command: list[str] = Field(min_length=1)
+    artifact_url: str = ""
+    artifact_digest: str = Field(default="", pattern=r"^(?:sha256:[0-9a-f]{64})?$")
+    image: str = Field(default="", pattern=r"^(?:[a-z0-9.-]+(?::[0-9]{1,5})?/[a-z0-9./_-]+@sha256:[0-9a-f]{64})?$")
+    """An OCI image by digest, run instead of an artifact; ``command`` is then what its entrypoint is given."""
+    command: list[str] = Field(default_factory=list)
     env: dict[str, str] = Field(default_factory=dict)
     http_port: int | None = Field(default=None, ge=1, le=65535)
     tcp_port: int | None = Field(default=None, ge=1, le=65535)
     health_path: str = "/healthz"
     drain_seconds: float = 5.0
+    cloud_identity: bool = False
+    """Whether the workload may ask the machine's metadata service, as it must for its cloud identity; its own unit can't reach the address otherwise."""
+    log_url: str = ""
+    """``POST`` target of the machine's log lines (``$SPOTLANE_API_URL/logs``); empty where they stay on the machine."""
     incident_url: str
     """``POST`` target of the agent's notices (``$SPOTLANE_API_URL/incidents``)."""
     placement_token: str = Field(repr=False)
@@ -191,6 +289,10 @@ class MachineSettings(Settings):
     def _reachable(self) -> Self:
         if self.http_port is None and self.tcp_port is None:
             raise ValueError("give httpPort or tcpPort; a machine without either serves nobody")
+        if bool(self.artifact_digest) == bool(self.image) or bool(self.artifact_digest) != bool(self.artifact_url):
+            raise ValueError("give image, or artifactUrl and artifactDigest")
+        if self.artifact_digest and not self.command:
+            raise ValueError("command is required with an artifact")
         return self
 
 
@@ -210,8 +312,6 @@ class PlacementSettings(Settings):
     cloudflare_account_id: str
     machine: MachineSettings
     capacity_type: Literal["spot", "on-demand"] = "spot"
-    alternative_types: list[str] = Field(default_factory=list)
-    """Types of the same shape and architecture that the cloud may take instead, where it can choose among several."""
     public_address: bool = False
     """Only where the TCP relay needs one."""
     classification: str | None = None
@@ -225,7 +325,7 @@ class PlacementSettings(Settings):
 class StackName:
     """A stack's name, taken apart."""
 
-    kind: Literal["edge", "tenant", "region", "address", "placement"]
+    kind: Literal["edge", "tenant", "region", "relay", "address", "placement"]
     tenant: str = ""
     cloud: str = ""
     region: str = ""
@@ -237,6 +337,7 @@ _FORMS: list[tuple[str, str]] = [
     ("edge", r"^edge$"),
     ("tenant", r"^tenant\.(?P<tenant>[a-z][a-z0-9]{1,19})$"),
     ("region", r"^region\.(?P<tenant>[a-z][a-z0-9]{1,19})\.(?P<cloud>aws|azure|gcp)\.(?P<region>[a-z0-9-]+)$"),
+    ("relay", r"^relay\.(?P<tenant>[a-z][a-z0-9]{1,19})\.(?P<cloud>aws|azure|gcp)\.(?P<region>[a-z0-9-]+)$"),
     ("address", r"^address\.(?P<tenant>[a-z][a-z0-9]{1,19})\.(?P<workload>[a-z](?:-?[a-z0-9]){1,30})$"),
     ("placement", r"^placement\.(?P<tenant>[a-z][a-z0-9]{1,19})\.(?P<workload>[a-z](?:-?[a-z0-9]){1,30})\.(?P<generation>[1-9][0-9]*)$"),
 ]
@@ -245,13 +346,14 @@ _MODELS: dict[str, type[Settings]] = {
     "edge": EdgeSettings,
     "tenant": TenantSettings,
     "region": RegionSettings,
+    "relay": RelaySettings,
     "address": AddressSettings,
     "placement": PlacementSettings,
 }
 
 
 def parse_stack_name(name: str) -> StackName:
-    """The parts of stack ``name``. Raises :class:`SettingsError` naming the five forms."""
+    """The parts of stack ``name``. Raises :class:`SettingsError` naming the six forms."""
     for kind, form in _FORMS:
         if match := re.match(form, name):
             parts: dict[str, Any] = match.groupdict()
@@ -262,7 +364,7 @@ def parse_stack_name(name: str) -> StackName:
         name,
         [
             "name: no stack has this form; use edge, tenant.<tenant>, region.<tenant>.<cloud>.<region>, "
-            "address.<tenant>.<workload> or placement.<tenant>.<workload>.<generation>"
+            "relay.<tenant>.<cloud>.<region>, address.<tenant>.<workload> or placement.<tenant>.<workload>.<generation>"
         ],
     )
 

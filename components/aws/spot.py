@@ -46,6 +46,8 @@ class SpotMachine(pulumi.ComponentResource):
 
     machine_id: pulumi.Output[str]
     private_ip: pulumi.Output[str]
+    public_ip: pulumi.Output[str]
+    """Empty where it has no public address."""
 
     def __init__(self, name: str, args: SpotMachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spotlane:aws:SpotMachine", name, None, opts)
@@ -64,7 +66,8 @@ class SpotMachine(pulumi.ComponentResource):
         )
         self.machine_id = instance.id
         self.private_ip = instance.private_ip
-        self.register_outputs({"machine_id": self.machine_id, "private_ip": self.private_ip})
+        self.public_ip = instance.public_ip
+        self.register_outputs({"machine_id": self.machine_id, "private_ip": self.private_ip, "public_ip": self.public_ip})
 
 
 def _template(name: str, args: SpotMachineArgs, tags: dict[str, str], child: pulumi.ResourceOptions) -> aws.ec2.LaunchTemplate:

@@ -43,21 +43,6 @@ class Network(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         tags, block = dict(args.tags), cidr.plan(args.cidr, []).whole
         group = resources.ResourceGroup(f"{name}-group", resource_group_name=f"spotlane-{args.location}", location=args.location, tags=tags, opts=child)
-        firewall = network.NetworkSecurityGroup(
-            f"{name}-firewall",
-            resource_group_name=group.name,
-            network_security_group_name=f"{name}-firewall",
-            location=args.location,
-            security_rules=[
-                _rule("deny-all-in", 4096, "Inbound", "Deny"),
-                _rule("https-out", 100, "Outbound", "Allow", "Tcp", "443", ["Internet"]),
-                _rule("tunnel-tcp-out", 110, "Outbound", "Allow", "Tcp", TUNNEL_PORT, TUNNEL_RANGES),
-                _rule("tunnel-udp-out", 111, "Outbound", "Allow", "Udp", TUNNEL_PORT, TUNNEL_RANGES),
-                _rule("deny-all-out", 4096, "Outbound", "Deny"),
-            ],
-            tags=tags,
-            opts=child,
-        )
         address = network.PublicIPAddress(
             f"{name}-nat-address",
             resource_group_name=group.name,
@@ -79,26 +64,21 @@ class Network(pulumi.ComponentResource):
             tags=tags,
             opts=child,
         )
-        whole = network.VirtualNetwork(
-            f"{name}-vnet",
-            resource_group_name=group.name,
-            virtual_network_name=name,
-            location=args.location,
-            address_space=network.AddressSpaceArgs(address_prefixes=[block]),
-            tags=tags,
-            opts=child,
-        )
-        subnet = network.Subnet(
-            f"{name}-subnet",
-            resource_group_name=group.name,
-            virtual_network_name=whole.name,
-            subnet_name="machines",
-            address_prefix=block,
-            default_outbound_access=False,
+        rules = [
+            firewall_rule("deny-all-in", 4096, "Inbound", "Deny"),
+            firewall_rule("https-out", 100, "Outbound", "Allow", "Tcp", "443", ["Internet"]),
+            firewall_rule("tunnel-tcp-out", 110, "Outbound", "Allow", "Tcp", TUNNEL_PORT, TUNNEL_RANGES),
+            firewall_rule("tunnel-udp-out", 111, "Outbound", "Allow", "Udp", TUNNEL_PORT, TUNNEL_RANGES),
+            firewall_rule("deny-all-out", 4096, "Outbound", "Deny"),
+        ]
+        whole, subnet = fenced(
+            name,
+            Place(group.name, args.location, block, tags),
+            "machines",
+            rules,
+            child,
             service_endpoints=[network.ServiceEndpointPropertiesFormatArgs(service="Microsoft.Storage")],
             nat_gateway=network.SubResourceArgs(id=nat.id),
-            network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
-            opts=child,
         )
         self.resource_group_name = group.name
         self.subnet_id = subnet.id
@@ -106,7 +86,53 @@ class Network(pulumi.ComponentResource):
         self.register_outputs({"resource_group_name": self.resource_group_name, "subnet_id": self.subnet_id, "network_id": self.network_id})
 
 
-def _rule(name: str, priority: int, direction: str, access: str, protocol: str = "*", port: str = "*", to: Sequence[str] = ("*",)) -> network.SecurityRuleArgs:
+@dataclass(frozen=True)
+class Place:
+    """Where a virtual network stands: its group, location and address range."""
+
+    resource_group_name: pulumi.Input[str]
+    location: str
+    block: str
+    tags: dict[str, str]
+
+
+def fenced(
+    name: str, place: Place, subnet_name: str, rules: Sequence[network.SecurityRuleArgs], child: pulumi.ResourceOptions, **of_subnet: Any
+) -> tuple[network.VirtualNetwork, network.Subnet]:
+    """A virtual network with one subnet that takes it whole, behind a firewall of ``rules``; ``of_subnet`` are further arguments of the subnet."""
+    common = {"resource_group_name": place.resource_group_name, "opts": child}
+    firewall = network.NetworkSecurityGroup(
+        f"{name}-firewall",
+        network_security_group_name=f"{name}-firewall",
+        location=place.location,
+        security_rules=list(rules),
+        tags=place.tags,
+        **common,
+    )
+    whole = network.VirtualNetwork(
+        f"{name}-vnet",
+        virtual_network_name=name,
+        location=place.location,
+        address_space=network.AddressSpaceArgs(address_prefixes=[place.block]),
+        tags=place.tags,
+        **common,
+    )
+    subnet = network.Subnet(
+        f"{name}-subnet",
+        virtual_network_name=whole.name,
+        subnet_name=subnet_name,
+        address_prefix=place.block,
+        default_outbound_access=False,
+        network_security_group=network.NetworkSecurityGroupArgs(id=firewall.id),
+        **of_subnet,
+        **common,
+    )
+    return whole, subnet
+
+
+def firewall_rule(
+    name: str, priority: int, direction: str, access: str, protocol: str = "*", port: str = "*", to: Sequence[str] = ("*",)
+) -> network.SecurityRuleArgs:
     """A rule from anywhere (inside, for what goes out) to the ends named."""
     ends: dict[str, Any] = {"destination_address_prefix": to[0]} if len(to) == 1 else {"destination_address_prefixes": list(to)}
     return network.SecurityRuleArgs(

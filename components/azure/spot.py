@@ -50,6 +50,7 @@ class SpotMachine(pulumi.ComponentResource):
 
     machine_id: pulumi.Output[str]
     private_ip: pulumi.Output[str]
+    public_ip: pulumi.Output[str | None]
 
     def __init__(self, name: str, args: SpotMachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("spotlane:azure:SpotMachine", name, None, opts)
@@ -129,4 +130,5 @@ class SpotMachine(pulumi.ComponentResource):
         )
         self.machine_id = machine.id
         self.private_ip = interface.ip_configurations.apply(lambda found: found[0].private_ip_address)
-        self.register_outputs({"machine_id": self.machine_id, "private_ip": self.private_ip})
+        self.public_ip = pulumi.Output.from_input(None) if address is None else address.ip_address
+        self.register_outputs({"machine_id": self.machine_id, "private_ip": self.private_ip, "public_ip": self.public_ip})

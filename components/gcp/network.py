@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pulumi
 from pulumi_gcp import compute
@@ -14,6 +15,8 @@ TUNNEL_RANGES = ("198.41.192.0/24", "198.41.200.0/24")
 TUNNEL_PORT = "7844"
 LAST = 65534
 """The lowest priority that a rule can have and still stand before Google's implied ones."""
+
+LOGGED = compute.FirewallLogConfigArgs(metadata="INCLUDE_ALL_METADATA")
 
 
 @dataclass(frozen=True)
@@ -56,18 +59,8 @@ class Network(pulumi.ComponentResource):
             else None,
             opts=child,
         )
-        logged = compute.FirewallLogConfigArgs(metadata="INCLUDE_ALL_METADATA")
-        compute.Firewall(
-            f"{name}-firewall",
-            name=naming.fit("gcp:resource", own, "deny-in"),
-            network=network.id,
-            direction="INGRESS",
-            priority=LAST,
-            source_ranges=["0.0.0.0/0"],
-            denies=[compute.FirewallDenyArgs(protocol="all")],
-            log_config=logged,
-            opts=child,
-        )
+        logged = LOGGED if args.flow_logs else None
+        refuse_the_rest(f"{name}-firewall", naming.fit("gcp:resource", own, "deny-in"), network.id, "INGRESS", child)
         compute.Firewall(
             f"{name}-https-out",
             name=naming.fit("gcp:resource", own, "https-out"),
@@ -76,7 +69,7 @@ class Network(pulumi.ComponentResource):
             priority=1000,
             destination_ranges=["0.0.0.0/0"],
             allows=[compute.FirewallAllowArgs(protocol="tcp", ports=["443"])],
-            log_config=logged if args.flow_logs else None,
+            log_config=logged,
             opts=child,
         )
         compute.Firewall(
@@ -87,20 +80,10 @@ class Network(pulumi.ComponentResource):
             priority=1000,
             destination_ranges=list(TUNNEL_RANGES),
             allows=[compute.FirewallAllowArgs(protocol=protocol, ports=[TUNNEL_PORT]) for protocol in ("tcp", "udp")],
-            log_config=logged if args.flow_logs else None,
-            opts=child,
-        )
-        compute.Firewall(
-            f"{name}-deny-out",
-            name=naming.fit("gcp:resource", own, "deny-out"),
-            network=network.id,
-            direction="EGRESS",
-            priority=LAST,
-            destination_ranges=["0.0.0.0/0"],
-            denies=[compute.FirewallDenyArgs(protocol="all")],
             log_config=logged,
             opts=child,
         )
+        refuse_the_rest(f"{name}-deny-out", naming.fit("gcp:resource", own, "deny-out"), network.id, "EGRESS", child)
         router = compute.Router(f"{name}-router", name=own, region=args.region, network=network.id, opts=child)
         compute.RouterNat(
             f"{name}-nat",
@@ -115,3 +98,10 @@ class Network(pulumi.ComponentResource):
         self.network_id = network.id
         self.subnetwork_id = subnetwork.id
         self.register_outputs({"network_id": self.network_id, "subnetwork_id": self.subnetwork_id})
+
+
+def refuse_the_rest(resource: str, name: str, network: pulumi.Input[str], direction: Literal["INGRESS", "EGRESS"], opts: pulumi.ResourceOptions) -> None:
+    """The last rule of a direction: what no other rule lets pass is refused, and logged."""
+    anywhere = {"source_ranges" if direction == "INGRESS" else "destination_ranges": ["0.0.0.0/0"]}
+    denies = [compute.FirewallDenyArgs(protocol="all")]
+    compute.Firewall(resource, name=name, network=network, direction=direction, priority=LAST, denies=denies, log_config=LOGGED, opts=opts, **anywhere)

@@ -46,6 +46,19 @@ def request(method: str, address: str, headers: dict[str, str], body: bytes | No
         connection.close()
 
 
+def post(address: str, token: str, who: str, body: bytes) -> Answer:
+    """Tells the edge a JSON document, by the placement's token."""
+    headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json", "User-Agent": who}
+    return request("POST", address, headers, body, timeout=10.0)
+
+
+def keep(path: str, value: Any) -> None:
+    """``value`` as JSON in ``path``, whole or not at all."""
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    os.replace(path + ".new", path)
+
+
 def rfc3339(moment: datetime) -> str:
     """In UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -156,9 +169,8 @@ class Reports:
         if notice.key in self.reported:
             return True
         document = {"placement": self.settings["placement"], "kind": notice.kind, "deadline": notice.deadline, "detail": notice.detail}
-        headers = {"Authorization": "Bearer " + self.settings["placementToken"], "Content-Type": "application/json", "User-Agent": "spotlane-agent"}
         try:
-            status, body, _ = request("POST", self.settings["incidentUrl"], headers, json.dumps(document).encode(), timeout=10.0)
+            status, body, _ = post(self.settings["incidentUrl"], self.settings["placementToken"], "spotlane-agent", json.dumps(document).encode())
         except (OSError, http.client.HTTPException) as error:
             say(f"{notice.key} not delivered: {error}")
             return False
@@ -168,9 +180,7 @@ class Reports:
         verdict = "" if status < 300 else " " + body[:200].decode(errors="replace")
         say(f"{notice.key}: {notice.detail} (answered {status}{verdict})")
         self.reported.append(notice.key)
-        with open(self.path + ".new", "w", encoding="utf-8") as file:
-            json.dump(self.reported, file)
-        os.replace(self.path + ".new", self.path)
+        keep(self.path, self.reported)
         return True
 
 

@@ -5,10 +5,12 @@ Reads /etc/spotlane/machine.json (written by the same user data). Only the stand
 
 import hashlib
 import http.client
+import importlib
 import json
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -21,14 +23,23 @@ from typing import Any
 SETTINGS = "/etc/spotlane/machine.json"
 WORKLOADS = "/opt/spotlane/workload"
 AGENT = "/opt/spotlane/agent.py"
+JOURNAL_READER = "/opt/spotlane/journal.py"
 SECRETS = "/etc/spotlane/workload.env"
 TUNNEL_TOKEN = "/etc/spotlane/tunnel.token"
 UNITS = "/etc/systemd/system"
+SERVICES = ("spotlane-workload.service", "cloudflared.service", "spotlane-agent.service")
+BOOT = "/opt/spotlane/boot.py"
+JOURNAL = "/etc/systemd/journald.conf.d/spotlane.conf"
 CLOUDFLARED = "/usr/local/bin/cloudflared"
 PYTHON = "/usr/bin/python3"
 
 FETCH_SECONDS = 300.0
 """How long the artifact's source may be away before the boot gives up."""
+START_SECONDS = 900
+"""How long the service may take until its port answers; then it is started anew."""
+
+JOURNAL_LIMITS = "[Journal]\nSystemMaxUse=256M\nSystemKeepFree=1G\nRuntimeMaxUse=64M\nMaxRetentionSec=14day\n"
+"""A service that talks without end fills no disk (journald.conf(5)); a burst of one unit is cut by journald's own rate limit."""
 
 CLOUDFLARED_VERSION = "2026.5.1"
 CLOUDFLARED_URL = "https://github.com/cloudflare/cloudflared/releases/download/%s/cloudflared-linux-%s"
@@ -161,13 +172,48 @@ UMask=0077"""
 """What every unit gives up (systemd.exec(5)). Not MemoryDenyWriteExecute: runtimes that compile as they go are what most services run on."""
 
 
-def workload_unit(settings: dict[str, Any], directory: str) -> str:
-    """The service itself, as a user of its own, on every address of the machine (only the tunnel reaches it: nothing comes in from outside)."""
+NO_METADATA = "IPAddressDeny=169.254.169.254 fd00:ec2::254 fd20:ce::254"
+"""The metadata services of all clouds (systemd.resource-control(5)): the kernel drops what the unit, and a container within it, sends there. Names are still
+looked up: at the stub of systemd-resolved, which is no part of the unit (Google's name server has the same address)."""
+
+
+def environment_of(settings: dict[str, Any]) -> dict[str, str]:
+    """The workload's environment but for what is secret, by name."""
     environment = {**settings["env"], "HOST": "0.0.0.0"}
     environment.update({"SPOTLANE_" + key.upper(): settings[key] for key in ("placement", "cloud", "region")})
     for name, port in (("PORT_HTTP", settings["httpPort"]), ("PORT_TCP", settings["tcpPort"])):
         if port is not None:
             environment[name] = str(port)
+    return dict(sorted(environment.items()))
+
+
+def workload_unit(settings: dict[str, Any], directory: str) -> str:
+    """The service itself, as a user of its own, on every address of the machine (only the tunnel reaches it: nothing comes in from outside)."""
+    return unit_of(
+        settings,
+        program(settings["command"], directory),
+        "DynamicUser=yes",
+        "StateDirectory=workload",
+        f"WorkingDirectory={directory}",
+        *["Environment=" + quoted(f"{name}={value}") for name, value in environment_of(settings).items()],
+        f"EnvironmentFile={SECRETS}",
+        HARDENING,
+        *([] if settings["cloudIdentity"] else [NO_METADATA]),
+        "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+    )
+
+
+def image_unit(settings: dict[str, Any]) -> str:
+    """The service as a container of podman's, which keeps the sandbox; the unit watches over it."""
+    part = container()
+    command = part.command(settings, environment_of(settings), SECRETS)
+    return unit_of(settings, command, *part.service(settings), *([] if settings["cloudIdentity"] else [NO_METADATA]))
+
+
+def unit_of(settings: dict[str, Any], command: list[str], *more: str) -> str:
+    """A unit of the workload: started again whenever it ends, ready once each of its ports answers."""
+    ports = " ".join(str(port) for port in (settings["httpPort"], settings["tcpPort"]) if port is not None)
     return "\n".join(
         [
             "[Unit]",
@@ -175,23 +221,34 @@ def workload_unit(settings: dict[str, Any], directory: str) -> str:
             "After=network-online.target",
             "StartLimitIntervalSec=0",
             "[Service]",
-            "DynamicUser=yes",
-            "StateDirectory=workload",
-            f"WorkingDirectory={directory}",
-            *["Environment=" + quoted(f"{name}={environment[name]}") for name in sorted(environment)],
-            f"EnvironmentFile={SECRETS}",
-            "ExecStart={}".format(" ".join(quoted(part).replace("$", "$$") for part in program(settings["command"], directory))),
+            "ExecStart={}".format(" ".join(quoted(part).replace("$", "$$") for part in command)),
+            f"ExecStartPost={PYTHON} {BOOT} ready {ports}",
+            f"TimeoutStartSec={START_SECONDS}s",
             "Restart=always",
             "RestartSec=500ms",
             f"TimeoutStopSec={max(1, round(settings['drainSeconds'] + 5))}s",
-            HARDENING,
-            "AmbientCapabilities=CAP_NET_BIND_SERVICE",
-            "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
+            *more,
             "[Install]",
             "WantedBy=multi-user.target",
             "",
         ]
     )
+
+
+def ready(ports: list[int]) -> None:
+    """Returns once each of ``ports`` takes a connection; systemd ends the wait when it has lasted too long. ``HOST`` is where the service listens."""
+    for port in ports:
+        while True:
+            try:
+                socket.create_connection((os.environ.get("HOST", "127.0.0.1"), port), timeout=2.0).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+
+
+def container() -> Any:
+    """The program beside this one that only a machine with an image has."""
+    return importlib.import_module((__package__ + "." if __package__ else "") + "container")
 
 
 def workload_secrets(settings: dict[str, Any]) -> str:
@@ -210,12 +267,13 @@ def program(command: list[str], directory: str) -> list[str]:
     return [shutil.which(first) or first, *command[1:]]
 
 
-def service_unit(description: str, command: str, *more: str) -> str:
-    """One of our own services."""
+def service_unit(description: str, command: str, *more: str, before: str = "") -> str:
+    """One of our own services; it starts ``before`` those units, and stops after them."""
     return "\n".join(
         [
             "[Unit]",
             "Description=" + description,
+            *(["Before=" + before] if before else []),
             "After=network-online.target",
             "StartLimitIntervalSec=0",
             "[Service]",
@@ -248,10 +306,8 @@ def install_cloudflared() -> None:
     os.replace(partial, CLOUDFLARED)
 
 
-def main() -> None:
-    """The boot, in the order in which a failure costs least. Raises BootError, OSError, CalledProcessError."""
-    with open(SETTINGS, encoding="utf-8") as file:
-        settings = json.load(file)
+def artifact(settings: dict[str, Any]) -> str:
+    """The directory of the unpacked artifact, fetched unless it is there. Raises BootError."""
     digest = settings["artifactDigest"].removeprefix("sha256:")
     directory = os.path.join(WORKLOADS, digest)
     if not os.path.isdir(directory):
@@ -260,23 +316,52 @@ def main() -> None:
         fetch(settings["artifactUrl"], {"Authorization": "Bearer " + settings["placementToken"]}, archive, digest)
         unpack(archive, directory)
         os.unlink(archive)
+    return directory
+
+
+def tell(settings: dict[str, Any]) -> None:
+    """Starts what tells the journal's lines, ahead of all that may fail: that is when lines are asked for. Without it the machine serves too."""
+    more = ["StateDirectory=spotlane-journal", "Restart=on-failure", "KillMode=mixed", NO_METADATA]
+    unit = service_unit("Spotlane journal of " + settings["placement"], f"{PYTHON} {JOURNAL_READER}", *more, before=" ".join(SERVICES))
+    write(os.path.join(UNITS, "spotlane-journal.service"), unit, 0o644)
+    subprocess.run(["systemctl", "daemon-reload"], check=False)
+    subprocess.run(["systemctl", "enable", "--now", "spotlane-journal.service"], check=False)
+
+
+def main() -> None:
+    """The boot, in the order in which a failure costs least. Raises BootError, OSError, CalledProcessError."""
+    with open(SETTINGS, encoding="utf-8") as file:
+        settings = json.load(file)
+    write(JOURNAL, JOURNAL_LIMITS, 0o644)
+    subprocess.run(["systemctl", "restart", "systemd-journald.service"], check=True)
+    if settings.get("logUrl"):
+        tell(settings)
+    if settings.get("image"):
+        container().prepare(settings["image"], FETCH_SECONDS, say)
+        workload = image_unit(settings)
+    else:
+        workload = workload_unit(settings, artifact(settings))
     tunnel = service_unit(
         "Cloudflare Tunnel of " + settings["placement"],
         "{} tunnel --no-autoupdate run --token-file {}".format(shutil.which("cloudflared") or CLOUDFLARED, TUNNEL_TOKEN),
+        NO_METADATA,
     )
     agent = service_unit("Spotlane agent of " + settings["placement"], f"{PYTHON} {AGENT}", "StateDirectory=spotlane-agent")
     write(TUNNEL_TOKEN, settings["tunnelToken"], 0o600)
     write(SECRETS, workload_secrets(settings), 0o600)
-    write(os.path.join(UNITS, "spotlane-workload.service"), workload_unit(settings, directory), 0o644)
+    write(os.path.join(UNITS, "spotlane-workload.service"), workload, 0o644)
     write(os.path.join(UNITS, "spotlane-agent.service"), agent, 0o644)
     write(os.path.join(UNITS, "cloudflared.service"), tunnel, 0o644)
     install_cloudflared()
     subprocess.run(["systemctl", "daemon-reload"], check=True)
-    subprocess.run(["systemctl", "enable", "--now", "spotlane-workload.service", "cloudflared.service", "spotlane-agent.service"], check=True)
+    subprocess.run(["systemctl", "enable", "--now", *SERVICES], check=True)
     say("{} is up".format(settings["placement"]))
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["ready"]:
+        ready([int(port) for port in sys.argv[2:]])
+        sys.exit(0)
     try:
         main()
     except (BootError, subprocess.CalledProcessError, OSError) as failure:

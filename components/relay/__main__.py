@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import urllib.parse
 
 from .relay import Relay
 from .routes import EdgeRoutes
-from .settings import RelaySettings, SettingsError, load
+from .settings import LOOPBACK, RelaySettings, SettingsError, load
 from .status import serve
 from .streams import Dialer
 
@@ -16,13 +18,20 @@ from .streams import Dialer
 def read(path: str) -> RelaySettings:
     """The settings in ``path``. Raises OSError or SettingsError."""
     with open(path, encoding="utf-8") as file:
-        return load(file.read())
+        return load(file.read(), os.environ.get("HOST", LOOPBACK))
+
+
+def dialer(settings: RelaySettings) -> Dialer:
+    """Tunnels open where the edge is asked: over TLS on its port, without it where the edge is asked without."""
+    edge = urllib.parse.urlsplit(settings.edge)
+    tls = edge.scheme == "https"
+    return Dialer(settings.dial, settings.dial_seconds, settings.headers, tls=tls, port=edge.port or (443 if tls else 80))
 
 
 async def run(path: str) -> None:
     """The relay, until it is told to end."""
     settings = read(path)
-    relay = Relay(settings, EdgeRoutes(settings.edge), Dialer(settings.dial, settings.dial_seconds, settings.headers))
+    relay = Relay(settings, EdgeRoutes(settings.edge), dialer(settings))
     await relay.start()
     status = await serve(relay, settings.status)
     ended, again = asyncio.Event(), asyncio.Event()

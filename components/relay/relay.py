@@ -204,19 +204,19 @@ class Relay:
     async def _reach(self, served: Served) -> tuple[Target, Stream] | str:
         """A connection to a machine of now; else the word for why there is none. After a failure the route is asked for afresh."""
         follower = self.followers[served.label]
-        why = "no-machine"
+        why, failed = "no-machine", None
         for attempt in range(self.settings.attempts):
             if attempt > 0:
                 await asyncio.sleep(RETRY_SECONDS * attempt)
             route = follower.route if attempt == 0 else await follower.refresh()
-            target = route.choose(self._chance())
+            target = route.choose(self._chance(), failed)
             if target is None:
                 why = "no-machine"
                 continue
             try:
                 return target, await self._dialer.dial(target.origin, served.service_port)
             except Unreachable:
-                why = "unreachable"
+                why, failed = "unreachable", target.placement
         return why
 
     async def _join(self, served: Served, target: Target, client: PlainStream, machine: Stream, ends: Ends | None) -> None:

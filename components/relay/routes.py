@@ -43,15 +43,22 @@ class Route:
     targets: tuple[Target, ...]
     drain_seconds: float
 
-    def choose(self, random: float) -> Target | None:
-        """One of the healthy targets by weight, for ``random`` in [0, 1); None where there is none."""
-        usable = [one for one in self.targets if one.healthy and one.weight > 0]
+    def choose(self, random: float, failed: str | None = None) -> Target | None:
+        """One of the healthy targets by weight, for ``random`` in [0, 1); a standby (weight 0) where no other is healthy, None where none is.
+
+        Another than the placement that has ``failed``, where there is one.
+        """
+        healthy = [one for one in self.targets if one.healthy]
+        healthy = [one for one in healthy if one.placement != failed] or healthy
+        usable = [one for one in healthy if one.weight > 0]
+        if not usable:
+            return healthy[0] if healthy else None
         left = random * sum(one.weight for one in usable)
         for one in usable:
             left -= one.weight
             if left < 0:
                 return one
-        return usable[-1] if usable else None
+        return usable[-1]
 
     def names(self, placement: str) -> bool:
         """Whether the placement is among the targets, in rotation or not."""
@@ -89,9 +96,7 @@ class EdgeRoutes:
         """The route at ``path``."""
         async with asyncio.timeout(POLL_SECONDS):
             host = self._url.hostname or ""
-            # Names under .localhost are the loopback's own (RFC 6761, section 6.3).
-            address = "127.0.0.1" if host.endswith(".localhost") else host
-            reader, writer = await self._opens(address, self._url.port or (443 if self._context else 80), self._context)
+            reader, writer = await self._opens(host, self._url.port or (443 if self._context else 80), self._context)
             try:
                 lines = [f"GET {path} HTTP/1.1", f"Host: {self._url.netloc}", "User-Agent: spotlane-relay", "Accept: application/json", "Connection: close"]
                 writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())

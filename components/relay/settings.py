@@ -13,6 +13,8 @@ from .proxy_protocol import Version
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+LOOPBACK = "127.0.0.1"
+STATUS_PORT = 9901
 _LABEL = re.compile(r"^[a-z](?:-?[a-z0-9]){1,30}-[a-z][a-z0-9]{1,19}$")
 _VERSIONS = ("off", "v1", "v2")
 
@@ -43,8 +45,9 @@ class RelaySettings:
 
     edge: str
     workloads: tuple[Served, ...]
-    listen: str = "0.0.0.0"  # a relay is there to be reached; its firewall and `trusted` say by whom
-    status: tuple[str, int] = ("127.0.0.1", 9901)
+    listen: str = LOOPBACK
+    """``HOST`` of its environment where the document doesn't say: its unit names every address, its firewall and ``trusted`` say who comes in by them."""
+    status: tuple[str, int] = (LOOPBACK, STATUS_PORT)
     dial: str = "tunnel"
     headers: Mapping[str, str] = field(default_factory=dict)
     trusted: tuple[Network, ...] = ()
@@ -67,8 +70,8 @@ class RelaySettings:
         return exact or next((one for one in candidates if one.destination is None), None)
 
 
-def load(text: str) -> RelaySettings:
-    """The settings of a document such as::
+def load(text: str, host: str = LOOPBACK) -> RelaySettings:
+    """The settings of a document, which listens on ``host`` unless it says otherwise; its status never leaves the loopback by itself. Such as::
 
         {"edge": "https://tcp.example.com", "trusted": ["198.51.100.0/24"],
          "workloads": [{"label": "data-acme", "port": 5432, "proxyIn": "v2"}]}
@@ -107,8 +110,17 @@ def load(text: str) -> RelaySettings:
     workloads = _workloads(document.get("workloads"), faults)
     if faults:
         raise SettingsError(faults)
-    plain = {name: document[name] for name in ("listen", "dial", "headers") if name in document}
+    plain = {"listen": host} | {name: document[name] for name in ("listen", "dial", "headers") if name in document}
+    if "status" not in changes and _is_loopback(host):
+        changes["status"] = (host, STATUS_PORT)  # several relays on one computer have a loopback address each
     return RelaySettings(str(edge), workloads, **plain, **changes)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _number(value: object, name: str, faults: list[str]) -> float:

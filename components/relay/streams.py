@@ -195,8 +195,8 @@ Connect = Callable[[str, int, ssl.SSLContext | None], Awaitable[tuple[asyncio.St
 
 
 async def connect(host: str, port: int, context: ssl.SSLContext | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to ``host``; over TLS where there is a context."""
-    return await asyncio.open_connection(host, port, ssl=context, limit=BUFFER)
+    """A connection to ``host``; over TLS where there is a context. Names under .localhost are the loopback's own (RFC 6761, section 6.3)."""
+    return await asyncio.open_connection("127.0.0.1" if host.endswith(".localhost") else host, port, ssl=context, limit=BUFFER)
 
 
 class Dialer:

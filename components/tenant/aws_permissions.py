@@ -26,7 +26,8 @@ ec2:DescribeSpotInstanceRequests ec2:DescribeSubnets ec2:DescribeTags ec2:Descri
 ec2:GetEbsEncryptionByDefault ec2:GetInstanceMetadataDefaults logs:DescribeLogGroups servicequotas:GetServiceQuota sts:GetCallerIdentity tag:GetResources
 """
 MAKES = """
-ec2:AllocateAddress ec2:AssociateRouteTable ec2:AttachInternetGateway ec2:AuthorizeSecurityGroupEgress ec2:CreateFleet ec2:CreateFlowLogs
+ec2:AllocateAddress ec2:AssociateRouteTable ec2:AttachInternetGateway ec2:AuthorizeSecurityGroupEgress ec2:AuthorizeSecurityGroupIngress ec2:CreateFleet
+ec2:CreateFlowLogs
 ec2:CreateInternetGateway ec2:CreateLaunchTemplate ec2:CreateLaunchTemplateVersion ec2:CreateNatGateway ec2:CreateRoute ec2:CreateRouteTable
 ec2:CreateSecurityGroup ec2:CreateSubnet ec2:CreateTags ec2:CreateVpc ec2:CreateVpcEndpoint ec2:RunInstances
 """

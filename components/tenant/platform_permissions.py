@@ -37,6 +37,11 @@ Microsoft.Subscription/aliases/delete Microsoft.Subscription/aliases/read Micros
 """
 """At the management group; making subscriptions asks for the billing role "Azure subscription creator" on the invoice section besides."""
 
+EVICTIONS = "Microsoft.ResourceGraph/resources/read"
+"""For the feed of eviction rates (SpotResources); the inline proxy lets no other query pass."""
+PLACEMENT_SCORES = "Microsoft.Compute/locations/placementScores/generate/action"
+"""For the feed of placement scores, as the built-in Compute Recommendations Role has it; needed on the platform's own subscription alone."""
+
 GCP_ROLES = (
     "roles/resourcemanager.projectCreator",
     "roles/resourcemanager.projectDeleter",
@@ -76,7 +81,7 @@ def azure(management_group: str = "MANAGEMENT_GROUP") -> Document:
     return {
         "Name": "spotlane-platform",
         "Description": "Makes, fences and enters tenants' subscriptions",
-        "Actions": sorted({*AZURE_ACTIONS.split(), *AUTOMATION_ACTIONS}),
+        "Actions": sorted({*AZURE_ACTIONS.split(), *AUTOMATION_ACTIONS, EVICTIONS, PLACEMENT_SCORES}),
         "NotActions": [],
         "AssignableScopes": [f"/providers/Microsoft.Management/managementGroups/{management_group}"],
     }
@@ -84,7 +89,12 @@ def azure(management_group: str = "MANAGEMENT_GROUP") -> Document:
 
 def gcp() -> Document:
     """Roles by where they are given."""
-    return {"folder": list(GCP_ROLES), "organization": ["roles/orgpolicy.policyAdmin"], "billingAccount": ["roles/billing.user", "roles/billing.costsManager"]}
+    return {
+        "folder": list(GCP_ROLES),
+        "organization": ["roles/orgpolicy.policyAdmin"],
+        "billingAccount": ["roles/billing.user", "roles/billing.costsManager"],
+        "pricesProject": ["roles/compute.viewer"],
+    }
 
 
 def cloudflare() -> Document:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +19,9 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:aws:logs:eu-west-1:222222222222:log-group:/spotlane/flows/eu-west-1"},
     "aws:kms/key:Key": {"arn": "arn:aws:kms:eu-west-1:222222222222:key/1"},
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
-    "aws:ec2/instance:Instance": {"privateIp": "10.16.16.4"},
+    "aws:ec2/instance:Instance": {"privateIp": "10.16.16.4", "publicIp": "203.0.113.9"},
     "azure-native:network:NetworkInterface": {"ipConfigurations": [{"name": "private", "privateIPAddress": "10.32.0.4"}]},
+    "azure-native:network:PublicIPAddress": {"ipAddress": "203.0.113.9"},
     "azure-native:compute:VirtualMachine": {"identity": {"type": "UserAssigned", "userAssignedIdentities": {}}},  # a list going in, a mapping coming out
     "azure-native:compute:DiskEncryptionSet": {"identity": {"type": "UserAssigned", "userAssignedIdentities": {}}},
     "azure-native:managedidentity:UserAssignedIdentity": {"tenantId": "directory", "principalId": "principal"},
@@ -27,7 +30,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     "gcp:organizations/project:Project": {"number": "123456789012"},
     "gcp:serviceaccount/account:Account": {"email": "wl@spotlane-acme.iam.gserviceaccount.com"},
     "gcp:iam/workloadIdentityPool:WorkloadIdentityPool": {"name": "projects/123456789012/locations/global/workloadIdentityPools/spotlane-automation"},
-    "gcp:compute/instance:Instance": {"instanceId": "42", "networkInterfaces": [{"networkIp": "10.48.0.4"}]},
+    "gcp:compute/instance:Instance": {"instanceId": "42", "networkInterfaces": [{"networkIp": "10.48.0.4", "accessConfigs": [{"natIp": "203.0.113.9"}]}]},
 }
 """What the clouds add to the inputs, as far as the programs read it."""
 
@@ -97,6 +100,11 @@ def alone(program: Coroutine[Any, Any, None]) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_until_complete(program)
+    except BaseException as error:
+        # What its frames hold would be let go at any time from now on; now is the time at which it harms nobody.
+        traceback.clear_frames(error.__traceback__)
+        gc.collect()
+        raise
     finally:
         while left := asyncio.all_tasks(loop):
             for task in left:

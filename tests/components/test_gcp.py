@@ -287,11 +287,6 @@ def test_a_placement_takes_the_regions_key_and_says_what_it_costs_and_holds() ->
     assert "kmsKeySelfLink" not in placed().one("Instance")["bootDisk"]
 
 
-def test_types_that_google_cant_choose_among_are_left_aside() -> None:
-    run = placed(alternativeTypes=["n2d-standard-2"])
-    assert run.one("Instance")["machineType"] == "n2-standard-2"
-
-
 # Bad input: refused before the first resource
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-import http.server
 import io
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 import yaml
 
-from components.machine import agent, boot
-from components.machine.cloud_config import MachineDocument, render
+from components.machine import agent, boot, container
+from components.machine.cloud_config import LIMIT_BYTES, MachineDocument, bundle, lean, render
+from tests.components.loopback import Answer, Answered, Loopback
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 PLACES = {"aws": "eu-west-1", "azure": "westeurope", "gcp": "europe-west4"}
@@ -41,41 +42,19 @@ MACHINE = MachineDocument(
     http_port=8080,
     tcp_port=9000,
 )
-Answer = Callable[[str, dict[str, str]], tuple[int, bytes, dict[str, str]]]
+IMAGE = replace(MACHINE, artifact_url="", artifact_digest="", image="ghcr.io/acme/web@sha256:" + "0" * 64, command=["--greeting", "100% $HOME"])
 
 
-class Server:
-    """A loopback HTTP server that answers by a function and keeps what was posted."""
+class Server(Loopback):
+    """Answers by a function and keeps what was posted."""
 
     def __init__(self, answer: Answer) -> None:
         self.posted: list[Any] = []
-        server = self
+        super().__init__(answer, self._take)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                status, body, headers = answer(self.path, {name.lower(): value for name, value in self.headers.items()})
-                self._send(status, body, headers)
-
-            def do_PUT(self) -> None:
-                self._send(200, b"session", {})
-
-            def do_POST(self) -> None:
-                server.posted.append((self.headers["authorization"], json.loads(self.rfile.read(int(self.headers["content-length"])))))
-                self._send(202, b"{}", {})
-
-            def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-                self.send_response(status)
-                for name, value in {**headers, "content-length": str(len(body))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.address = f"127.0.0.1:{self.http.server_port}"
+    def _take(self, headers: dict[str, str], body: bytes) -> Answered:
+        self.posted.append((headers["authorization"], json.loads(body)))
+        return 202, b"{}", {}
 
 
 @pytest.fixture
@@ -88,8 +67,7 @@ def serve() -> Iterator[Callable[[Answer], Server]]:
 
     yield start
     for server in servers:
-        server.http.shutdown()
-        server.http.server_close()
+        server.close()
 
 
 def archive(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
@@ -103,13 +81,121 @@ def archive(*entries: tuple[tarfile.TarInfo, bytes]) -> bytes:
 
 @pytest.mark.parametrize("cloud", PLACES)
 def test_the_user_data_is_the_golden_one_of_its_cloud(cloud: str) -> None:
-    text = render(replace(MACHINE, cloud=cloud, region=PLACES[cloud]))
-    for file in yaml.safe_load(text)["write_files"]:
-        if file.get("encoding") == "gz+b64":
-            name = Path(file["path"]).name
-            assert gzip.decompress(base64.b64decode(file["content"])) == (Path(boot.__file__).parent / name).read_bytes()
-            text = text.replace(file["content"], f"<{name}>")
-    assert text == (GOLDEN / f"user_data.{cloud}.txt").read_text()
+    assert _named(render(replace(MACHINE, cloud=cloud, region=PLACES[cloud]))) == (GOLDEN / f"user_data.{cloud}.txt").read_text()
+
+
+@pytest.mark.parametrize("cloud", PLACES)
+def test_the_user_data_of_an_image_is_the_golden_one_of_its_cloud_and_leaves_room_for_settings(cloud: str) -> None:
+    text = render(replace(IMAGE, cloud=cloud, region=PLACES[cloud]))
+    assert _named(text) == (GOLDEN / f"user_data.image.{cloud}.txt").read_text()
+    assert len(text.encode()) < LIMIT_BYTES - 2048
+
+
+@pytest.mark.parametrize("machine", [MACHINE, IMAGE], ids=["artifact", "image"])
+def test_a_machine_whose_lines_are_told_carries_the_program_for_it_and_leaves_room_for_settings(machine: MachineDocument) -> None:
+    text = render(replace(machine, log_url="https://api.example.com/v1/logs"))
+    assert len(text.encode()) < LIMIT_BYTES - 2048
+    assert _apart(text) == {**_apart(render(machine)), "journal": _lean("journal")}
+    assert [json.loads(yaml.safe_load(render(one))["write_files"][0]["content"]).get("logUrl") for one in (replace(machine, log_url="https://a"), machine)] == [
+        "https://a",
+        None,
+    ]
+
+
+def test_the_programs_come_apart_as_they_were_packed(tmp_path: Path) -> None:
+    [apart, last] = yaml.safe_load(render(IMAGE).replace("/opt/spotlane", str(tmp_path)))["runcmd"]
+    (tmp_path / "programs").write_bytes(bundle(["boot", "agent", "container"]))
+    subprocess.run(apart, check=True)
+    assert {path.stem: path.read_text() for path in tmp_path.glob("*.py")} == {name: _lean(name) for name in ("boot", "agent", "container")}
+    assert last == ["/usr/bin/python3", f"{tmp_path}/boot.py"]
+
+
+def _lean(name: str) -> str:
+    return "".join(line for line in lean((Path(boot.__file__).parent / f"{name}.py").read_text()).splitlines(keepends=True) if line.strip())
+
+
+def _apart(user_data: str) -> dict[str, str]:
+    """The programs in user data, by name."""
+    [packed] = [file["content"] for file in yaml.safe_load(user_data)["write_files"] if file.get("encoding") == "gz+b64"]
+    _, *parts = re.split(r"(?m)^#: (.+)\n", gzip.decompress(base64.b64decode(packed)).decode())
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _named(text: str) -> str:
+    """The user data with its packed programs as their names, once they are known to be those programs."""
+    [packed] = [file["content"] for file in yaml.safe_load(text)["write_files"] if file.get("encoding") == "gz+b64"]
+    found = _apart(text)
+    assert found == {name: _lean(name) for name in found}
+    return text.replace(packed, f"<{' '.join(f'{name}.py' for name in found)}>")
+
+
+def test_an_images_unit_runs_it_by_digest_without_powers_and_is_the_golden_one() -> None:
+    assert boot.image_unit(IMAGE.as_json()) == (GOLDEN / "workload.image.service").read_text()
+
+
+def test_a_low_port_is_opened_to_the_containers_own_users() -> None:
+    unit = boot.image_unit({**IMAGE.as_json(), "httpPort": 80}).splitlines()
+    assert "ExecStartPre=/usr/sbin/sysctl -q -w net.ipv4.ip_unprivileged_port_start=80" in unit
+
+
+def podman(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    program = folder / "podman"
+    program.write_text("#!/bin/sh\n" + script)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_an_image_is_pulled_again_until_its_registry_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    podman(tmp_path, monkeypatch, f'echo "$@" >> {tmp_path}/calls; [ $(wc -l < {tmp_path}/calls) -gt 1 ] || {{ echo "no route" >&2; exit 125; }}\n')
+    monkeypatch.setattr(container.time, "sleep", lambda seconds: None)
+    said: list[str] = []
+    container.prepare(IMAGE.image, 60.0, said.append)
+    assert (tmp_path / "calls").read_text().splitlines() == [f"pull --quiet {IMAGE.image}"] * 2
+    assert said == [f"{IMAGE.image}: no route; again in 1 s"]
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0.0, 125), (60.0, 126)])
+def test_an_image_that_cant_be_pulled_ends_the_boot_with_podmans_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, code: int) -> None:
+    podman(tmp_path, monkeypatch, f"echo first >&2; echo 'manifest unknown' >&2; exit {code}\n")
+    with pytest.raises(OSError, match=r"^ghcr.io/acme/web@sha256:0+: podman: manifest unknown$"):
+        container.prepare(IMAGE.image, seconds, lambda line: None)
+
+
+def test_podman_comes_from_ubuntus_signed_archive_by_https_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apt = tmp_path / "apt-get"
+    apt.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nprintf "#!/bin/sh\\n" > {tmp_path}/podman; chmod +x {tmp_path}/podman\n')
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
+    monkeypatch.setattr(container, "PACKAGES", str(tmp_path / "packages.list"))
+    container.install()
+    assert [line.split()[-1] for line in (tmp_path / "calls").read_text().splitlines()] == ["update", "crun"]
+    sources = (tmp_path / "packages.list").read_text().splitlines()
+    assert [line.split()[1:3] for line in sources] == [[f"[signed-by={container.KEYRING}]", container.ARCHIVES[os.uname().machine]]] * 3
+
+
+def test_a_service_is_ready_once_each_of_its_ports_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOST", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.socket() as late:
+        late.bind(("127.0.0.1", 0))
+        waits: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            late.listen()
+
+        monkeypatch.setattr(boot.time, "sleep", sleep)
+        boot.ready([one.getsockname()[1], late.getsockname()[1]])
+    assert waits == [0.05]
+
+
+def test_a_units_start_ends_when_its_ports_answer() -> None:
+    for unit in (boot.workload_unit(MACHINE.as_json(), "/opt/spotlane/workload/0"), boot.image_unit(IMAGE.as_json())):
+        assert "ExecStartPost=/usr/bin/python3 /opt/spotlane/boot.py ready 8080 9000" in unit.splitlines()
+
+
+def test_a_program_travels_without_what_only_its_readers_need() -> None:
+    source = '"""Module."""\nX = ["a",  # why\n"b"]\n"""Of X."""\n\ndef f() -> str:\n    """Of f,\n    whole."""\n    # why\n    return "# kept"\n'
+    assert lean(source) == '""\nX = ["a",\n"b"]\n""\n\ndef f() -> str:\n    ""\n\n    return "# kept"\n'
 
 
 def test_the_same_machine_has_the_same_user_data() -> None:
@@ -123,6 +209,25 @@ def test_the_workloads_unit_quotes_what_systemd_would_expand() -> None:
     assert 'Environment="NAME=x \\"y\\" 5%%"' in unit
     assert {"Environment=HOST=0.0.0.0", "Environment=PORT_HTTP=8080", "Environment=PORT_TCP=9000", "Environment=SPOTLANE_CLOUD=gcp"} <= set(unit)
     assert {"DynamicUser=yes", "NoNewPrivileges=yes", "ProtectSystem=strict", "TimeoutStopSec=10s"} <= set(unit)
+
+
+@pytest.mark.parametrize("unit", [lambda document: boot.workload_unit(document, "/opt/spotlane/workload/0"), boot.image_unit], ids=["artifact", "image"])
+def test_a_workload_reaches_the_metadata_service_only_where_its_file_asks_for_the_clouds_identity(unit: Callable[[Any], str]) -> None:
+    document = IMAGE.as_json() | MACHINE.as_json()
+    denied = "IPAddressDeny=169.254.169.254 fd00:ec2::254 fd20:ce::254"
+    assert denied in unit(document).splitlines()
+    asking = unit({**document, "image": IMAGE.image, "cloudIdentity": True})
+    assert "IPAddressDeny" not in asking
+    assert "--dns" not in asking
+
+
+def test_a_container_that_can_not_ask_googles_name_server_asks_the_machines_own() -> None:
+    (start,) = [line for line in boot.image_unit(IMAGE.as_json()).splitlines() if line.startswith("ExecStart=")]
+    assert " --network=host --dns=127.0.0.53 " in start
+
+
+def test_the_agent_reaches_the_metadata_service() -> None:
+    assert "IPAddressDeny" not in boot.service_unit("agent", "/usr/bin/python3 /opt/spotlane/agent.py", "StateDirectory=spotlane-agent")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd isn't installed")

@@ -35,3 +35,11 @@ def test_azures_platform_role_holds_what_it_gives_to_tenants_roles() -> None:
 
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
+
+
+def test_the_feeds_of_capacity_and_shapes_may_ask_and_no_more() -> None:
+    [prices] = [one for one in platform_permissions.aws()["Statement"] if one["Sid"] == "Prices"]
+    assert {"ec2:GetSpotPlacementScores", "pricing:GetProducts"} <= set(prices["Action"])
+    assert [one for one in platform_permissions.azure()["Actions"] if "ResourceGraph" in one] == ["Microsoft.ResourceGraph/resources/read"]
+    assert [one for one in platform_permissions.azure()["Actions"] if "placement" in one] == ["Microsoft.Compute/locations/placementScores/generate/action"]
+    assert platform_permissions.gcp()["pricesProject"] == ["roles/compute.viewer"]

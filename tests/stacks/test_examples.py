@@ -11,7 +11,7 @@ from domain.boundary.model import load
 from stacks.settings import PlacementSettings, TenantSettings, load_settings
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "stacks" / "config").glob("Pulumi.*.example*.yaml"))
-STACKS = {"tenant": "tenant.acme", "region": "region.acme.aws.eu-west-1", "placement": "placement.acme.web.1"}
+STACKS = {"tenant": "tenant.acme", "relay": "relay.acme.aws.eu-west-1", "region": "region.acme.aws.eu-west-1", "placement": "placement.acme.web.1"}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -26,4 +26,4 @@ def test_an_example_is_accepted(path: Path) -> None:
 
 def test_every_cloud_has_an_example_of_each_regional_kind() -> None:
     names = {path.name for path in EXAMPLES}
-    assert {f"Pulumi.{kind}.example.{cloud}.yaml" for kind in ("region", "placement") for cloud in ("aws", "azure", "gcp")} <= names
+    assert {f"Pulumi.{kind}.example.{cloud}.yaml" for kind in ("region", "relay", "placement") for cloud in ("aws", "azure", "gcp")} <= names

@@ -63,6 +63,7 @@ def document(cloud: str, **machine: Any) -> dict[str, Any]:
             "httpPort": 8080,
             "tcpPort": 9000,
             "incidentUrl": "https://api.example.com/v1/incidents",
+            "logUrl": "https://api.example.com/v1/logs",
             "placementToken": "placement-token",
             **machine,
         },
@@ -139,6 +140,7 @@ def test_the_user_data_carries_both_tokens_and_travels_as_a_secret(cloud: str) -
     settings = boot_settings(user_data)
     assert (settings["placementToken"], settings["tunnelToken"]) == ("placement-token", "tunnel-token")
     assert (settings["placement"], settings["cloud"], settings["httpPort"]) == ("acme_web_3", cloud, 8080)
+    assert settings["logUrl"] == "https://api.example.com/v1/logs"
 
 
 def test_the_tunnel_leads_http_and_tcp_names_to_the_services_ports() -> None:
@@ -164,3 +166,10 @@ def test_settings_that_outgrow_user_data_are_refused_before_anything_is_declared
     asked = document("aws", env={"BIG": "x" * 20_000})
     with pytest.raises(SettingsError, match="put long values"):
         declare(parse_stack_name(STACK), load_settings(STACK, asked))
+
+
+@pytest.mark.parametrize(("cloud", "machine", "tags"), [("aws", "LaunchTemplate", "tags"), ("azure", "VirtualMachine", "tags"), ("gcp", "Instance", "labels")])
+def test_a_machine_that_is_bought_on_demand_says_so_by_a_tag_that_no_spot_machine_has(cloud: str, machine: str, tags: str) -> None:
+    bought = document(cloud) | {"capacityType": "on-demand", "maxUsdPerHour": None}
+    run = declared(lambda: declare(parse_stack_name(STACK), load_settings(STACK, bought)), STACK, REGIONS)
+    assert ("on-demand" in run.one(machine)[tags], "on-demand" in placed(cloud).one(machine)[tags]) == (True, False)
