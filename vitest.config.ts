@@ -19,6 +19,8 @@ export default defineConfig({
                 KEYS: objects("AuthKeys"),
                 PRICES: objects("PriceEngine"),
                 MONITORS: objects("HealthMonitor"),
+                BELLS: objects("ChangeBell"),
+                LOGS: objects("MachineLog"),
               },
               kvNamespaces: ["ROUTES"],
               d1Databases: ["DB"],
@@ -27,7 +29,7 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{api,auth,control,health,routes,router,shared,tcp,ws}/*.test.ts"] },
+        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{api,auth,changes,control,health,logs,routes,router,shared,tcp,ws}/*.test.ts"] },
       },
       { test: { name: "console", environment: "node", include: ["components/edge/console/src/*.test.ts"], sequence: { groupOrder: 0 } } },
       {

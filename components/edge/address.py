@@ -26,6 +26,8 @@ class TcpAddressArgs:
     header by which the relay tells their addresses apart."""
     proxy_protocol: Literal["off", "v1", "v2"] = "off"
     """The header by which Spectrum tells the relay who the client is; the relay must expect the same."""
+    relay: str | None = None
+    """Host of the relay; null takes ``relay.<zone>``."""
 
 
 def public_host(label: str, zone: str) -> str:
@@ -34,8 +36,13 @@ def public_host(label: str, zone: str) -> str:
 
 
 def relay_host(zone: str) -> str:
-    """The L4 relay of mode B: stable, one for all TCP workloads; it asks ``tcp.<zone>`` where a label's machine is."""
+    """The L4 relay of mode B that its operator runs, one for all TCP workloads; it asks ``tcp.<zone>`` where a label's machine is."""
     return f"relay.{zone}"
+
+
+def own_relay_host(tenant: str, zone: str) -> str:
+    """The relays of one tenant, made by its stacks ``relay.<tenant>.<cloud>.<region>``: each has an address record under this name."""
+    return f"relay-{tenant}.{zone}"
 
 
 class TcpAddress(pulumi.ComponentResource):
@@ -61,7 +68,7 @@ class TcpAddress(pulumi.ComponentResource):
             zone_id=args.zone_id,
             protocol=f"tcp/{args.port}",
             dns=cloudflare.SpectrumApplicationDnsArgs(type="CNAME", name=host),
-            origin_dns=cloudflare.SpectrumApplicationOriginDnsArgs(name=relay_host(args.zone), type="", ttl=600),
+            origin_dns=cloudflare.SpectrumApplicationOriginDnsArgs(name=args.relay or relay_host(args.zone), type="", ttl=600),
             origin_port=relay_port,
             proxy_protocol=args.proxy_protocol,
             tls="off",

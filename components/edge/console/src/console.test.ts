@@ -1,12 +1,24 @@
 /** What the pages are computed from. */
 import { expect, test } from "vitest";
-import type { LedgerHour, OfferRef, PriceBook, Quote, Workload } from "../../workers/shared/wire";
+import type { Change, LedgerHour, OfferRef, Placement, PriceBook, Quote, Workload } from "../../workers/shared/wire";
 import { lines, stays } from "./chart";
-import { DASH, dollars, hourly, nearest, percent, savedNow } from "./figures";
+import { exemptionsOf, holding } from "./exemptions";
+import { besides, changesOf, costsOf, DASH, dollars, hourly, lasted, machinesOf, nearest, percent, savedNow } from "./figures";
 import { beyond, cheapest, sites } from "./regions";
+import { concerns, heard, merged } from "./stream";
 
 const offer = (cloud: OfferRef["cloud"], region: string): OfferRef => ({ cloud, region, zone: "-", instanceType: "m" });
-const quote = (of: OfferRef, spot: number | null): Quote => ({ offer: of, spotUsdPerHour: spot, onDemandUsdPerHour: 0.4, interruptionsPerHour: 0, source: "test", observedAt: "2026-01-01T00:00:00Z" });
+const quote = (of: OfferRef, spot: number | null): Quote => ({
+  offer: of,
+  spotUsdPerHour: spot,
+  onDemandUsdPerHour: 0.4,
+  interruptionsPerHour: 0,
+  source: "test",
+  observedAt: "2026-01-01T00:00:00Z",
+  onDemandTold: null,
+  interruptionsTold: null,
+  placementScore: null,
+});
 const hour = (at: string, of: OfferRef, paid: number | null, seconds = 3600): LedgerHour => ({
   placement: "p",
   workload: "w",
@@ -20,6 +32,7 @@ const hour = (at: string, of: OfferRef, paid: number | null, seconds = 3600): Le
   stayedOffer: of,
   beforeUsd: null,
   beforeOffer: null,
+  capacity: "spot",
 });
 const IRELAND = offer("aws", "eu-west-1");
 const HOLLAND = offer("gcp", "europe-west4");
@@ -46,9 +59,19 @@ test("a name that doesn't exist is answered with those that are like it", () => 
   expect(nearest("zzz", ["api-globex"])).toEqual([]);
 });
 
+const machine = (spot: number | null, changes: Partial<Placement> = {}) => ({ offer: IRELAND, capacity: "spot", state: "SERVING", quote: quote(IRELAND, spot), ...changes }) as Placement;
+
 test("the saving isn't told while either price is unknown", () => {
-  const workload = (spot: number | null) => ({ placement: { quote: quote(IRELAND, spot) } }) as unknown as Workload;
-  expect([savedNow(workload(0.1)), savedNow(workload(null)), savedNow({ placement: null } as unknown as Workload)]).toEqual([0.75, null, null]);
+  expect([savedNow([machine(0.1)]), savedNow([machine(null)]), savedNow([])]).toEqual([0.75, null, null]);
+});
+
+test("a workload costs what all its machines cost, one on demand its own price", () => {
+  const bought = machine(0.1, { capacity: "on-demand" });
+  const workload = { placement: machine(0.1), further: [machine(0.1), machine(0.1, { state: "STANDBY" }), bought] } as Workload;
+  const { paying, onDemand } = costsOf(machinesOf(workload));
+  expect([paying?.toFixed(2), onDemand?.toFixed(2)]).toEqual(["0.70", "1.60"]);
+  expect(costsOf([...machinesOf(workload), machine(null)]).paying).toBeNull();
+  expect(besides(workload)).toBe("2 more serve, 1 stands by");
 });
 
 test("what another boundary lets in beyond this one is named by cloud and region", () => {
@@ -65,4 +88,48 @@ test("a region shows its least known price, and a site all that stand there", ()
     ["europe-west4", 1],
     ["eu-west-1", 2],
   ]);
+});
+
+test("a run that works is measured until now, one that waits isn't", () => {
+  const run = (startedAt: string | null, finishedAt: string | null) => lasted({ startedAt, finishedAt }, Date.parse("2026-01-01T00:03:00Z"));
+  expect([run(null, null), run("2026-01-01T00:01:30Z", null), run("2026-01-01T00:00:00Z", "2026-01-01T00:00:07Z"), run("2026-01-01T00:00:00Z", null)]).toEqual([DASH, "90 s", "7 s", "3 min"]);
+});
+
+test("what a run left as it was is no change", () => {
+  expect([changesOf({ same: 12, create: 3, update: 1 }), changesOf({ same: 4 })]).toEqual(["3 create, 1 update", "no change"]);
+});
+
+test("an exemption holds until its day is over, for its own rule", () => {
+  const found = exemptionsOf({ exemptions: [{ rule: "tags", expires: "2026-01-31", owner: "a", reason: "b" }] });
+  const held = (rule: string, at: string) => holding(found, rule, Date.parse(at)).length;
+  expect([held("tags", "2026-01-31T23:00:00Z"), held("tags", "2026-02-01T00:00:00Z"), held("spot", "2026-01-01T00:00:00Z")]).toEqual([1, 0, 0]);
+});
+
+const change = (kind: Change["kind"], workload: string | null = null): Change => ({ seq: 1, kind, subject: workload ?? "", tenant: null, workload, at: "2026-03-01T12:00:00Z" });
+
+test("a stream is understood however it is cut into parts, and a number without data is kept", () => {
+  const text = `retry: 1000\n\nid: 7\ndata: ${JSON.stringify(change("workload", "web-acme"))}\n\nid: 9\n\n`;
+  for (let cut = 0; cut <= text.length; cut += 1) {
+    const first = heard("", text.slice(0, cut));
+    const second = heard(first.left, text.slice(cut));
+    expect([...first.changes, ...second.changes]).toEqual([change("workload", "web-acme")]);
+    expect([second.lastId ?? first.lastId, second.left]).toEqual(["9", ""]);
+  }
+});
+
+test("a page asks again for what it is about: its own workload, what is no single one's, and everything", () => {
+  const about = { kinds: ["event" as const, "ledger" as const], workload: "web-acme" };
+  expect([change("event", "web-acme"), change("ledger"), change("everything")].map((one) => concerns(about, [one]))).toEqual([true, true, true]);
+  expect(concerns(about, [change("event", "other-acme"), change("placement", "web-acme")])).toBe(false);
+});
+
+test("changed rows take the place of the old ones, new ones come at the end, and what is gone goes", () => {
+  const rows = ["a", "b", "c"].map((id) => ({ id, turn: 1 }));
+  const then = merged(rows, [
+    ["b", { id: "b", turn: 2 }],
+    ["c", null],
+    ["d", { id: "d", turn: 2 }],
+    ["e", null],
+  ]);
+  expect(then.map(({ id, turn }) => `${id}${turn}`)).toEqual(["a1", "b2", "d2"]);
 });

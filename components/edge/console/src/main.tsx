@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { Component, type ComponentChildren, render } from "preact";
 import { useEffect } from "preact/hooks";
-import { farewell, fault, follow, session, signOut, updatedAt } from "./live";
+import { farewell, fault, follow, session, signOut, streaming, updatedAt } from "./live";
 import { Audit } from "./pages/audit";
 import { Boundaries } from "./pages/boundaries";
 import { Moves } from "./pages/moves";
@@ -131,10 +131,10 @@ function Frame({ current }: { current: Session }) {
           ))}
         </nav>
         <span class="live" role="status">
-          <span class={`state ${fault.value ? "warn" : "good"}`}>
+          <span class={`state ${fault.value ? "warn" : streaming.value ? "good" : "quiet"}`}>
             <span class="dot" aria-hidden="true" />
           </span>
-          {fault.value ? "not updating" : updatedAt.value ? "live" : "loading"}
+          {fault.value ? "not updating" : streaming.value ? "live" : updatedAt.value ? "every 2 s" : "loading"}
         </span>
         <button class="button" type="button" onClick={toggleTheme} title="Switch between light and dark">
           Theme

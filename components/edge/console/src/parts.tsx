@@ -14,6 +14,7 @@ const TONES: Record<string, string> = {
   MIGRATING: "busy",
   DRAINING: "busy",
   running: "busy",
+  queued: "busy",
   STOPPING: "busy",
   INTERRUPTED: "warn",
   UNHEALTHY: "warn",

@@ -1,5 +1,6 @@
 /** What the pages say of regions: their least price, who stands there, which of them another boundary adds. */
 import type { PriceBook, Workload } from "../../workers/shared/wire";
+import { machinesOf } from "./figures";
 import { type Place, placeOf } from "./map/places";
 
 /** The least spot price in each region, by `cloud/region`. */
@@ -21,11 +22,13 @@ export interface Site {
 export function sites(workloads: Workload[]): Site[] {
   const found = new Map<string, Site>();
   for (const workload of workloads) {
-    const offer = workload.placement?.offer;
-    const place = offer && placeOf(offer.cloud, offer.region);
-    if (!place) continue;
-    const key = `${place.cloud}/${place.region}`;
-    found.set(key, { place, workloads: [...(found.get(key)?.workloads ?? []), workload] });
+    for (const { offer } of machinesOf(workload)) {
+      const place = placeOf(offer.cloud, offer.region);
+      if (!place) continue;
+      const key = `${place.cloud}/${place.region}`;
+      const there = found.get(key)?.workloads ?? [];
+      if (!there.includes(workload)) found.set(key, { place, workloads: [...there, workload] });
+    }
   }
   return [...found.values()].sort((one, other) => one.workloads.length - other.workloads.length);
 }

@@ -8,12 +8,13 @@ const MARGIN = 60;
 const LATE_MS = 20_000;
 const LATE_POST_MS = 120_000;
 
-/** The API refused; `status` 0 means that it couldn't be reached. */
+/** The API refused; `status` 0 means that it couldn't be reached. `retryAfter`: seconds after which it asks to be asked again. */
 export class ApiFault extends Error {
   constructor(
     readonly status: number,
     message: string,
     readonly problem: Partial<Problem> | null = null,
+    readonly retryAfter: number | null = null,
   ) {
     super(message);
   }
@@ -73,6 +74,15 @@ export class Session {
     await this.#ask(path, "DELETE");
   }
 
+  /** The text that comes from `/v1<path>` for as long as it goes on. Throws {@link ApiFault}. */
+  async stream(path: string, lastId: string | null, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    if (Date.now() > this.#until) await this.#renew();
+    const answer = await fetch(`/v1${path}`, { headers: { authorization: `Bearer ${this.#token}`, ...(lastId === null ? {} : { "last-event-id": lastId }) }, signal }).catch(() => null);
+    if (answer?.ok && answer.body && answer.headers.get("content-type") === "text/event-stream") return answer.body;
+    const problem = (await answer?.json().catch(() => null)) as Partial<Problem> | null;
+    throw new ApiFault(answer?.status ?? 0, said(answer?.status ?? 0, problem), problem);
+  }
+
   async #ask<T>(path: string, method: string, body?: unknown): Promise<T> {
     if (Date.now() > this.#until) await this.#renew();
     const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
@@ -105,6 +115,6 @@ async function request<T>(path: string, options: RequestInit): Promise<T> {
     throw new ApiFault(0, "The API can't be reached. Check your connection; the page goes on by itself when it is back.");
   }
   const body: unknown = await answer.json().catch(() => null);
-  if (!answer.ok) throw new ApiFault(answer.status, said(answer.status, body as Partial<Problem> | null), body as Partial<Problem> | null);
+  if (!answer.ok) throw new ApiFault(answer.status, said(answer.status, body as Partial<Problem> | null), body as Partial<Problem> | null, Number(answer.headers.get("retry-after")) || null);
   return body as T;
 }

@@ -71,7 +71,8 @@ export function authorise(operation: Operation, call: Pick<Call, "claims" | "sco
   if (!operation.scopes.some((scope) => call.scopes.has(scope))) throw new ProblemError(403, "forbidden", "The token's scopes don't allow this", `it needs one of ${operation.scopes.join(", ")}`);
 }
 
-function ownerOf({ of }: Operation, params: Record<string, string>): string | null {
+/** The tenant whose thing the address names; null where it names none. */
+export function ownerOf({ of }: Pick<Operation, "of">, params: Record<string, string>): string | null {
   const id = of ? (params[of] ?? "") : null;
   if (id === null) return null;
   return of === "tenant" ? id : tenantOf(of === "workload" ? id : workloadOf(id));

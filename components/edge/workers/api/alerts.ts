@@ -57,7 +57,8 @@ async function raise(db: D1Database, sent: SpendAlert[]): Promise<SpendAlert[]> 
       // Only where the row before was new: then it is of this very moment.
       db.prepare("insert into events (workload, state, reason, at) select id, state, ?1, ?2 from workloads where id = ?3 and changes() = 1").bind(sentence(alert), now, alert.workload),
     ]);
-    if (written[0]?.meta.changes === 1) raised.push(alert);
+    // With its own row those are counted that a trigger wrote.
+    if ((written[0]?.meta.changes ?? 0) > 0) raised.push(alert);
   }
   return raised;
 }

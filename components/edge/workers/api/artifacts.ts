@@ -1,4 +1,5 @@
 /** /artifacts: what machines run, by digest, in R2. */
+import type { Claims } from "../shared/jwt";
 import { ProblemError } from "../shared/problem";
 import { missing } from "./access";
 import type { ApiEnv } from "./env";
@@ -6,6 +7,9 @@ import { names } from "./etags";
 import { keep, keyOf, lengthOf, ownerOf, WHOLE_BYTES } from "./objects";
 import { type Call, done, type Operation, PARAMETERS } from "./operation";
 import { tenantBy } from "./tenants";
+
+/** How long after its token was issued a machine may fetch what it runs: it does so as soon as it boots. */
+export const FETCH_SECONDS = 3600;
 
 export const WHOSE = { tenant: PARAMETERS.tenant ?? {} };
 
@@ -35,7 +39,7 @@ export const artifacts: Operation[] = [
     method: "GET",
     path: "/v1/artifacts/{digest}",
     tag: "artifacts",
-    summary: "An artifact's bytes, whole or one range; a machine reads that of its own workload only",
+    summary: "An artifact's bytes, whole or one range; a machine reads that of its own workload only, in the first hour of its token",
     scopes: ["placement", "tenant:deploy"],
     query: WHOSE,
     answers: { 200: { media: "application/gzip" }, 206: { media: "application/gzip" }, 304: null },
@@ -48,6 +52,8 @@ async function get(call: Call): Promise<Response> {
   const { env, request, claims } = call;
   const digest = call.params.digest ?? "";
   const owner = ownerOf(call);
+  if (claims.placement && !fetches(claims, Date.now()))
+    throw new ProblemError(403, "fetch-time-over", "A machine may fetch its artifact in the first hour of its token", `${claims.placement} has had that hour`);
   if (claims.placement && !(await runs(env.DB, claims.placement, digest))) throw new ProblemError(403, "forbidden", "The token is of a placement that runs another artifact", claims.placement);
   const head = (await env.ARTIFACTS.head(keyOf(owner, digest))) ?? (claims.placement ? await env.ARTIFACTS.head(digest) : null);
   if (!head) throw missing(digest);
@@ -84,6 +90,11 @@ export function rangeOf(header: string | null, size: number): { offset: number; 
   if (first !== "" && last !== "" && Number(last) < offset) return null;
   if (offset >= size || end < offset) throw new ProblemError(416, "range-not-satisfiable", "There is no such range", `the artifact has ${size} bytes`, { "content-range": `bytes */${size}` });
   return { offset, length: end - offset + 1 };
+}
+
+/** Whether a machine's token still is one to fetch an artifact with, `now` in ms. One that doesn't say when it was issued is none. */
+export function fetches({ iat }: Pick<Claims, "iat">, now: number): boolean {
+  return iat !== undefined && now / 1000 <= iat + FETCH_SECONDS;
 }
 
 /** Whether the placement was made for this artifact, or its workload has it now. */

@@ -2,6 +2,8 @@ import type { Auth, Monitor } from "../shared/services";
 
 export interface ApiEnv {
   PRICES: DurableObjectNamespace;
+  BELLS: DurableObjectNamespace;
+  LOGS: DurableObjectNamespace;
   AUTH: Auth;
   HEALTH: Monitor;
   MIGRATIONS: Workflow<{ id: string }>;

@@ -1,5 +1,6 @@
 /** Keys of tenants and of the platform, and who is refused. Nobody makes a key that may do more than its maker. */
 import type { Revoking } from "../auth/keys";
+import { mark, OF_PLATFORM, ring } from "../shared/changes";
 import { ProblemError } from "../shared/problem";
 import { everyTenant } from "../shared/scopes";
 import type { KeyRequest, KeyRotation, Revocation } from "../shared/wire";
@@ -80,7 +81,7 @@ export const keys: Operation[] = [
       const { subject, jti } = call.body as Revocation;
       const tenant = call.params.tenant ?? "";
       if ((subject === null) === (jti === null)) refuse([{ path: "(body)", message: "must have either subject or jti" }]);
-      return told(jti === null ? await call.env.AUTH.revokeSubject(tenant, subject ?? "") : await call.env.AUTH.revokeToken(tenant, jti), subject ?? "");
+      return told(call, tenant, jti === null ? await call.env.AUTH.revokeSubject(tenant, subject ?? "") : await call.env.AUTH.revokeToken(tenant, jti), subject ?? "");
     },
   },
   {
@@ -174,7 +175,9 @@ async function make(call: Call, tenant: string | null): Promise<Reply> {
   const beyond = request.scopes.filter((scope) => everyTenant([scope]) !== (tenant === null) || !call.scopes.has(scope));
   if (beyond.length > 0) throw new ProblemError(403, "scope-beyond-caller", "A key can't be given these scopes", `${beyond.join(", ")} ${tenant === null ? "of the platform" : `of ${tenant}`}`);
   if (request.expiresAt !== null && Date.parse(request.expiresAt) <= Date.now()) refuse([{ path: "expiresAt", message: "must be in the future" }]);
-  return ok(await call.env.AUTH.createKey(tenant, request, call.claims.sub), 201);
+  const made = await call.env.AUTH.createKey(tenant, request, call.claims.sub);
+  await mark(call.env.DB, [keysOf(tenant)]);
+  return ok(made, 201);
 }
 
 async function listed(call: Call, tenant: string | null): Promise<Reply> {
@@ -197,11 +200,17 @@ async function one(call: Call, tenant: string | null): Promise<unknown> {
 
 async function revoke(call: Call, tenant: string | null): Promise<Reply> {
   await conditions(call.request, await one(call, tenant));
-  return told(await call.env.AUTH.revokeKey(tenant, call.params.key ?? ""), call.params.key ?? "");
+  return told(call, tenant, await call.env.AUTH.revokeKey(tenant, call.params.key ?? ""), call.params.key ?? "");
 }
 
-function told(revoked: Revoking, id: string): Reply {
+/** That a tenant's keys, or with null the platform's, are no longer what they were. */
+const keysOf = (tenant: string | null) => ({ kind: "key" as const, subject: tenant ?? "platform", tenant: tenant ?? OF_PLATFORM });
+
+async function told({ env, later }: Call, tenant: string | null, revoked: Revoking, id: string): Promise<Reply> {
   if (!revoked.known) throw missing(id);
   forgetRevocations();
+  await mark(env.DB, [keysOf(tenant)]);
+  // A stream of whoever is refused ends at once.
+  later(ring(env, tenant, "refused"));
   return done(revoked.delivered ? 204 : 202);
 }

@@ -1,4 +1,5 @@
 /** /prices, /ledger, /audit: what things cost, what was paid, what was decided. */
+import { mark } from "../shared/changes";
 import { prices } from "../shared/decisions";
 import { ProblemError } from "../shared/problem";
 import type { AuditHead, LedgerHour, LedgerTotals, PriceBook, WorkloadMonth } from "../shared/wire";
@@ -42,6 +43,7 @@ export const ledger: Operation[] = [
     answers: { 204: null },
     handle: async ({ env, body }) => {
       await prices(env).put(body as PriceBook);
+      await mark(env.DB, [{ kind: "prices", subject: "book", tenant: null }]);
       return done();
     },
   },
@@ -77,6 +79,10 @@ export const ledger: Operation[] = [
           .map((hour) => insert.bind(hour.placement, hour.hour, hour.workload, hour.tenant, hour.seconds, micro(hour.paidUsd), micro(hour.onDemandUsd), micro(hour.stayedUsd), JSON.stringify(hour)));
         await env.DB.batch(statements);
       }
+      await mark(
+        env.DB,
+        [...new Set(hours.map(({ tenant }) => tenant))].map((tenant) => ({ kind: "ledger", subject: tenant, tenant })),
+      );
       if (differing.length > 0) throw new ProblemError(409, "ledger-conflict", "The ledger holds other figures for these hours, and keeps them", differing.join("; "));
       return done();
     },
@@ -160,9 +166,18 @@ export const ledger: Operation[] = [
     scopes: AUTOMATION,
     body: { model: "AuditHead" },
     answers: { 204: null },
+    problems: [409],
     handle: async ({ env, body }) => {
       const head = body as AuditHead;
       await env.DB.prepare("insert or ignore into audit_anchors values (?, ?, ?, ?, ?)").bind(head.point, head.member, head.seq, head.hash, head.at).run();
+      const kept = await env.DB.prepare("select hash, at from audit_anchors where point = ? and member = ? and seq = ?").bind(head.point, head.member, head.seq).first<{ hash: string; at: string }>();
+      if (kept && kept.hash !== head.hash)
+        throw new ProblemError(
+          409,
+          "anchor-conflict",
+          "Another record is anchored under this number, and stays: the chain was written anew",
+          `${head.point} of ${head.member}, record ${head.seq}: ${kept.hash} at ${kept.at} stands, ${head.hash} was sent`,
+        );
       return done();
     },
   },

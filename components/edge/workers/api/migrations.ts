@@ -76,7 +76,7 @@ export const migrations: Operation[] = [
     query: {
       tenant: PARAMETERS.tenant ?? {},
       workload: PARAMETERS.workload ?? {},
-      state: { enum: ["PROVISIONING", "VERIFYING", "SERVING", "DRAINING", "DESTROYED", "FAILED", "ORPHANED"], type: "string" },
+      state: { enum: ["PROVISIONING", "VERIFYING", "SERVING", "STANDBY", "DRAINING", "DESTROYED", "FAILED", "ORPHANED"], type: "string" },
     },
     paged: true,
     answers: { 200: { items: "Placement" } },

@@ -48,6 +48,8 @@ export interface Operation {
   idempotent?: true;
   /** Takes `If-Match` and `If-None-Match: *`. */
   conditional?: true;
+  /** Rings no bell: nothing changes by it that anybody follows. */
+  quiet?: true;
   handle(call: Call): Promise<Reply>;
 }
 

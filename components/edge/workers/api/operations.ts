@@ -2,11 +2,14 @@
 import { alerts } from "./alerts";
 import { artifacts } from "./artifacts";
 import { asked } from "./asked";
+import { changes } from "./changes";
 import { keys } from "./keys";
 import { ledger } from "./ledger";
+import { logs } from "./logs";
 import { migrations } from "./migrations";
 import { document } from "./openapi";
 import { ok, type Operation } from "./operation";
+import { runs } from "./runs";
 import { service } from "./service";
 import { tenants } from "./tenants";
 import { tokens } from "./tokens";
@@ -24,4 +27,20 @@ const self: Operation = {
   handle: async ({ env }) => ok(document(OPERATIONS, env.ZONE), 200, { "cache-control": "public, max-age=300", "access-control-allow-origin": "*" }),
 };
 
-export const OPERATIONS: Operation[] = [...service, self, ...tokens, ...keys, ...tenants, ...workloads, ...migrations, ...ledger, ...alerts, ...asked, ...artifacts, ...uploads];
+export const OPERATIONS: Operation[] = [
+  ...service,
+  self,
+  ...tokens,
+  ...keys,
+  ...tenants,
+  ...workloads,
+  ...migrations,
+  ...logs,
+  ...runs,
+  ...ledger,
+  ...alerts,
+  ...asked,
+  ...artifacts,
+  ...uploads,
+  ...changes,
+];

@@ -38,6 +38,14 @@ test("an artifact goes 30 days after it was stored, unless a workload or a place
   expect(await stored()).toEqual(["a", "c", "d"].map((one) => `acme/sha256/${hex(one)}`));
 });
 
+test("a workload that runs an image refers to no artifact", async () => {
+  await env.ARTIFACTS.put(`acme/sha256/${hex("a")}`, "a");
+  const image = JSON.stringify({ artifact: null, image: `ghcr.io/acme/web@sha256:${hex("a")}` });
+  await env.DB.prepare("insert into workloads values ('web-acme', 'acme', 'web', 'RUNNING', '', ?, 0, null, null, '', '')").bind(image).run();
+  await placement("acme_web_1", "SERVING", null);
+  expect((await retire(env as never, later())).artifacts).toBe(1);
+});
+
 test("a placement that has ended keeps its artifact for 30 days from when that was seen", async () => {
   await env.ARTIFACTS.put(`acme/sha256/${hex("a")}`, "a");
   await placement("acme_web_1", "FAILED", "a");

@@ -30,6 +30,9 @@ export async function retire(env: Pick<ApiEnv, "DB" | "ARTIFACTS">, now: number)
   const runEvents = await env.DB.prepare("delete from run_events where at <= ? and migration not in (select id from migrations where status = 'running')")
     .bind(time(now - RUN_EVENT_MS))
     .run();
+  await env.DB.prepare("delete from changes where kind = 'run' and at <= ?")
+    .bind(time(now - RUN_EVENT_MS))
+    .run();
   const old = await env.DB.prepare("select id, tenant, multipart, joined from uploads where created_at <= ?")
     .bind(now - UPLOAD_MS)
     .all<{ id: string; tenant: string; multipart: string; joined: number }>();
@@ -58,7 +61,8 @@ async function retireArtifacts(env: Pick<ApiEnv, "DB" | "ARTIFACTS">, now: numbe
 async function references(db: D1Database, now: number): Promise<Set<string>> {
   const rows = await db
     .prepare(
-      `select tenant, json_extract(spec, '$.artifact.digest') as digest from workloads where state <> 'TERMINATED'
+      `select tenant, json_extract(spec, '$.artifact.digest') as digest from workloads
+         where state <> 'TERMINATED' and json_extract(spec, '$.artifact.digest') is not null
        union select tenant, artifact from placements where artifact is not null and (ended_at is null or ended_at > ?)`,
     )
     .bind(new Date(now - ARTIFACT_MS).toISOString())

@@ -1,8 +1,9 @@
 /** One request of one operation: checks in their order, the handler, the answer with its tag. */
+import { ring } from "../shared/changes";
 import { problem, ProblemError } from "../shared/problem";
 import { held } from "../shared/scopes";
 import { completed, faultsBy, faultsOf, type Fault } from "../shared/validate";
-import { authenticate, authorise } from "./access";
+import { authenticate, authorise, ownerOf } from "./access";
 import { json, plain } from "./body";
 import type { ApiEnv } from "./env";
 import { etagOf, names } from "./etags";
@@ -21,7 +22,12 @@ export async function serve(operation: Operation, env: ApiEnv, request: Request,
   const query = queryOf(operation, url);
   const page = operation.paged ? pageOf(operation.id, query) : { limit: 0, after: null, question: "" };
   const call: Call = { env, request, url, claims, scopes, params, query, page, later, body: await bodyOf(operation, request) };
-  return once(operation, call, async () => shown(request, await operation.handle(call)));
+  return once(operation, call, async () => {
+    const reply = await operation.handle(call);
+    // Nobody who follows changes is rung for what only reads, and none waits for it who has called.
+    if (operation.method !== "GET" && !operation.quiet && operation.scopes !== "none") later(ring(env, ownerOf(operation, params)));
+    return shown(request, reply);
+  });
 }
 
 /** The query's parameters, each known and given once. Throws a 422 problem. */

@@ -1,5 +1,6 @@
 /** /tokens: keys become tokens, refresh tokens become the next ones, and what is given back is refused. */
 import type { Exchanged } from "../auth/keys";
+import { ring } from "../shared/changes";
 import { ProblemError } from "../shared/problem";
 import type { RefreshRequest, TokenRequest, TokenRevocation } from "../shared/wire";
 import { claimsOf, forgetRevocations } from "./access";
@@ -47,11 +48,12 @@ export const tokens: Operation[] = [
     scopes: "none",
     body: { model: "TokenRevocation" },
     answers: { 204: null, 202: null },
-    handle: async ({ env, body }) => {
+    handle: async ({ env, body, later }) => {
       const { token } = body as TokenRevocation;
       const claims = await claimsOf(env, token);
       const revoked = claims?.jti ? await env.AUTH.revokeToken(claims.tenant ?? null, claims.jti, claims.exp * 1000) : await env.AUTH.revokeRefresh(token);
       forgetRevocations();
+      later(ring(env, claims?.tenant ?? null, "refused"));
       return done(revoked.delivered ? 204 : 202);
     },
   },

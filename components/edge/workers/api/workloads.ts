@@ -1,8 +1,9 @@
 /** /workloads: what its owner declares, where it runs, how it is reached. */
 import { propose, terminate } from "../shared/decisions";
 import { nameOf, tenantOf } from "../shared/ids";
-import { placementBy, setState, workloadOfRow, type WorkloadRow, workloadRow } from "../shared/records";
+import { FURTHER, livePlacements, placementBy, setState, workloadOfRow, type WorkloadRow, workloadRow } from "../shared/records";
 import { automation } from "../shared/services";
+import type { Fault } from "../shared/validate";
 import type { Decision, Endpoint, Placement, Workload, WorkloadSpec } from "../shared/wire";
 import { missing, visible } from "./access";
 import { changed, conditions } from "./etags";
@@ -23,9 +24,9 @@ export const workloads: Operation[] = [
     paged: true,
     answers: { 200: { items: "Workload" } },
     handle: async (call) => {
-      const rows = await rowsOf<WorkloadRow & { placed: string | null }>(
+      const rows = await rowsOf<WorkloadRow & { placed: string | null; further: string }>(
         call.env.DB,
-        "select w.*, p.document as placed from workloads w left join placements p on p.id = w.placement",
+        `select w.*, p.document as placed, ${FURTHER} as further from workloads w left join placements p on p.id = w.placement`,
         { "w.tenant = ?": visible(call, call.query.tenant) },
         { columns: ["w.id"] },
         call.page,
@@ -34,7 +35,7 @@ export const workloads: Operation[] = [
         call.page,
         rows,
         ({ id }) => [id],
-        (row) => workloadOfRow(row, row.placed ? (JSON.parse(row.placed) as Placement) : null),
+        (row) => workloadOfRow(row, row.placed ? (JSON.parse(row.placed) as Placement) : null, JSON.parse(row.further) as Placement[]),
       );
     },
   },
@@ -202,6 +203,7 @@ async function put(call: Call): ReturnType<Operation["handle"]> {
   const { env, request, params, body } = call;
   const id = params.workload ?? "";
   const spec = body as WorkloadSpec;
+  refuse(unrunnable(spec));
   await tenantBy(env.DB, tenantOf(id));
   const row = await workloadRow(env.DB, id);
   const present = row && row.state !== "TERMINATED" ? row : null;
@@ -231,6 +233,13 @@ async function put(call: Call): ReturnType<Operation["handle"]> {
   return ok(await shown(env.DB, id));
 }
 
+/** What a spec lacks to be run at all: it says what, in one of two ways. */
+export function unrunnable({ artifact, image, command }: WorkloadSpec): Fault[] {
+  if ((artifact === null) === (image === null)) return [{ path: "(body)", message: "must have either artifact or image" }];
+  if (artifact !== null && command.length === 0) return [{ path: "command", message: "is required with an artifact" }];
+  return [];
+}
+
 /** So that nobody waits for the daemon's next cycle; one that isn't heard costs only that wait. */
 function nudge({ env, later }: Call, workload: string): void {
   const told = automation(env.AUTH, env.AUTOMATION_URL, "POST", "/v1/nudges", { workload });
@@ -245,5 +254,10 @@ export async function known(db: D1Database, id: string): Promise<WorkloadRow> {
 
 async function shown(db: D1Database, id: string): Promise<Workload> {
   const row = await known(db, id);
-  return workloadOfRow(row, await placementBy(db, row.placement));
+  const [placement, live] = await Promise.all([placementBy(db, row.placement), livePlacements(db, id)]);
+  return workloadOfRow(
+    row,
+    placement,
+    live.filter((one) => one.id !== row.placement),
+  );
 }

@@ -2,7 +2,7 @@ import { env, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { beforeEach, expect, test } from "vitest";
 import { Verifier } from "../shared/jwt";
 import type { KeyRequest } from "../shared/wire";
-import { Buckets } from "./buckets";
+import { Buckets } from "../shared/buckets";
 import type { AuthEnv, Exchanged, Issued } from "./keys";
 
 const ISSUER = "https://auth.edge.test";

@@ -5,7 +5,7 @@ import type { Jwks } from "../shared/jwt";
 import type { Scope } from "../shared/scopes";
 import type { ApiKey, KeyInfo, KeyRequest, SigningKey } from "../shared/wire";
 import { ApiKeys } from "./apikeys";
-import { Buckets } from "./buckets";
+import { Buckets } from "../shared/buckets";
 import { hex, sameHash, sha256 } from "../shared/digest";
 import { type Family, RefreshFamilies } from "./refresh";
 import { type Revoked, Revocations } from "./revocations";

@@ -37,6 +37,10 @@ const placement = (generation: number, state: Placement["state"]): Placement => 
   marketServedFrom: generation === 1 ? MARKET_NOW : null,
   marketServedUntil: null,
   fingerprint: null,
+  marketReadyFrom: null,
+  replaces: null,
+  beside: false,
+  capacity: "spot",
 });
 
 beforeEach(async () => {
@@ -108,6 +112,26 @@ test("an end whose workload has begun another migration leaves that one's state 
   await effects.end(subject, "late", "FAILED", "late");
   const row = await workloadRow(env.DB, workload);
   expect([row?.state, row?.active_migration]).toEqual(["PROVISIONING", `${tenant}_web_3`]);
+});
+
+test("a move that gave its lease away says where it stays, unless the one at work is about the first machine", async () => {
+  const { effects, subject } = await begun();
+  const next = `${tenant}_web_3`;
+  const taken = (from: string) =>
+    env.DB.prepare("insert or replace into migrations values (?, ?, ?, 3, 'interruption', 'provision', 'running', 2, ?, '{}', null, null, '', null)").bind(next, workload, tenant, from).run();
+  await env.DB.prepare("update workloads set active_migration = ? where id = ?").bind(next, workload).run();
+  await taken(`${tenant}_web_1`);
+  await effects.end(subject, "fenced", "RUNNING", "it stays where it is");
+  expect((await workloadRow(env.DB, workload))?.state).toBe("MIGRATING");
+  await taken(`${tenant}_web_9`);
+  await effects.end(subject, "fenced", "RUNNING", "it stays where it is");
+  expect(await workloadRow(env.DB, workload)).toMatchObject({ state: "RUNNING", active_migration: next });
+});
+
+test("a saga that begins anew doesn't take up what another one has put an end to", async () => {
+  const { effects, subject } = await begun();
+  await env.DB.prepare("update workloads set active_migration = null where id = ?").bind(workload).run();
+  await expect(effects.reserve(subject)).rejects.toThrow("no longer holds the lease");
 });
 
 test("a stack that couldn't be destroyed is kept once, with one event", async () => {

@@ -3,6 +3,7 @@ import type { Auth, Monitor } from "../shared/services";
 export interface ControlEnv {
   PRICES: DurableObjectNamespace;
   AUTHORITIES: DurableObjectNamespace;
+  BELLS: DurableObjectNamespace;
   AUTH: Auth;
   HEALTH: Monitor;
   MIGRATIONS: Workflow<{ id: string }>;

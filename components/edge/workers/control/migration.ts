@@ -3,8 +3,16 @@
  *
  * Before the commit a failure destroys the new machine and changes nothing that a user can see; after it the saga only goes forward. Every step may be
  * repeated: runs have keys, the lease and the route know their holder, D1 is written by id. A saga that begins anew after its commit goes on from there.
+ *
+ * A standby is made by the same steps, and its commit names it in the route as one that gets nothing while another machine serves. Where a standby takes
+ * over there is nothing to provision: it is probed and committed; one that gives no good answer is destroyed, and what serves stays.
+ *
+ * Until its commit a saga may lose the lease to one that saves another machine, and undoes what it has begun; from the commit's beginning until it is known who
+ * serves nobody takes the lease; what is left then, the old machine's end, needs none (docs/adr/0072).
  */
 import { WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep, type WorkflowStepConfig } from "cloudflare:workers";
+import { AFTER_COMMIT } from "../shared/decisions";
+import { ring } from "../shared/changes";
 import { placementBy } from "../shared/records";
 import type { Placement, Run, RunEvent, RunRequest } from "../shared/wire";
 import { Effects, type Subject } from "./effects";
@@ -14,6 +22,8 @@ import type { ControlEnv } from "./env";
 const QUICK: WorkflowStepConfig = { retries: { limit: 1_200, delay: 1_000, backoff: "constant" }, timeout: "1 minute" };
 const LONG: WorkflowStepConfig = { retries: { limit: 60, delay: 500, backoff: "constant" }, timeout: "3 minutes" };
 const VERIFY_MS = 60_000;
+/** A standby answers at once or is of no use: another machine must be looked for. */
+const STANDBY_VERIFY_MS = 3_000;
 /** A deadline is met with this to spare: the commit and its acknowledgements. */
 const COMMIT_RESERVE_MS = 3_000;
 /** A commit is acknowledged once no router sends by an older route (docs/adr/0011); this is for the requests then on their way, where the drain is shorter. */
@@ -26,47 +36,102 @@ const DESTROYS = 5;
 
 class Failed extends Error {}
 
+/** Whether another migration has the lease by now: a step's error crosses the engine as its text. */
+const fenced = (error: unknown): boolean => (error as Error).message.includes("no longer holds the lease");
+
+const told = (error: unknown): string => (fenced(error) ? "it gave way to what couldn't wait: a machine of the workload that goes or fails" : (error as Error).message);
+
 /** Whether the route was written isn't known: the saga must neither go on nor undo. */
 class Uncertain extends Error {}
 
 export class MigrationWorkflow extends WorkflowEntrypoint<ControlEnv, { id: string }> {
   override async run(event: Readonly<WorkflowEvent<{ id: string }>>, step: WorkflowStep): Promise<void> {
     const effects = new Effects(this.env);
-    const subject = (await step.do("load", QUICK, () => effects.load(event.payload.id) as never)) as unknown as Subject;
-    const saga = new Saga(this.env, subject, effects, step);
-    await (subject.migration.kind === "terminate" ? saga.terminate() : saga.migrate());
+    const loaded = (await step.do("load", QUICK, () => effects.load(event.payload.id) as never)) as unknown as Subject;
+    // A saga that was begun before there were standbys has kept neither.
+    const subject: Subject = { ...loaded, arriving: loaded.arriving ?? loaded.migration.id, role: loaded.role ?? "serving", beside: loaded.beside ?? loaded.role === "standby" };
+    const saga = new Saga(
+      this.env,
+      subject,
+      effects,
+      ringing(step, () => ring(this.env, subject.migration.tenant)),
+    );
+    if (subject.migration.kind === "terminate") await saga.terminate();
+    else await (subject.migration.kind === "retire" ? saga.retire() : saga.migrate());
     await step.do("next", QUICK, () => effects.next(subject));
   }
+}
+
+/** What the saga asks of the workflow's engine. */
+interface Steps {
+  do<T extends Rpc.Serializable<T>>(name: string, config: WorkflowStepConfig, work: () => Promise<T>): Promise<T>;
+  sleep(name: string, ms: number): Promise<void>;
+  waitForEvent<T extends Rpc.Serializable<T>>(name: string, options: { type: string; timeout: number }): Promise<{ payload: T }>;
+}
+
+/** A workflow's steps, after each of which who follows the tenant's changes is told to look. */
+function ringing(step: WorkflowStep, tell: () => Promise<void>): Steps {
+  return {
+    do: (name, config, work) =>
+      step.do(name, config, async () => {
+        try {
+          return await work();
+        } finally {
+          await tell();
+        }
+      }),
+    sleep: (name, ms) => step.sleep(name, ms),
+    waitForEvent: async (name, options) => ({ payload: (await step.waitForEvent<never>(name, options)).payload }),
+  };
 }
 
 class Saga {
   #token = 0;
   /** The old machine has left rotation before a new one was there. */
   #withdrawn = false;
+  /** The standby that was to take over gave no good answer. */
+  #unfit = false;
   readonly #forced: boolean;
 
   constructor(
     private readonly env: ControlEnv,
     private readonly subject: Subject,
     private readonly effects: Effects,
-    private readonly step: WorkflowStep,
+    private readonly step: Steps,
   ) {
-    this.#forced = subject.migration.kind === "interruption" || subject.migration.kind === "unhealthy";
+    this.#forced = subject.role === "serving" && (subject.migration.kind === "interruption" || subject.migration.kind === "unhealthy");
   }
 
   async migrate(): Promise<void> {
+    const { subject, effects, step } = this;
+    if (!AFTER_COMMIT.has(subject.migration.step) && !(await this.#served())) return;
+    if (subject.serving) await this.#retired(subject.serving);
+    await step.do("record", QUICK, async () => {
+      if (await effects.over(subject)) return;
+      await effects.step(subject, "record");
+      await effects.record(subject);
+      await effects.end(subject, null, "RUNNING", subject.migration.decision.reason);
+    });
+  }
+
+  /** Up to the new machine's service; false where what was begun had to be undone. */
+  async #served(): Promise<boolean> {
     const { subject, effects, step } = this;
     let version = subject.committed;
     if (version === null) {
       try {
         this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
-        await this.#provision();
-        await this.#verify();
+        if (subject.migration.decision.promote) await this.#standby();
+        else {
+          await this.#provision();
+          await this.#verify();
+        }
         version = await this.#commit();
       } catch (error) {
         // What can't be told from a commit that was written and not heard of is left to the reconciler, which begins anew and sees.
         if (error instanceof Uncertain) throw error;
-        return this.#compensate((error as Error).message);
+        await this.#compensate(told(error));
+        return false;
       }
     } else {
       this.#token = subject.migration.fencingToken ?? 0;
@@ -75,15 +140,15 @@ class Saga {
     await step.do("serve", QUICK, async () => {
       await effects.fence(subject, this.#token);
       await effects.serve(subject, written);
+      await this.#freed();
     });
-    if (subject.serving) await this.#retired(subject.serving);
-    await step.do("record", QUICK, async () => {
-      if (await effects.over(subject)) return;
-      await effects.fence(subject, this.#token);
-      await effects.step(subject, "record");
-      await effects.record(subject);
-      await effects.end(subject, null, "RUNNING", subject.migration.decision.reason);
-    });
+    return true;
+  }
+
+  /** Nothing is written under the lease any more: a machine of the workload that goes needn't wait for the old one's end. */
+  async #freed(): Promise<void> {
+    await this.effects.step(this.subject, this.subject.serving ? "drain" : "record");
+    await this.effects.unseal(this.subject, this.#token);
   }
 
   async terminate(): Promise<void> {
@@ -91,13 +156,11 @@ class Saga {
     this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
     await step.do("withdraw", LONG, async () => {
       await effects.step(subject, "commit");
-      return effects.commit(subject, null, this.#token);
+      return effects.withdraw(subject, this.#token);
     });
-    const { serving } = subject;
-    if (serving) {
-      await step.do("retire", QUICK, () => effects.retire(serving));
-      await this.#retired(serving);
-    }
+    const beside = (await step.do("beside", QUICK, async () => (await effects.beside(subject)) as never)) as unknown as Placement[];
+    for (const one of beside) await this.#left(one, `-${one.generation}`);
+    if (subject.serving) await this.#left(subject.serving);
     if (subject.spec.ports.tcp !== null) await this.#destroyed("address", () => effects.addressRun(subject));
     await step.do("record", QUICK, async () => {
       if (await effects.over(subject)) return;
@@ -107,30 +170,65 @@ class Saga {
     });
   }
 
+  /** Gives up the machine that the decision names, and puts nothing in its place. */
+  async retire(): Promise<void> {
+    const { subject, effects, step } = this;
+    if (!AFTER_COMMIT.has(subject.migration.step)) {
+      try {
+        this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
+        await step.do("withdraw", LONG, async () => {
+          await effects.step(subject, "commit");
+          await effects.seal(subject, this.#token);
+          return effects.commit(subject, null, this.#token);
+        });
+      } catch (error) {
+        if (!fenced(error)) throw error;
+        // Nothing was made, and nothing written: the machine stays until it is given up again.
+        await step.do("compensated", QUICK, () => effects.end(subject, told(error), "RUNNING", `it stays where it is: ${told(error)}`));
+        return;
+      }
+      await step.do("retire", QUICK, async () => {
+        await effects.succeed(subject);
+        if (subject.serving) await effects.retire(subject.serving);
+        await this.#freed();
+      });
+    }
+    if (subject.serving) await this.#retired(subject.serving);
+    await step.do("record", QUICK, async () => {
+      if (!(await effects.over(subject))) await effects.end(subject, null, "RUNNING", subject.migration.decision.reason);
+    });
+  }
+
   async #commit(): Promise<number> {
     const { subject, effects, step } = this;
     try {
       return await step.do("commit", LONG, async () => {
         await effects.step(subject, "commit");
-        return effects.commit(subject, await placementBy(this.env.DB, subject.migration.id), this.#token);
+        await effects.seal(subject, this.#token);
+        return effects.commit(subject, await placementBy(this.env.DB, subject.arriving), this.#token);
       });
     } catch (error) {
-      // A step's error crosses the engine as its name and text.
-      if ((error as Error).name === "Fenced" || (error as Error).message.includes("no longer holds the lease")) throw error;
+      if (fenced(error)) throw error;
       throw new Uncertain((error as Error).message);
     }
   }
 
+  /** A machine that has left the route is no longer watched, drains and goes; `suffix` tells the steps of several apart. */
+  async #left(placement: Placement, suffix = ""): Promise<void> {
+    await this.step.do(`retire${suffix}`, QUICK, () => this.effects.retire(placement));
+    await this.#retired(placement, suffix);
+  }
+
   /** The old machine drains and goes. */
-  async #retired(serving: Placement): Promise<void> {
+  async #retired(serving: Placement, suffix = ""): Promise<void> {
     const { subject, effects, step } = this;
-    await step.do("drain", QUICK, () => effects.step(subject, "drain"));
-    await step.sleep("grace", Math.max(subject.spec.drainSeconds * 1000, IN_FLIGHT_MS));
-    await step.do("decommission", QUICK, () => effects.step(subject, "decommission"));
+    await step.do(`drain${suffix}`, QUICK, () => effects.step(subject, "drain"));
+    await step.sleep(`grace${suffix}`, Math.max(subject.spec.drainSeconds * 1000, IN_FLIGHT_MS));
+    await step.do(`decommission${suffix}`, QUICK, () => effects.step(subject, "decommission"));
     const { id } = subject.migration;
     const key = (attempt: number): string => `${id}:decommission:${serving.id}${attempt === 1 ? "" : `:${attempt}`}`;
-    if (await this.#destroyed("decommission", (attempt) => effects.placementRun(subject, serving.id, "decommission", key(attempt)))) {
-      await step.do("gone", QUICK, () => effects.gone(serving.id, "DESTROYED"));
+    if (await this.#destroyed(`decommission${suffix}`, (attempt) => effects.placementRun(subject, serving.id, "decommission", key(attempt)))) {
+      await step.do(`gone${suffix}`, QUICK, () => effects.gone(serving.id, "DESTROYED"));
     }
   }
 
@@ -150,9 +248,26 @@ class Saga {
     if (ended.status !== "succeeded") throw new Failed(`provisioning failed: ${ended.error ?? ended.status}`);
   }
 
+  /** The standby is ready: it is looked at once more, no longer than that helps. */
+  async #standby(): Promise<void> {
+    const { subject, effects, step } = this;
+    const healthy = await step.do("probe", LONG, async () => {
+      await effects.fence(subject, this.#token);
+      await effects.step(subject, "verify");
+      await effects.state(subject, "MIGRATING", subject.migration.decision.reason);
+      return effects.verify(subject, STANDBY_VERIFY_MS);
+    });
+    if (healthy > 0) return;
+    this.#unfit = true;
+    throw new Failed(`the standby ${subject.arriving} gave no healthy answer`);
+  }
+
   async #verify(): Promise<void> {
     const { subject, effects, step } = this;
-    await step.do("verify", QUICK, () => effects.step(subject, "verify"));
+    await step.do("verify", QUICK, async () => {
+      await effects.fence(subject, this.#token);
+      await effects.step(subject, "verify");
+    });
     const deadline = this.#withdrawn ? null : this.#deadline();
     const left = deadline === null ? VERIFY_MS : deadline - Date.now() - COMMIT_RESERVE_MS;
     const healthy = await step.do("probe", LONG, () => effects.verify(subject, Math.min(Math.max(left, LEAST_WAIT_MS), VERIFY_MS)));
@@ -219,11 +334,14 @@ class Saga {
     const { migration, serving } = subject;
     // Whatever the old machine still answers is better than nothing.
     if (this.#withdrawn && serving) await step.do("restore", LONG, () => effects.commit(subject, serving, this.#token));
+    if (this.#unfit) await step.do("dismiss", LONG, () => effects.dismiss(subject, this.#token));
     const key = (attempt: number): string => `${migration.id}:compensate${attempt === 1 ? "" : `:${attempt}`}`;
-    const destroyed = await this.#destroyed("compensate", (attempt) => effects.placementRun(subject, migration.id, "decommission", key(attempt)));
+    // A standby that had no part in the failure stands by as before.
+    const made = this.#unfit || !migration.decision.promote;
+    const destroyed = made && (await this.#destroyed("compensate", (attempt) => effects.placementRun(subject, subject.arriving, "decommission", key(attempt))));
     await step.do("compensated", QUICK, async () => {
       if (await effects.over(subject)) return;
-      if (destroyed) await effects.gone(migration.id, "FAILED");
+      if (destroyed) await effects.gone(subject.arriving, this.#unfit ? "DESTROYED" : "FAILED");
       if (!serving) await effects.end(subject, error, "FAILED", error);
       else if (migration.kind === "interruption") await effects.end(subject, error, "INTERRUPTED", error);
       else if (migration.kind === "unhealthy") await effects.end(subject, error, "UNHEALTHY", error);

@@ -25,6 +25,18 @@ test("one migration holds a workload's lease; it is given on with a higher token
   expect(await prices.reserve(move(), "acme_web_3")).toEqual({ ok: true, token: 2 });
 });
 
+test("who gives way does so unless the route is being written under its lease, and again once that is known", async () => {
+  const prices = await opened();
+  const urgent = move({ kind: "interruption" });
+  await prices.reserve(move(), "acme_web_2");
+  expect(await prices.seal("web-acme", "acme_web_2", 2)).toBe(false);
+  expect(await prices.seal("web-acme", "acme_web_2", 1)).toBe(true);
+  expect(await prices.reserve(urgent, "acme_web_3", "acme_web_2")).toMatchObject({ ok: false, word: "lease-held" });
+  await prices.unseal("web-acme", 1);
+  expect(await prices.reserve(urgent, "acme_web_3", "acme_web_2")).toEqual({ ok: true, token: 2 });
+  expect(await prices.seal("web-acme", "acme_web_2", 1)).toBe(false);
+});
+
 test("a release by who doesn't hold the lease changes nothing", async () => {
   const prices = await opened();
   await prices.reserve(move(), "acme_web_2");

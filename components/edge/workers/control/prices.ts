@@ -20,7 +20,7 @@ const LEASE_MS = 2 * 3_600_000;
 
 export type Reserved = { ok: true; token: number } | { ok: false; word: "lease-held" | "stale-decision" | "price-moved"; detail: string };
 
-const FORCED = new Set(["interruption", "unhealthy", "terminate"]);
+const FORCED = new Set(["interruption", "unhealthy", "terminate", "retire"]);
 
 export class PriceEngine extends DurableObject<PriceEnv> {
   readonly #sql: SqlStorage;
@@ -31,6 +31,7 @@ export class PriceEngine extends DurableObject<PriceEnv> {
     this.#sql.exec(`
       create table if not exists quotes (offer text primary key, cloud text not null, region text not null, spot real, document text not null, observed_at integer not null);
       create table if not exists leases (workload text primary key, token integer not null, holder text, until integer not null);
+      create table if not exists sealed (workload text primary key, token integer not null);
       create table if not exists clock (id integer primary key check (id = 1), market_now text not null);
     `);
   }
@@ -69,14 +70,18 @@ export class PriceEngine extends DurableObject<PriceEnv> {
     return row ? (JSON.parse(row.document) as Quote) : null;
   }
 
-  /** The workload's lease for `holder` (a migration), if the decision still holds. Asked again by its holder, the same token for longer. */
-  async reserve(decision: Decision, holder: string): Promise<Reserved> {
+  /**
+   * The workload's lease for `holder` (a migration), if the decision still holds. Asked again by its holder, the same token for longer; `instead` names
+   * the holder that gives way, which it doesn't while it writes the route ({@link seal}).
+   */
+  async reserve(decision: Decision, holder: string, instead: string | null = null): Promise<Reserved> {
     const held = [...this.#sql.exec<{ token: number; holder: string | null; until: number }>("select token, holder, until from leases where workload = ?", decision.workload)][0];
     if (held?.holder === holder) {
       this.#sql.exec("update leases set until = ? where workload = ?", Date.now() + LEASE_MS, decision.workload);
       return { ok: true, token: held.token };
     }
-    if (held?.holder && held.until > Date.now()) return { ok: false, word: "lease-held", detail: `${held.holder} is at work on ${decision.workload}; wait for its end` };
+    const kept = held?.holder !== instead || this.#sealed(decision.workload, held?.token);
+    if (held?.holder && kept && held.until > Date.now()) return { ok: false, word: "lease-held", detail: `${held.holder} is at work on ${decision.workload}; wait for its end` };
     if (!FORCED.has(decision.kind)) {
       const refusal = await this.#recheck(decision);
       if (refusal) return refusal;
@@ -92,6 +97,18 @@ export class PriceEngine extends DurableObject<PriceEnv> {
     return kept.rowsWritten > 0;
   }
 
+  /** {@link holds}, and from a yes on nobody takes the lease over until {@link unseal}: the route is written under it, and what follows from that. */
+  async seal(workload: string, holder: string, token: number): Promise<boolean> {
+    if (!(await this.holds(workload, holder, token))) return false;
+    this.#sql.exec("insert or replace into sealed values (?, ?)", workload, token);
+    return true;
+  }
+
+  /** What was written under the lease stands, and everybody knows: another migration may have it. */
+  async unseal(workload: string, token: number): Promise<void> {
+    this.#sql.exec("delete from sealed where workload = ? and token = ?", workload, token);
+  }
+
   async release(workload: string, holder: string): Promise<void> {
     this.#sql.exec("update leases set holder = null where workload = ? and holder = ?", workload, holder);
   }
@@ -101,16 +118,21 @@ export class PriceEngine extends DurableObject<PriceEnv> {
     return [...this.#sql.exec<{ workload: string; holder: string }>("select workload, holder from leases where holder is not null and until <= ?", Date.now() + LEASE_MS - ms)];
   }
 
+  #sealed(workload: string, token: number | undefined): boolean {
+    return [...this.#sql.exec<{ token: number }>("select token from sealed where workload = ?", workload)].some((one) => one.token === token);
+  }
+
   async #recheck(decision: Decision): Promise<Reserved | null> {
     const { offer, evidence } = decision;
     if (!offer || !evidence) return { ok: false, word: "stale-decision", detail: "the decision has no offer or no evidence" };
     const quote = await this.quote(offer);
-    if (!quote || quote.spotUsdPerHour === null) return { ok: false, word: "stale-decision", detail: `${offerId(offer)} has no known price` };
+    const price = (of: Quote): number | null => (decision.capacity === "on-demand" ? of.onDemandUsdPerHour : of.spotUsdPerHour);
+    const costs = quote && price(quote);
+    if (!quote || costs === null) return { ok: false, word: "stale-decision", detail: `${offerId(offer)} has no known price` };
     const age = (Date.parse(await this.marketNow()) - Date.parse(quote.observedAt)) / 3_600_000;
     if (age > LIMIT_HOURS) return { ok: false, word: "stale-decision", detail: `the quote of ${offerId(offer)} is ${age.toFixed(1)} h old; the limit is ${LIMIT_HOURS} h` };
-    const decided = evidence.quote.spotUsdPerHour;
-    if (decided === null || quote.spotUsdPerHour > decided * (1 + TOLERANCE))
-      return { ok: false, word: "price-moved", detail: `${offerId(offer)} costs ${quote.spotUsdPerHour} USD/h now, ${decided} when it was decided` };
+    const decided = price(evidence.quote);
+    if (decided === null || costs > decided * (1 + TOLERANCE)) return { ok: false, word: "price-moved", detail: `${offerId(offer)} costs ${costs} USD/h now, ${decided} when it was decided` };
     return null;
   }
 }

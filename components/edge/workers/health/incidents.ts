@@ -65,12 +65,12 @@ async function deliver(env: IncidentEnv, row: Row, now: number): Promise<{ migra
   return answer?.ok ? ((await answer.json().catch(() => ({}))) as { migration?: string }) : null;
 }
 
-/** A notice is over once its machine serves no workload. One that only warned (`rebalance`) is over once it was taken. */
+/** A notice is over once its machine neither serves nor stands by. One that only warned (`rebalance`) is over once it was taken. */
 async function settle(db: D1Database, tenant: string, now: number): Promise<void> {
   await db
     .prepare(
       `update incidents set settled_at = ?1 where tenant = ?2 and settled_at is null and
-         ((kind = 'rebalance' and taken_at is not null) or not exists (select 1 from workloads w where w.id = incidents.workload and w.placement = incidents.placement))`,
+         ((kind = 'rebalance' and taken_at is not null) or not exists (select 1 from placements p where p.id = incidents.placement and p.state in ('SERVING', 'STANDBY')))`,
     )
     .bind(new Date(now).toISOString(), tenant)
     .run();

@@ -47,9 +47,9 @@ export default {
     return new Response("not found", { status: 404 });
   },
 
-  /** Watches every serving placement and no other, in case that a watch or its end was lost; has open notices told on. */
+  /** Watches every placement that serves or stands by, and no other, in case that a watch or its end was lost; has open notices told on. */
   async scheduled(_: ScheduledController, env: HealthEnv): Promise<void> {
-    const rows = await env.DB.prepare("select p.document as placement, w.spec as spec from placements p join workloads w on w.placement = p.id where p.state = 'SERVING'")
+    const rows = await env.DB.prepare("select p.document as placement, w.spec as spec from placements p join workloads w on w.id = p.workload where p.state in ('SERVING', 'STANDBY')")
       .all<{ placement: string; spec: string }>()
       .catch(() => null);
     // Before the API's first answer there is no schema, and nothing to watch.

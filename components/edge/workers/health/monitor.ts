@@ -3,6 +3,7 @@
  * tells machines' notices on. What it knows is in its storage: an eviction forgets no failure and no pause.
  */
 import { DurableObject } from "cloudflare:workers";
+import { ring } from "../shared/changes";
 import { tenantOf, workloadOf } from "../shared/ids";
 import { OriginSigner } from "../shared/origin";
 import { setState, workloadRow } from "../shared/records";
@@ -16,6 +17,7 @@ import { after, pause, type Standing } from "./rotation";
 export interface HealthEnv extends IncidentEnv {
   MONITORS: DurableObjectNamespace;
   AUTHORITIES: DurableObjectNamespace;
+  BELLS: DurableObjectNamespace;
   ZONE: string;
 }
 
@@ -69,11 +71,11 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
     this.#sql.exec("delete from standings where placement = ?", placement);
   }
 
-  /** Gives up watches whose placement no longer serves: one whose end was lost. */
+  /** Gives up watches whose placement neither serves nor stands by any more: one whose end was lost. */
   async prune(tenant: string): Promise<void> {
     const watched = [...this.#sql.exec<{ placement: string }>("select placement from watched")].map(({ placement }) => placement);
     // Read after the watches: a placement serves, by D1, before it is watched.
-    const rows = await this.env.DB.prepare("select id from placements where tenant = ? and state = 'SERVING'").bind(tenant).all<{ id: string }>();
+    const rows = await this.env.DB.prepare("select id from placements where tenant = ? and state in ('SERVING', 'STANDBY')").bind(tenant).all<{ id: string }>();
     const serving = new Set(rows.results.map(({ id }) => id));
     for (const placement of watched) if (!serving.has(placement)) await this.unwatch(placement);
   }
@@ -164,6 +166,7 @@ export class HealthMonitor extends DurableObject<HealthEnv> {
     if (workload?.placement !== placement || workload.active_migration !== null) return;
     if (!healthy && workload.state === "RUNNING") await setState(this.env.DB, label, "UNHEALTHY", "its machine fails its checks; it is out of rotation");
     if (healthy && workload.state === "UNHEALTHY") await setState(this.env.DB, label, "RUNNING", "its machine passes its checks again");
+    await ring(this.env, workload.tenant);
   }
 
   async #unhealthy(watch: Watch, failures: number, why: string): Promise<void> {

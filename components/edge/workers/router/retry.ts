@@ -40,7 +40,7 @@ export function failed(trip: Trip, placement: string, failure: Failure): void {
 
 /** The next step by the route as it is known now; `random` in [0, 1). */
 export function next(trip: Trip, route: Route | null, random: number, now: number): Step {
-  const target = choose(route, trip.last?.placement, random);
+  const target = route && pick(route, random, trip.last?.placement);
   const repeatable = trip.idempotent && trip.replayable;
   const holds = repeatable && now - trip.begunAt < HOLD_MS;
   if (!target) return holds ? { kind: "wait" } : { kind: "refuse", why: "no-machine" };
@@ -50,11 +50,4 @@ export function next(trip: Trip, route: Route | null, random: number, now: numbe
   if (first && (repeatable || (trip.replayable && last.failure === "undelivered"))) return { kind: "send", target };
   if (!holds) return { kind: "refuse", why: "machine-unreached" };
   return trip.waited ? { kind: "send", target } : { kind: "wait" };
-}
-
-/** A healthy target, another than the one that failed where there is one. */
-function choose(route: Route | null, failed: string | undefined, random: number): Target | null {
-  if (!route) return null;
-  if (failed === undefined) return pick(route, random);
-  return pick({ ...route, targets: route.targets.filter(({ placement }) => placement !== failed) }, random) ?? pick(route, random);
 }

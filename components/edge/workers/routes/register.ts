@@ -75,7 +75,8 @@ export class Register {
       label: change.label,
       tenant: tenantOf(change.label),
       version: version + 1,
-      targets: change.targets.map((target) => ({ ...target, healthy: true })),
+      // One that is out of rotation stays so: a change of its peers says nothing about it.
+      targets: change.targets.map((target) => ({ ...target, healthy: held?.route.targets.find(({ placement }) => placement === target.placement)?.healthy ?? true })),
       access: change.access,
       drainSeconds: change.drainSeconds,
       updatedAt: new Date(now).toISOString(),

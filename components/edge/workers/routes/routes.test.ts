@@ -290,3 +290,15 @@ test("an authority of an earlier release keeps its routes, and replicas get them
   expect(await replica().lookup(label, false)).toMatchObject({ route: { version: 7 }, revoked: ["key_1"], revision: 1 });
   expect(await authority().commit(change(8, 7))).toEqual({ ok: true, version: 8 });
 });
+
+test("a commit of other machines leaves one out of rotation that is", async () => {
+  const acme = authority();
+  const both: Change = { ...change(1, 0), targets: [target(1), target(2)] };
+  await acme.commit(both);
+  await acme.mark(label, "acme_web_2", false);
+  await acme.commit({ ...both, targets: [target(3), target(2)], ifVersion: 2, fencingToken: 2 });
+  expect((await acme.lookup(label)).route?.targets.map(({ placement, healthy }) => [placement, healthy])).toEqual([
+    ["acme_web_3", true],
+    ["acme_web_2", false],
+  ]);
+});

@@ -3,8 +3,8 @@ import type { PriceEngine, Reserved } from "../control/prices";
 import { fingerprintOf } from "./fingerprint";
 import { originOf, placementId, tcpOriginOf } from "./ids";
 import { ProblemError } from "./problem";
-import { type MigrationRow, migrationOf, migrationRow, type WorkloadRow } from "./records";
-import type { Decision, Migration, Placement, Tenant, WorkloadSpec } from "./wire";
+import { livePlacements, type MigrationRow, migrationOf, migrationRow, type WorkloadRow } from "./records";
+import type { Decision, Migration, MigrationStep, Placement, Tenant, WorkloadSpec } from "./wire";
 
 export interface DecisionEnv {
   PRICES: DurableObjectNamespace;
@@ -12,6 +12,14 @@ export interface DecisionEnv {
   DB: D1Database;
   ZONE: string;
 }
+
+/** Machines beyond those asked for that an availability may take: a spare, and the successor of one that is given up. */
+const BESIDE = 2;
+
+/** What a machine of the same workload that goes doesn't wait for. */
+const UNFORCED = new Set<Decision["kind"]>(["deploy", "move", "redeploy", "requested"]);
+/** Steps of a saga that writes no route any more: the old machine's end alone is left, and the lease may be another's by now. */
+export const AFTER_COMMIT = new Set<MigrationStep>(["drain", "decommission", "record"]);
 
 /** How long the writing of a migration can take at most, after its lease: two statements of D1. */
 const CUT_OFF_MS = 10_000;
@@ -26,13 +34,14 @@ export function prices(env: Pick<DecisionEnv, "PRICES">): PriceEngine {
 export async function propose(env: DecisionEnv, row: WorkloadRow, decision: Decision): Promise<Migration> {
   const twin = await env.DB.prepare("select * from migrations where workload = ? and json_extract(decision, '$.id') = ?").bind(row.id, decision.id).first<MigrationRow>();
   if (twin) return migrationOf(twin);
-  if (row.active_migration !== null) throw new ProblemError(409, "lease-held", TITLES["lease-held"], `${row.active_migration} is at work on ${row.id}; wait for its end`);
+  const instead = await givesWay(env.DB, row, decision);
+  if (row.active_migration !== null && instead === null) throw new ProblemError(409, "lease-held", TITLES["lease-held"], `${row.active_migration} is at work on ${row.id}; wait for its end`);
   if (decision.kind !== "terminate" && (row.state === "STOPPING" || row.state === "TERMINATED")) throw new ProblemError(409, "stopping", "The workload is being removed", row.id);
-  if (decision.kind === "deploy" ? row.placement !== null : decision.fromPlacement !== row.placement)
-    throw new ProblemError(409, "stale-decision", TITLES["stale-decision"], `${row.id} now runs as ${row.placement ?? "nothing"}, not as ${decision.fromPlacement ?? "nothing"}`);
+  const outdated = outdatedBy(row, await livePlacements(env.DB, row.id), decision);
+  if (outdated !== null) throw new ProblemError(409, "stale-decision", TITLES["stale-decision"], outdated);
   const generation = await nextGeneration(env.DB, row.id);
   const id = placementId(row.id, generation);
-  const reserved = await reserve(env, decision, id);
+  const reserved = await reserve(env, decision, id, instead);
   if (!reserved.ok) throw new ProblemError(409, reserved.word, TITLES[reserved.word], reserved.detail);
   try {
     await store(env, row, decision, id, generation, reserved.token);
@@ -48,9 +57,57 @@ export async function propose(env: DecisionEnv, row: WorkloadRow, decision: Deci
   return migrationOf((await migrationRow(env.DB, id)) as MigrationRow);
 }
 
+/**
+ * The migration at work that gives way to a decision; null where there is none. A machine that serves and goes or fails can't wait for what isn't forced: what is
+ * made beside, given up, or moved of another machine. Before its commit such a saga loses the lease and undoes what it has begun; a saga that has told who
+ * serves has only the old machine's end left. Between the two the lease isn't given away, which the lease's keeper sees to.
+ */
+async function givesWay(db: D1Database, { active_migration: active, placement }: WorkloadRow, decision: Decision): Promise<string | null> {
+  if (active === null || (decision.kind !== "interruption" && decision.kind !== "unhealthy") || roleOf(decision) === "standby") return null;
+  const row = await migrationRow(db, active);
+  if (!row || row.kind === "terminate") return null;
+  const held = JSON.parse(row.decision) as Decision;
+  if (AFTER_COMMIT.has(row.step) || roleOf(held) === "standby" || held.kind === "retire") return active;
+  // The successor of the very machine that goes is on its way already.
+  const other = held.kind === "deploy" ? placement !== null : held.fromPlacement !== decision.fromPlacement;
+  return UNFORCED.has(held.kind) && other ? active : null;
+}
+
+/** Decisions from before there were standbys have none. */
+export function roleOf(decision: Decision): Decision["role"] {
+  return decision.role ?? "serving";
+}
+
+/** What has changed of a workload's machines since the decision, as a sentence; null where it still fits. */
+export function outdatedBy(row: Pick<WorkloadRow, "id" | "placement" | "spec">, live: Pick<Placement, "id" | "state">[], decision: Decision): string | null {
+  const { kind, fromPlacement } = decision;
+  const from = live.find(({ id }) => id === fromPlacement);
+  const standby = live.find(({ state }) => state === "STANDBY");
+  if (roleOf(decision) === "standby") {
+    if (kind !== "deploy") return from?.state === "STANDBY" ? null : `${fromPlacement} isn't a standby of ${row.id} any more`;
+    if (row.placement === null) return `${row.id} runs nowhere: there is nothing to stand by for`;
+    return standby ? `${standby.id} stands by for ${row.id} already` : null;
+  }
+  if (kind === "retire") {
+    if (from === undefined) return `${fromPlacement} isn't a machine of ${row.id} any more`;
+    const last = from.id === row.placement && !live.some(({ id, state }) => id !== from.id && state === "SERVING");
+    return last ? `${fromPlacement} is the last machine that serves ${row.id}` : null;
+  }
+  const promoted = decision.promote ?? null;
+  if (promoted !== null && promoted !== standby?.id) return `${promoted} no longer stands by for ${row.id}`;
+  if (kind === "deploy" && row.placement !== null) {
+    const serving = live.filter(({ state }) => state === "SERVING").length;
+    const { replicas, availability } = (JSON.parse(row.spec) as WorkloadSpec).placement;
+    const most = (replicas ?? 1) + (availability ? BESIDE : 0);
+    return serving < most ? null : `${serving} of ${most} machines serve ${row.id} already`;
+  }
+  if (kind === "deploy" || fromPlacement === row.placement || (kind !== "terminate" && from?.state === "SERVING")) return null;
+  return `${row.id} now runs as ${row.placement ?? "nothing"}, not as ${fromPlacement ?? "nothing"}`;
+}
+
 /** The lease. One whose holder was cut off before its migration was written is taken over: nobody will end it. */
-async function reserve(env: DecisionEnv, decision: Decision, id: string): Promise<Reserved> {
-  const reserved = await prices(env).reserve(decision, id);
+async function reserve(env: DecisionEnv, decision: Decision, id: string, instead: string | null): Promise<Reserved> {
+  const reserved = await prices(env).reserve(decision, id, instead);
   if (reserved.ok || reserved.word !== "lease-held") return reserved;
   const orphan = (await prices(env).holders(CUT_OFF_MS)).find(({ workload }) => workload === decision.workload);
   if (!orphan || (await migrationRow(env.DB, orphan.holder))?.status === "running") return reserved;
@@ -81,7 +138,8 @@ async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id:
     ),
     env.DB.prepare("update workloads set active_migration = ?, updated_at = ? where id = ?").bind(id, now, row.id),
   ];
-  if (decision.offer && decision.evidence) {
+  // A standby that takes over is a placement already.
+  if (decision.offer && decision.evidence && !decision.promote) {
     const spec = JSON.parse(row.spec) as WorkloadSpec;
     const placement: Placement = {
       id,
@@ -98,6 +156,10 @@ async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id:
       marketServedFrom: null,
       marketServedUntil: null,
       fingerprint: fingerprintOf(spec),
+      marketReadyFrom: null,
+      replaces: decision.fromPlacement,
+      beside: roleOf(decision) === "standby" || (decision.kind === "deploy" && row.placement !== null),
+      capacity: decision.capacity ?? "spot",
     };
     statements.push(
       env.DB.prepare("insert into placements (id, workload, tenant, generation, state, document, artifact) values (?, ?, ?, ?, ?, ?, ?)").bind(
@@ -107,7 +169,7 @@ async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id:
         generation,
         placement.state,
         JSON.stringify(placement),
-        spec.artifact.digest,
+        spec.artifact?.digest ?? null,
       ),
     );
   }
@@ -129,6 +191,10 @@ export async function terminate(env: DecisionEnv, row: WorkloadRow): Promise<Mig
     evidence: null,
     reason: "removed by its owner",
     deadline: null,
+    role: "serving",
+    promote: null,
+    capacity: "spot",
+    holding: null,
   };
   try {
     return await propose(env, row, decision);

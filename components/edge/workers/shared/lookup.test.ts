@@ -240,3 +240,14 @@ test("requests are shared by weight among the machines in rotation, and by none 
   expect(counted).toEqual({ a: 100, c: 300 });
   expect(pick({ ...route(1), targets: [target("b", 1, false)] }, 0.5)).toBeNull();
 });
+
+test("a standby gets a connection only while nothing else is in rotation", () => {
+  const target = (placement: string, weight: number, healthy = true) => ({ placement, origin: placement, tcpOrigin: null, weight, healthy });
+  const standby = target("standby", 0);
+  const picked = (targets: Route["targets"], random: number) => pick({ ...route(1), targets }, random)?.placement ?? null;
+  expect([0, 0.5, 0.999999].map((random) => picked([standby, target("a", 1)], random))).toEqual(["a", "a", "a"]);
+  expect(picked([standby, target("a", 1, false)], 0.5)).toBe("standby");
+  expect(pick({ ...route(1), targets: [standby, target("a", 1)] }, 0.5, "a")).toEqual(standby);
+  expect(pick({ ...route(1), targets: [target("a", 1)] }, 0.5, "a")?.placement).toBe("a");
+  expect(picked([target("standby", 0, false), target("a", 1, false)], 0.5)).toBeNull();
+});

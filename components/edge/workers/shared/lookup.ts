@@ -161,9 +161,14 @@ async function within<T>(work: Promise<T>, ms: number, late: () => Error): Promi
   return Promise.race([work, limit]).finally(() => clearTimeout(timer));
 }
 
-/** One healthy target by weight, null where none is in rotation; `random` in [0, 1). */
-export function pick(route: Route, random: number): Route["targets"][number] | null {
-  const targets = route.targets.filter(({ healthy }) => healthy);
+/**
+ * One healthy target by weight; a standby (weight 0) where no other is in rotation, null where none is; `random` in [0, 1). Another than the placement that
+ * has `failed`, where there is one.
+ */
+export function pick(route: Route, random: number, failed?: string): Route["targets"][number] | null {
+  if (failed !== undefined) return pick({ ...route, targets: route.targets.filter(({ placement }) => placement !== failed) }, random) ?? pick(route, random);
+  const targets = route.targets.filter(({ healthy, weight }) => healthy && weight > 0);
+  if (targets.length === 0) return route.targets.find(({ healthy }) => healthy) ?? null;
   const total = targets.reduce((sum, { weight }) => sum + weight, 0);
   let left = random * total;
   for (const target of targets) {

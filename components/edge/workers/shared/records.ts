@@ -52,7 +52,20 @@ export function migrationOf(row: MigrationRow): Migration {
   };
 }
 
-export function workloadOfRow(row: WorkloadRow, placement: Placement | null): Workload {
+/** Whether a placement holds its machine for traffic, or to take it over. */
+export const LIVE = ["SERVING", "STANDBY"] as const;
+
+/** SQL: a JSON array of the placements beside the first of workload `w`, oldest first. */
+export const FURTHER = `(select json_group_array(json(f.document)) from (select document from placements
+  where workload = w.id and id is not w.placement and state in ('SERVING', 'STANDBY') order by generation) f)`;
+
+/** What a workload's machines are now, those that serve and its standby, oldest first. */
+export async function livePlacements(db: D1Database, workload: string): Promise<Placement[]> {
+  const rows = await db.prepare("select document from placements where workload = ? and state in ('SERVING', 'STANDBY') order by generation").bind(workload).all<{ document: string }>();
+  return rows.results.map(({ document }) => JSON.parse(document) as Placement);
+}
+
+export function workloadOfRow(row: WorkloadRow, placement: Placement | null, further: Placement[]): Workload {
   const spec = JSON.parse(row.spec) as WorkloadSpec;
   return {
     id: row.id,
@@ -65,6 +78,7 @@ export function workloadOfRow(row: WorkloadRow, placement: Placement | null): Wo
     activeMigration: row.active_migration,
     generation: row.generation,
     fingerprint: fingerprintOf(spec),
+    further,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

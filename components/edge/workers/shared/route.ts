@@ -6,6 +6,7 @@ export interface Target {
   origin: string;
   /** `tcp-<label>-<n>.origins.<zone>`, or null where no TCP is served. */
   tcpOrigin: string | null;
+  /** Share of the connections. 0 for a standby: it gets them while no target of a weight is in rotation. */
   weight: number;
   /** Whether the Health Monitor has it in rotation; a new target is. */
   healthy: boolean;

@@ -9,6 +9,8 @@ const LANDED = [
   "6d73c59983b00fb3ca5cbfa1185eae18ddd25c1d88a8ca326014eee5632ba959",
   "c5e69bb59c0bd87b8cb3dbf0eeaa9df980c0ee56ec5bdf92a30ae3671d9acbd3",
   "041f2753c824d3dca82ebcb4a055f0001d17d0b151ad6b51bfa6b7f1732718d9",
+  "c6123b12c7aa95aff55dba8e60ae7f520adffffc23e8fd781bb8dc6f26008643",
+  "54b77597d62e4f76c539cce5c832e76eda3079d63f6a4c5f71d4e0a36732335f",
 ];
 
 const SPEC = JSON.stringify({ artifact: { digest: `sha256:${"ab".repeat(32)}`, sizeBytes: 1 } });
@@ -80,6 +82,8 @@ const ROWS: Record<string, Record<string, unknown>>[] = [
   {
     spend_alerts: { owner: "acme", month: "2026-03", percent: 50, tenant: "acme", workload: null, document: "{}", raised_at: AT },
   },
+  {},
+  {},
 ];
 
 async function insert(rows: Record<string, Record<string, unknown>>): Promise<void> {

@@ -1,6 +1,14 @@
 /** D1's schema, step by step. A step is never changed once it has landed; a new one is added. */
 import { sha256 } from "./digest";
 
+/** The trigger that numbers a change anew: an entry a thing, by its last change. Deleted and inserted, as a conflict clause of the outer statement would take the place of its own. */
+function numbered(table: string, verb: "insert" | "update" | "delete", kind: string, subject: string, tenant: string, workload = "null"): string {
+  return `create trigger changes_of_${table}_${verb} after ${verb} on ${table} begin
+    delete from changes where kind = '${kind}' and subject = ${subject};
+    insert into changes (kind, subject, tenant, workload, at) values ('${kind}', ${subject}, ${tenant}, ${workload}, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'));
+  end`;
+}
+
 export const STEPS: string[][] = [
   [
     "create table tenants (id text primary key, document text not null, created_at text not null)",
@@ -76,6 +84,24 @@ export const STEPS: string[][] = [
     ...["ledger_hours", "spend_alerts"].flatMap((table) =>
       ["update", "delete"].map((verb) => `create trigger ${table}_no_${verb} before ${verb} on ${table} begin select raise(abort, 'the ledger is append-only'); end`),
     ),
+  ],
+  // A workload's runs are listed by its migrations.
+  ["create index run_events_by_migration on run_events (migration, at)"],
+  [
+    // `tenant`: null for what everybody may know of, empty for what the platform alone may.
+    `create table changes (seq integer primary key autoincrement, kind text not null, subject text not null, tenant text, workload text, at text not null,
+      unique (kind, subject))`,
+    ...(["insert", "update"] as const).flatMap((verb) => [
+      numbered("workloads", verb, "workload", "new.id", "new.tenant", "new.id"),
+      numbered("placements", verb, "placement", "new.id", "new.tenant", "new.workload"),
+      numbered("migrations", verb, "migration", "new.id", "new.tenant", "new.workload"),
+      numbered("tenants", verb, "tenant", "new.id", "new.id"),
+    ]),
+    numbered("tenants", "delete", "tenant", "old.id", "old.id"),
+    numbered("events", "insert", "event", "new.workload", "(select tenant from workloads where id = new.workload)", "new.workload"),
+    numbered("run_events", "insert", "run", "new.run", "(select tenant from migrations where id = new.migration)", "(select workload from migrations where id = new.migration)"),
+    numbered("spend_alerts", "insert", "alert", "new.owner", "new.tenant", "new.workload"),
+    numbered("audit_anchors", "insert", "audit", "new.point", "''"),
   ],
 ];
 

@@ -41,3 +41,7 @@ test.each([
 ])("%j refuses %j", (schema, value, message) => {
   expect(faultsBy(schema, value).map((one) => one.message)).toEqual([message]);
 });
+
+test("a text is as long as it has characters, wherever they stand in Unicode", () => {
+  expect([faultsBy({ type: "string", maxLength: 2 }, "🚀🚀"), faultsBy({ type: "string", maxLength: 1 }, "🚀🚀").length]).toEqual([[], 1]);
+});

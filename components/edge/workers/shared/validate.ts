@@ -19,6 +19,8 @@ export interface Schema {
   additionalProperties?: boolean | Schema;
   items?: Schema;
   pattern?: string;
+  /** What to say of a text that hasn't the form; else the pattern itself. */
+  "x-error"?: string;
   format?: string;
   minItems?: number;
   maxItems?: number;
@@ -107,10 +109,11 @@ function check(schema: Schema, value: unknown, path: string, faults: Fault[]): v
       return;
     case "string":
       if (typeof value !== "string") return say("must be a text");
-      if (schema.pattern && !matches(schema.pattern, value)) say(`must match ${schema.pattern}`);
+      if (schema.pattern && !matches(schema.pattern, value)) say(schema["x-error"] ?? `must match ${schema.pattern}`);
       if (schema.format === "date-time" && (!DATE.test(value) || Number.isNaN(Date.parse(value)))) say("must be a time as in 2026-01-31T12:00:00Z");
       if (schema.minLength !== undefined && value.length < schema.minLength) say(`must have at least ${schema.minLength} characters`);
-      if (schema.maxLength !== undefined && value.length > schema.maxLength) say(`must have at most ${schema.maxLength} characters`);
+      // By characters, as Python counts them: one beyond the 16-bit plane is one.
+      if (schema.maxLength !== undefined && value.length > schema.maxLength && [...value].length > schema.maxLength) say(`must have at most ${schema.maxLength} characters`);
       return;
     case "integer":
     case "number":

@@ -21,6 +21,14 @@ export interface Artifact {
   sizeBytes: number;
 }
 
+export interface Asking {
+  chance: number;
+  refused: number;
+  launched: number;
+  refusalUsd: number;
+  expectedUsd: number;
+}
+
 export interface AuditHead {
   point: "plan" | "place" | "api";
   member: string;
@@ -32,10 +40,26 @@ export interface AuditHead {
 export interface BoundaryCheck {
   digest: string;
   regions: Record<string, string[]>;
+  rules: BoundaryRule[];
 }
 
 export interface BoundaryDocument {
   boundary: Record<string, unknown>;
+}
+
+export interface BoundaryRule {
+  rule: string;
+  asks: string | null;
+  exemptible: boolean;
+}
+
+export interface Change {
+  seq: number;
+  kind: "everything" | "workload" | "placement" | "migration" | "event" | "run" | "ledger" | "alert" | "tenant" | "key" | "prices" | "audit";
+  subject: string;
+  tenant: string | null;
+  workload: string | null;
+  at: string;
 }
 
 export interface Check {
@@ -68,13 +92,17 @@ export interface CourseCost {
 export interface Decision {
   id: string;
   workload: string;
-  kind: "deploy" | "move" | "interruption" | "unhealthy" | "requested" | "redeploy" | "terminate";
+  kind: "deploy" | "move" | "interruption" | "unhealthy" | "requested" | "redeploy" | "terminate" | "retire";
   offer: OfferRef | null;
   fromPlacement: string | null;
   boundaryDigest: string;
   evidence: Evidence | null;
   reason: string;
   deadline: string | null;
+  role: "serving" | "standby";
+  promote: string | null;
+  capacity: "spot" | "on-demand";
+  holding: Holding | null;
 }
 
 export interface Endpoint {
@@ -102,6 +130,7 @@ export interface Evidence {
   hurdle: Hurdle | null;
   caps: SpendCap[];
   counts: Record<string, number>;
+  asking: Asking | null;
 }
 
 export interface FeedFault {
@@ -127,6 +156,7 @@ export interface Feeds {
   marketNow: string | null;
   feeds: FeedStatus[];
   heldBack: HeldBack[];
+  reference: ReferenceTold[];
 }
 
 export interface Health {
@@ -153,6 +183,22 @@ export interface Hold {
   paused: boolean;
   only: string[];
   never: string[];
+}
+
+export interface Holding {
+  availability: number;
+  replicas: number;
+  chosen: HoldingOption;
+  others: HoldingOption[];
+  zones: ZoneRate[];
+  detail: string;
+}
+
+export interface HoldingOption {
+  spot: number;
+  onDemand: number;
+  usdPerHour: number;
+  riskUsdPerHour: number;
 }
 
 export interface Hurdle {
@@ -218,6 +264,7 @@ export interface LedgerHour {
   stayedOffer: OfferRef;
   beforeUsd: number | string | null;
   beforeOffer: OfferRef | null;
+  capacity: "spot" | "on-demand";
 }
 
 export interface LedgerMove {
@@ -239,6 +286,38 @@ export interface LedgerTotals {
   savedStayedUsd: number | string;
   hours: number;
   unknownHours: number;
+}
+
+export interface LogBatch {
+  placement: string;
+  first: number;
+  lines: LogEntry[];
+}
+
+export interface LogEntry {
+  at: string;
+  unit: "workload" | "agent" | "tunnel";
+  message: string;
+}
+
+export interface LogLine {
+  placement: string;
+  number: number;
+  at: string;
+  unit: "workload" | "agent" | "tunnel";
+  message: string;
+}
+
+export interface LogTaken {
+  next: number;
+}
+
+export interface MachineLogs {
+  lines: LogLine[];
+  placement: string | null;
+  next: number;
+  lost: number;
+  told: boolean;
 }
 
 export interface Migration {
@@ -305,6 +384,10 @@ export interface Placement {
   marketServedFrom: string | null;
   marketServedUntil: string | null;
   fingerprint: string | null;
+  marketReadyFrom: string | null;
+  replaces: string | null;
+  beside: boolean;
+  capacity: "spot" | "on-demand";
 }
 
 export interface PlacementCredentials {
@@ -326,9 +409,20 @@ export interface PlacementRules {
   egressGibPerHour: number;
   stateGib: number;
   dataClass: string | null;
+  replicas: number;
+  warmStandby: boolean;
+  fallback: "none" | "on-demand";
+  availability: number | null;
 }
 
-export type PlacementState = "PROVISIONING" | "VERIFYING" | "SERVING" | "DRAINING" | "DESTROYED" | "FAILED" | "ORPHANED";
+export interface PlacementScore {
+  grade: "high" | "medium" | "low";
+  says: string;
+  source: string;
+  observedAt: string;
+}
+
+export type PlacementState = "PROVISIONING" | "VERIFYING" | "SERVING" | "STANDBY" | "DRAINING" | "DESTROYED" | "FAILED" | "ORPHANED";
 
 export interface Plan {
   marketNow: string;
@@ -338,12 +432,15 @@ export interface Plan {
 
 export interface PlanItem {
   workload: string;
-  verdict: "deploy" | "move" | "stay" | "no_offer";
+  verdict: "deploy" | "move" | "stay" | "no_offer" | "retire";
   reason: string;
   decision: Decision | null;
   evidence: Evidence | null;
   alternatives: Alternative[];
   counts: Record<string, number>;
+  role: "serving" | "standby";
+  placement: string | null;
+  holding: Holding | null;
 }
 
 export interface PolicyFinding {
@@ -386,6 +483,17 @@ export interface Quote {
   interruptionsPerHour: number | null;
   source: string;
   observedAt: string;
+  onDemandTold: Told | null;
+  interruptionsTold: Told | null;
+  placementScore: PlacementScore | null;
+}
+
+export interface ReferenceTold {
+  cloud: "aws" | "azure" | "gcp";
+  what: "shapes" | "types" | "egress" | "scores";
+  source: string;
+  observedAt: string;
+  entries: number;
 }
 
 export interface RefreshRequest {
@@ -543,6 +651,11 @@ export interface TokenRevocation {
   token: string;
 }
 
+export interface Told {
+  source: string;
+  observedAt: string;
+}
+
 export interface Upload {
   id: string;
   digest: string;
@@ -600,6 +713,7 @@ export interface Workload {
   activeMigration: string | null;
   generation: number;
   fingerprint: string | null;
+  further: Placement[];
   createdAt: string;
   updatedAt: string;
 }
@@ -626,7 +740,8 @@ export interface WorkloadMonth {
 }
 
 export interface WorkloadSpec {
-  artifact: Artifact;
+  artifact: Artifact | null;
+  image: string | null;
   command: string[];
   env: Record<string, string>;
   ports: Ports;
@@ -635,6 +750,16 @@ export interface WorkloadSpec {
   placement: PlacementRules;
   drainSeconds: number;
   access: "anonymous" | "token";
+  cloudIdentity: boolean;
+  logs: boolean;
 }
 
 export type WorkloadState = "PENDING" | "PROVISIONING" | "RUNNING" | "MIGRATING" | "INTERRUPTED" | "UNHEALTHY" | "STOPPING" | "TERMINATED" | "FAILED";
+
+export interface ZoneRate {
+  cloud: "aws" | "azure" | "gcp";
+  region: string;
+  zone: string;
+  held: number;
+  lossesPerHour: number;
+}

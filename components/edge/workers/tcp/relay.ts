@@ -50,10 +50,12 @@ export async function relay(client: Socket, env: TcpEnv, routes: Routes, open: (
 }
 
 async function reach(label: string, routes: Routes, open: (host: string) => Promise<Stream>): Promise<{ placement: string; machine: Stream } | null> {
+  let failed: string | undefined;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const route = await routes(label, attempt > 1).catch(() => null);
-    const target = route && pick(route, Math.random());
+    const target = route && pick(route, Math.random(), failed);
     if (!target?.tcpOrigin) continue;
+    failed = target.placement;
     const machine = await open(target.tcpOrigin).catch(() => null);
     if (!machine) continue;
     if (target.proxyProtocol && target.proxyProtocol !== "off") {

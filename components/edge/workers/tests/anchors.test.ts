@@ -26,9 +26,12 @@ async function anchored(member: string): Promise<AuditHead[]> {
   return items.filter((one) => one.member === member);
 }
 
-test("a chain that was written anew can't replace what was anchored of it", async () => {
+test("a chain that was written anew is told so, and can't replace what was anchored of it", async () => {
   expect((await edge.request("POST", "/audit/heads", head("rewritten"))).status).toBe(204);
-  expect((await edge.request("POST", "/audit/heads", head("rewritten", 7, { hash: "b".repeat(64), at: "2026-03-01T13:00:00Z" }))).status).toBe(204);
+  const refused = await edge.request("POST", "/audit/heads", head("rewritten", 7, { hash: "b".repeat(64), at: "2026-03-01T13:00:00Z" }));
+  expect(refused.status).toBe(409);
+  expect(((await refused.json()) as { detail: string }).detail).toBe(`api of rewritten, record 7: ${"a".repeat(64)} at 2026-03-01T12:00:07Z stands, ${"b".repeat(64)} was sent`);
+  expect((await edge.request("POST", "/audit/heads", head("rewritten"))).status).toBe(204);
   expect(await anchored("rewritten")).toEqual([head("rewritten")]);
 });
 

@@ -42,11 +42,21 @@ test("a tenant reads its own things by scope; another tenant's don't exist for i
   expect([await status(stranger, "PUT", "/tenants/acme", tenant("acme")), await status(deployer, "PUT", "/prices", { marketNow: "2026-03-01T12:00:00Z", quotes: [] })]).toEqual([403, 403]);
 });
 
+test("a workload is an artifact with a command, or an image by its digest; a tag is refused with the reason", async () => {
+  const image = `ghcr.io/acme/web@sha256:${"ab".repeat(32)}`;
+  const told = async (changes: object) => (await edge.request("PUT", "/workloads/image-acme", { ...spec(), ...changes })).json() as Promise<Problem & Workload>;
+  expect((await told({ image })).detail).toBe("(body) must have either artifact or image");
+  expect((await told({ artifact: null })).detail).toBe("(body) must have either artifact or image");
+  expect((await told({ command: [] })).detail).toBe("command is required with an artifact");
+  expect((await told({ artifact: null, image: "ghcr.io/acme/web:1.2" })).detail).toMatch(/^image must be registry.example\/repository@sha256:<64 hex digits>, without a tag/);
+  expect((await told({ artifact: null, image, command: [] })).spec).toMatchObject({ artifact: null, image, command: [] });
+});
+
 test("every fault of a document is named, with its field", async () => {
   const answer = await edge.request("PUT", "/workloads/bad-acme", { ...spec(), command: [], ports: { http: 99_999, tcp: null }, colour: "red" });
   const { type, detail } = (await answer.json()) as Problem;
   expect([answer.status, answer.headers.get("content-type"), type]).toEqual([422, "application/problem+json", "https://spotlane.dev/problems/invalid-request"]);
-  expect(detail.split("; ").sort()).toEqual(["colour is not a field of this document", "command must have at least 1 entries", "ports.http must be at most 65535"]);
+  expect(detail.split("; ").sort()).toEqual(["colour is not a field of this document", "ports.http must be at most 65535"]);
 });
 
 test("a workload's address is its own for life, and names no port where the scheme's is meant", async () => {
@@ -100,6 +110,7 @@ test("the ledger adds each hour once and is exact to a millionth of a dollar", a
     stayedOffer: offer("aws"),
     beforeUsd: null,
     beforeOffer: null,
+    capacity: "spot",
   };
   const hours = Array.from({ length: 10 }, (_, at) => ({ ...hour, hour: `2026-03-01T${String(at).padStart(2, "0")}:00:00Z` }));
   await edge.call("PUT", "/ledger/hours", hours);
@@ -124,6 +135,7 @@ test("an hour of unknown price is in the ledger as unknown: in no sum, in no sav
     stayedOffer: offer("aws"),
     beforeUsd: null,
     beforeOffer: null,
+    capacity: "spot",
     ...figures,
   });
   const unknown = hour(23, "dim", { paidUsd: null });

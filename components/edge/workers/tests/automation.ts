@@ -1,4 +1,5 @@
 /** The automation service as the edge sees it: takes runs and incidents, brings machines up and down, tells the saga. Failures are injected by field. */
+import { createHash } from "node:crypto";
 import http, { type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { BoundaryDocument, Incident, Run, RunRequest, WhatIfRequest } from "../shared/wire";
@@ -102,14 +103,14 @@ export class FakeAutomation {
     if (known) return [200, known.run];
     const { stack } = request;
     const run: Run = {
-      id: `run-${this.runs.size + 1}`,
+      id: `run-${createHash("sha256").update(request.idempotencyKey).digest("hex").slice(0, 24)}`,
       stack: [stack.kind, stack.tenant, stack.workload, stack.generation].filter((part) => part !== null).join("."),
       operation: request.operation,
       status: "running",
       error: null,
       changes: {},
       findings: [],
-      outputs: {},
+      outputs: { machine_id: "i-1" },
       acceptedAt: new Date().toISOString(),
       startedAt: new Date().toISOString(),
       finishedAt: null,

@@ -113,6 +113,7 @@ test("an hour of the ledger stands as it was written: other figures for it are n
     stayedOffer: offer("aws"),
     beforeUsd: null,
     beforeOffer: null,
+    capacity: "spot",
   });
   expect((await edge.request("PUT", "/ledger/hours", [hour(1, "0.100000")])).status).toBe(204);
   expect((await edge.request("PUT", "/ledger/hours", [hour(1, "0.100000")])).status).toBe(204);

@@ -7,6 +7,7 @@ declare namespace Cloudflare {
     KEYS: DurableObjectNamespace<import("../auth/keys").AuthKeys>;
     PRICES: DurableObjectNamespace<import("../control/prices").PriceEngine>;
     MONITORS: DurableObjectNamespace<import("../health/monitor").HealthMonitor>;
+    LOGS: DurableObjectNamespace<import("../logs/ring").MachineLog>;
     ROUTES: KVNamespace;
     DB: D1Database;
     ARTIFACTS: R2Bucket;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { Ledger, Migration, Placement, Workload, WorkloadEvent } from "../shared/wire";
+import type { Ledger, Migration, Placement, Run, Workload, WorkloadEvent } from "../shared/wire";
 import { book, decision, offer, quote, spec } from "./documents";
 import { TestEdge } from "./edge";
 
@@ -59,6 +59,30 @@ test("a machine that can't be provisioned changes nothing that a user can see", 
   expect(await (await edge.fetch("shop-acme.workloads", "/")).json()).toEqual({ machine: "shop-acme-1" });
   const next = await edge.ended((await edge.move(after, "gcp")).id);
   expect([next.id, next.status, next.routeVersion]).toEqual(["acme_shop_3", "succeeded", 2]);
+});
+
+test("a workload's runs are told while they work and when they have ended, without outputs", async () => {
+  const workload = await edge.serving("runs-acme");
+  const told = async (query = ""): Promise<Run[]> => (await edge.call<{ items: Run[] }>("GET", `/workloads/runs-acme/runs${query}`)).items;
+  edge.automation.delayMs = 1500;
+  const { id } = await edge.move(workload, "azure");
+  await expect
+    .poll(async () => (await told()).map(({ stack, status }) => [stack, status]))
+    .toEqual([
+      ["placement.acme.runs.2", "running"],
+      ["placement.acme.runs.1", "succeeded"],
+    ]);
+  edge.automation.away = true;
+  expect((await told()).map(({ status }) => status)).toEqual(["succeeded"]);
+  edge.automation.away = false;
+  edge.automation.delayMs = 20;
+  await edge.ended(id);
+  expect((await told()).map(({ operation, stack, status, outputs }) => [operation, stack, status, outputs])).toEqual([
+    ["destroy", "placement.acme.runs.1", "succeeded", {}],
+    ["up", "placement.acme.runs.2", "succeeded", {}],
+    ["up", "placement.acme.runs.1", "succeeded", {}],
+  ]);
+  expect((await told("?limit=1")).map(({ operation }) => operation)).toEqual(["destroy"]);
 });
 
 test("the same decision twice is one migration; another one is refused while the lease is held", async () => {

@@ -54,10 +54,12 @@ export class Machines {
   async connect(handshake: Handshake, limitMs: number, stop: () => boolean, refusals?: false): Promise<Upstream | null>;
   async connect(handshake: Handshake, limitMs: number, stop: () => boolean, refusals = false): Promise<Upstream | Response | null> {
     const limit = Date.now() + limitMs;
+    let failed: string | undefined;
     for (let fresh = false; !stop(); fresh = true) {
       const route = await this.route(fresh);
-      const target = route && pick(route, Math.random());
+      const target = route && pick(route, Math.random(), failed);
       if (route && target && isOriginOf(this.label, this.env.ZONE, target.origin)) {
+        failed = target.placement;
         const found = await connect(target, handshake, signer as OriginSigner, this.env.ORIGIN_TLS?.fetch.bind(this.env.ORIGIN_TLS) ?? fetch);
         if (found && (!(found instanceof Response) || refusals)) {
           this.#seen = route.version;

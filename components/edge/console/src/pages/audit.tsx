@@ -2,7 +2,7 @@
 import type { AuditHead } from "../../../workers/shared/wire";
 import { useAsked } from "../ask";
 import { ago, minute } from "../figures";
-import { type Items, session } from "../live";
+import { clock, type Items, session } from "../live";
 import { type Column, Empty, Panel, Table } from "../parts";
 
 const POINTS: Record<AuditHead["point"], string> = { api: "cloud API calls, by the inline proxy", place: "placements, by the automation service", plan: "policy packs, by the automation service" };
@@ -19,12 +19,12 @@ const COLUMNS: Column<AuditHead>[] = [
   },
   { title: "Of", cell: ({ point }) => POINTS[point] },
   { title: "Records", number: true, cell: ({ seq }) => seq.toLocaleString("en-US") },
-  { title: "Anchored", cell: ({ at }) => `${minute(at)} UTC, ${ago(at, Date.now())}` },
+  { title: "Anchored", cell: ({ at }) => `${minute(at)} UTC, ${ago(at, clock.value)}` },
   { title: "Hash", cell: ({ hash }) => <code title={hash}>{hash.slice(0, 16)}…</code> },
 ];
 
 export function Audit() {
-  const asked = useAsked<Items<AuditHead>>(session.value?.ofPlatform ? "/audit/heads?limit=100" : null);
+  const asked = useAsked<Items<AuditHead>>(session.value?.ofPlatform ? "/audit/heads?limit=100" : null, { kinds: ["audit"] });
   const { value, fault } = asked.value;
   return (
     <Panel title="Audit" note="newest anchors first">

@@ -2,35 +2,14 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { WhatIf as Answer, BoundaryCheck, Tenant, WhatIfItem } from "../../../workers/shared/wire";
+import { exemptionsOf } from "../exemptions";
 import { dollars, hourly, minute } from "../figures";
 import { book, session, tenants, workloads } from "../live";
 import { World } from "../map/world";
 import { type Column, Empty, Panel, Place, Table } from "../parts";
 import { beyond } from "../regions";
 import { ApiFault } from "../session";
-
-interface Exemption {
-  rule: string;
-  owner: string;
-  reason: string;
-  expires: string;
-  [more: string]: unknown;
-}
-
-const EXEMPTIONS: Column<Exemption>[] = [
-  { title: "Rule", cell: ({ rule }) => <span class="name">{rule}</span> },
-  { title: "Owner", cell: ({ owner }) => owner },
-  { title: "Reason", cell: ({ reason }) => reason },
-  {
-    title: "Until",
-    cell: ({ expires }) => (
-      <>
-        {minute(expires)}
-        <small>{Date.parse(expires) < Date.now() ? "has ended" : "holds"}</small>
-      </>
-    ),
-  },
-];
+import { Rules } from "./rules";
 
 function Difference({ now, then }: { now: BoundaryCheck; then: BoundaryCheck }) {
   const gained = beyond(now.regions, then.regions);
@@ -156,7 +135,6 @@ function Boundary({ tenant }: { tenant: Tenant }) {
         refusal.value = error.message;
       });
   }, [tenant.boundaryDigest]);
-  const exemptions = (tenant.boundary.exemptions ?? []) as Exemption[];
   const count = now.value ? Object.values(now.value.regions).reduce((total, regions) => total + regions.length, 0) : null;
   return (
     <Panel title={`Boundary of ${tenant.id}`} note={count === null ? "" : `${count} regions inside`}>
@@ -175,12 +153,7 @@ function Boundary({ tenant }: { tenant: Tenant }) {
           </div>
         ))}
       </dl>
-      <h3>Exemptions</h3>
-      {exemptions.length === 0 ? (
-        <Empty>None. Every rule holds for everything.</Empty>
-      ) : (
-        <Table label={`Exemptions of ${tenant.id}`} rows={exemptions} columns={EXEMPTIONS} keyOf={(one) => JSON.stringify(one)} />
-      )}
+      <Rules tenant={tenant.id} rules={now.value?.rules ?? []} exemptions={exemptionsOf(tenant.boundary)} />
       <WhatIf key={tenant.boundaryDigest} tenant={tenant} now={now.value} />
     </Panel>
   );

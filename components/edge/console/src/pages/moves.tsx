@@ -1,7 +1,7 @@
 /** Migrations: what moved, from where to where, and what it was expected to save. */
 import type { Migration } from "../../../workers/shared/wire";
 import { ago, dollars } from "../figures";
-import { migrations } from "../live";
+import { clock, migrations } from "../live";
 import { type Column, Empty, Panel, Place, State, Table } from "../parts";
 
 const COLUMNS: Column<Migration>[] = [
@@ -12,7 +12,7 @@ const COLUMNS: Column<Migration>[] = [
         <a class="name" href={`/workloads/${workload}`}>
           {workload}
         </a>
-        <small>{ago(startedAt, Date.now())}</small>
+        <small>{ago(startedAt, clock.value)}</small>
       </>
     ),
   },

@@ -1,19 +1,16 @@
 /** What runs where, what it costs, what was saved, and what moves now. */
 import { useSignal } from "@preact/signals";
 import type { BoundaryCheck, Workload } from "../../../workers/shared/wire";
-import { ago, dollars, hourly, percent, savedNow, savedSoFar } from "../figures";
-import { book, ledger, migrations, session, tenants, workloads } from "../live";
+import { ago, besides, costsOf, dollars, hourly, machinesOf, percent, savedNow, savedSoFar } from "../figures";
+import { book, clock, ledger, migrations, session, tenants, workloads } from "../live";
 import { World } from "../map/world";
 import { type Column, Empty, Panel, Place, State, Table } from "../parts";
 import { Migrations } from "./moves";
 import { useEffect } from "preact/hooks";
 
 function Figures() {
-  const placed = (workloads.value ?? []).flatMap(({ placement }) => (placement ? [placement.quote] : []));
-  const known = placed.every(({ spotUsdPerHour, onDemandUsdPerHour }) => spotUsdPerHour !== null && onDemandUsdPerHour !== null);
-  const sum = (field: "spotUsdPerHour" | "onDemandUsdPerHour") => (known && workloads.value ? placed.reduce((total, quote) => total + (quote[field] ?? 0), 0) : null);
-  const paying = sum("spotUsdPerHour");
-  const onDemand = sum("onDemandUsdPerHour");
+  const placed = (workloads.value ?? []).flatMap(machinesOf);
+  const { paying, onDemand } = workloads.value && placed.length === 0 ? { paying: 0, onDemand: 0 } : costsOf(placed);
   const saved = savedSoFar(ledger.value);
   const running = (workloads.value ?? []).filter(({ state }) => state === "RUNNING" || state === "MIGRATING").length;
   const moving = (migrations.value ?? []).filter(({ status }) => status === "running").length;
@@ -31,7 +28,7 @@ function Figures() {
       </div>
       <div class="figure">
         <dt>Below on demand now</dt>
-        <dd>{percent(paying !== null && onDemand ? 1 - paying / onDemand : null)}</dd>
+        <dd>{percent(savedNow(placed))}</dd>
         <dd class="note">of what the same machines cost on demand</dd>
       </div>
       <div class="figure">
@@ -64,19 +61,30 @@ const COLUMNS: Column<Workload>[] = [
       </>
     ),
   },
-  { title: "Runs in", cell: ({ placement }) => <Place offer={placement?.offer} /> },
   {
-    title: "Price per hour",
-    number: true,
-    cell: ({ placement }) => (
+    title: "Runs in",
+    cell: (workload) => (
       <>
-        {hourly(placement?.quote.spotUsdPerHour)}
-        <small>on demand {hourly(placement?.quote.onDemandUsdPerHour)}</small>
+        <Place offer={workload.placement?.offer} />
+        <small>{besides(workload)}</small>
       </>
     ),
   },
-  { title: "Below on demand", number: true, cell: (workload) => percent(savedNow(workload)) },
-  { title: "Changed", number: true, cell: ({ updatedAt }) => ago(updatedAt, Date.now()) },
+  {
+    title: "Price per hour",
+    number: true,
+    cell: (workload) => {
+      const { paying, onDemand } = costsOf(machinesOf(workload));
+      return (
+        <>
+          {hourly(paying)}
+          <small>on demand {hourly(onDemand)}</small>
+        </>
+      );
+    },
+  },
+  { title: "Below on demand", number: true, cell: (workload) => percent(savedNow(machinesOf(workload))) },
+  { title: "Changed", number: true, cell: ({ updatedAt }) => ago(updatedAt, clock.value) },
 ];
 
 export function Workloads() {

@@ -1,16 +1,19 @@
 /** Tenants, what they spent this month, and their API keys. */
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import type { ApiKey, KeyInfo, Tenant } from "../../../workers/shared/wire";
 import { useAsked } from "../ask";
 import { ago, dollars, minute } from "../figures";
-import { type Items, months, session, tenants } from "../live";
+import { clock, type Items, months, session, tenants } from "../live";
 import { type Column, Empty, Panel, Table } from "../parts";
 
 function Keys({ tenant }: { tenant: Tenant }) {
   const made = useSignal<ApiKey | null>(null);
   const refusal = useSignal("");
   const turn = useSignal(0);
-  const asked = useAsked<Items<KeyInfo>>(`/tenants/${tenant.id}/keys?limit=100`, turn.value);
+  // Where the focus goes when the button that had it is gone.
+  const heading = useRef<HTMLHeadingElement>(null);
+  const asked = useAsked<Items<KeyInfo>>(`/tenants/${tenant.id}/keys?limit=100`, { kinds: ["key"] }, turn.value);
   const attempt = async (work: () => Promise<unknown>) => {
     refusal.value = "";
     try {
@@ -30,7 +33,14 @@ function Keys({ tenant }: { tenant: Tenant }) {
     });
   };
   const revoke = (key: KeyInfo) => {
-    if (confirm(`Revoke the key "${key.name || key.id}"? Whoever uses it is refused at once.`)) void attempt(async () => session.value?.delete(`/tenants/${tenant.id}/keys/${key.id}`));
+    if (confirm(`Revoke the key "${key.name || key.id}"? Whoever uses it is refused at once.`)) {
+      heading.current?.focus();
+      void attempt(async () => session.value?.delete(`/tenants/${tenant.id}/keys/${key.id}`));
+    }
+  };
+  const done = () => {
+    made.value = null;
+    heading.current?.focus();
   };
   const columns: Column<KeyInfo>[] = [
     {
@@ -44,7 +54,7 @@ function Keys({ tenant }: { tenant: Tenant }) {
     },
     { title: "May", cell: ({ scopes }) => scopes.join(", ") },
     { title: "Made", cell: ({ createdAt, createdBy }) => `${minute(createdAt)} by ${createdBy}` },
-    { title: "Last used", cell: ({ lastUsedAt }) => (lastUsedAt ? ago(lastUsedAt, Date.now()) : "never") },
+    { title: "Last used", cell: ({ lastUsedAt }) => (lastUsedAt ? ago(lastUsedAt, clock.value) : "never") },
     {
       title: "",
       cell: (key) => (
@@ -57,7 +67,9 @@ function Keys({ tenant }: { tenant: Tenant }) {
   const { value, fault } = asked.value;
   return (
     <>
-      <h3>Keys</h3>
+      <h3 ref={heading} tabIndex={-1}>
+        Keys
+      </h3>
       {fault && <Empty>{fault.status === 403 ? "Keys are shown to the tenant's administrators." : fault.message}</Empty>}
       {value?.items.length === 0 && <Empty>No key yet.</Empty>}
       {value && value.items.length > 0 && <Table label={`Keys of ${tenant.id}`} rows={value.items} columns={columns} keyOf={({ id }) => id} />}
@@ -90,7 +102,7 @@ function Keys({ tenant }: { tenant: Tenant }) {
           <button class="button" type="button" onClick={() => navigator.clipboard.writeText(made.value?.key ?? "")}>
             Copy
           </button>
-          <button class="button" type="button" onClick={() => (made.value = null)}>
+          <button class="button" type="button" onClick={done}>
             Done
           </button>
         </output>

@@ -2,9 +2,13 @@
 import type { Decision, Endpoint, Evidence, LedgerHour, Migration, Placement, Workload, WorkloadEvent } from "../../../workers/shared/wire";
 import { useAsked } from "../ask";
 import { Chart } from "../chart";
-import { ago, dollars, hourly, minute, nearest, offerName, percent, savedNow } from "../figures";
-import { type Items, migrations, workloads } from "../live";
+import { ago, besides, costsOf, dollars, hourly, machinesOf, minute, nearest, offerName, percent, savedNow } from "../figures";
+import { clock, type Items, migrations, workloads } from "../live";
 import { type Column, Empty, Panel, Place, State, Table } from "../parts";
+import { newestFirst } from "../tail";
+import { MachineLog } from "./log";
+import { Runs } from "./runs";
+import { Spending } from "./spending";
 
 const STEPS = ["reserve", "provision", "verify", "commit", "drain", "decommission", "record"] as const;
 
@@ -20,7 +24,7 @@ function Under({ migration }: { migration: Migration }) {
         ))}
       </ol>
       <p class="padded">
-        To {migration.decision.offer ? offerName(migration.decision.offer) : "nothing: it is taken down"}, since {ago(migration.startedAt, Date.now())}. Traffic stays on the old machine until the new
+        To {migration.decision.offer ? offerName(migration.decision.offer) : "nothing: it is taken down"}, since {ago(migration.startedAt, clock.value)}. Traffic stays on the old machine until the new
         one has passed its probes.
       </p>
     </Panel>
@@ -28,7 +32,8 @@ function Under({ migration }: { migration: Migration }) {
 }
 
 function Head({ workload, endpoint }: { workload: Workload; endpoint: Endpoint | null }) {
-  const quote = workload.placement?.quote;
+  const machines = machinesOf(workload);
+  const { paying, onDemand } = costsOf(machines);
   return (
     <header class="head">
       <h1 tabIndex={-1}>{workload.id}</h1>
@@ -43,16 +48,16 @@ function Head({ workload, endpoint }: { workload: Workload; endpoint: Endpoint |
         <div class="figure">
           <dt>Runs in</dt>
           <dd class="text">{workload.placement ? `${workload.placement.offer.cloud.toUpperCase()} ${workload.placement.offer.region}` : "–"}</dd>
-          <dd class="note">{workload.placement?.offer.instanceType ?? "no machine"}</dd>
+          <dd class="note">{[workload.placement?.offer.instanceType ?? "no machine", besides(workload)].filter(Boolean).join("; ")}</dd>
         </div>
         <div class="figure">
           <dt>Price per hour</dt>
-          <dd>{hourly(quote?.spotUsdPerHour)}</dd>
-          <dd class="note">on demand {hourly(quote?.onDemandUsdPerHour)}</dd>
+          <dd>{hourly(paying)}</dd>
+          <dd class="note">on demand {hourly(onDemand)}</dd>
         </div>
         <div class="figure saved">
           <dt>Below on demand</dt>
-          <dd>{percent(savedNow(workload))}</dd>
+          <dd>{percent(savedNow(machines))}</dd>
           <dd class="note">now</dd>
         </div>
         <div class="figure">
@@ -76,6 +81,7 @@ function Cost({ evidence }: { evidence: Evidence }) {
       ["Carrying the state over", dollars(parts.carryUsd)],
       ["Both machines for a while", dollars(parts.overlapUsd)],
     );
+  if (evidence.asking) rows.push(["Refusals to be expected", `${dollars(evidence.asking.expectedUsd)}, at ${percent(evidence.asking.chance)} a time`]);
   if (evidence.netSavingUsd !== null) rows.push(["Net saving", `${dollars(evidence.netSavingUsd)} over ${Math.round(evidence.horizonHours)} h`]);
   if (evidence.hurdle)
     rows.push([
@@ -176,11 +182,11 @@ function Unknown({ id }: { id: string }) {
 export function WorkloadPage({ id }: { id: string }) {
   const workload = workloads.value?.find((one) => one.id === id);
   const known = workload ? `/workloads/${id}` : null;
-  const hours = useAsked<Items<LedgerHour>>(workload ? `/ledger/hours?workload=${id}&limit=500` : null);
-  const decisions = useAsked<Items<Decision>>(workload ? `/decisions?workload=${id}&limit=20` : null);
-  const placements = useAsked<Items<Placement>>(known && `${known}/placements?limit=50`);
-  const events = useAsked<Items<WorkloadEvent>>(known && `${known}/events?limit=500`);
-  const endpoint = useAsked<Endpoint>(known && `${known}/endpoint`);
+  const hours = useAsked<Items<LedgerHour>>(workload ? `/ledger/hours?workload=${id}&limit=500` : null, { kinds: ["ledger"] });
+  const decisions = useAsked<Items<Decision>>(workload ? `/decisions?workload=${id}&limit=20` : null, { kinds: ["migration"], workload: id });
+  const placements = useAsked<Items<Placement>>(known && `${known}/placements?limit=50`, { kinds: ["placement"], workload: id });
+  const events = useAsked<Items<WorkloadEvent>>(known && `${known}/events?limit=500`, { kinds: ["event"], workload: id });
+  const endpoint = useAsked<Endpoint>(known && `${known}/endpoint`, { kinds: ["workload"], workload: id });
   if (workloads.value === null) return <Empty>Loading {id}.</Empty>;
   if (!workload) return <Unknown id={id} />;
   const active = migrations.value?.find((one) => one.id === workload.activeMigration);
@@ -193,16 +199,19 @@ export function WorkloadPage({ id }: { id: string }) {
       <Panel title="What it cost" note="by the ledger's closed hours">
         {spans.length > 0 ? <Chart hours={spans} /> : <Empty>No hour is closed yet. The ledger closes an hour once its prices can't change any more.</Empty>}
       </Panel>
+      <Spending workload={workload} />
       <Panel title="Why it is here">
         <Why decisions={decisions.value.value?.items ?? []} />
       </Panel>
       <Panel title="Where it was">
         {(placements.value.value?.items.length ?? 0) > 0 ? (
-          <Table label="Placements" rows={[...(placements.value.value?.items ?? [])].sort((one, other) => other.generation - one.generation)} columns={PLACEMENTS} keyOf={(one) => one.id} />
+          <Table label="Placements" rows={newestFirst(placements.value.value?.items ?? [])} columns={PLACEMENTS} keyOf={(one) => one.id} />
         ) : (
           <Empty>It has no machine yet.</Empty>
         )}
       </Panel>
+      <Runs id={id} />
+      <MachineLog workload={workload} placements={placements.value.value?.items ?? null} />
       <Panel title="What happened" note="newest first, live">
         {happened.length > 0 ? <Table label="Events" rows={happened} columns={EVENTS} keyOf={({ seq }) => seq} /> : <Empty>Nothing yet.</Empty>}
       </Panel>
