@@ -131,9 +131,12 @@ _DIRECTIONS: tuple[tuple[str, TraitName], ...] = (("ingress", "open-ingress"), (
 
 def anywhere(value: object) -> bool | None:
     """Whether a CIDR block is (half of) the internet; None where it is unknown. 0.0.0.0/1 with 128.0.0.0/1 opens as much as 0.0.0.0/0 does."""
-    if value is UNKNOWN:
+    if value is None or value == "":
+        return False
+    if not isinstance(value, str):
+        # Unknown until apply, or of a shape that nobody reads here.
         return None
-    length = value.strip().rpartition("/")[2] if isinstance(value, str) and "/" in value else ""
+    length = value.strip().rpartition("/")[2] if "/" in value else ""
     return value in _ANYWHERE or (length.isdigit() and int(length) <= WIDEST_PREFIX)
 
 

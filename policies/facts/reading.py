@@ -20,7 +20,10 @@ UNKNOWN: Final = _Unknown()
 class Inputs:
     """A mapping of inputs with the path at which it stands. ``get`` never raises: it answers a value, None or :data:`UNKNOWN`."""
 
+    __slots__ = ("_strings", "_values", "path", "unknown")
+
     def __init__(self, values: Any, path: str = "") -> None:
+        self._strings: list[tuple[str, str]] | None = None
         self._values: Mapping[str, Any] = values if isinstance(values, Mapping) else {}
         self.path = path
         self.unknown = values is UNKNOWN
@@ -62,9 +65,11 @@ class Inputs:
         """The keys present."""
         return frozenset(self._values)
 
-    def strings(self) -> Iterator[tuple[str, str]]:
+    def strings(self) -> Sequence[tuple[str, str]]:
         """Every known string, with its path."""
-        return strings(self._values, self.path)
+        if self._strings is None:
+            self._strings = strings(self._values, self.path)
+        return self._strings
 
 
 def truth(value: Any) -> bool | None:

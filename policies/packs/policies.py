@@ -109,6 +109,10 @@ def _told(found: Iterable[Finding], rules: frozenset[str], tail: str, report: Re
     return unknown
 
 
+ON_DEMAND_TAG = "on-demand"
+"""What a placement's stack tags a machine with that was decided to be bought on demand: one that is so by mistake has none. The boundary is asked besides."""
+
+
 def judge_stack(args: StackValidationArgs, report: ReportViolation, pack: str = "boundary") -> None:
     """Reports what only the whole stack shows: on-demand machines in a placement, machines without their tenant's network."""
     rules = rules_of(pack)
@@ -122,9 +126,14 @@ def judge_stack(args: StackValidationArgs, report: ReportViolation, pack: str = 
             continue
         known.append((resource, item.urn))
         call = translate(resource, "") if "spot" in rules else None
-        for trait in call.traits if call else ():
+        bought = call is not None and ON_DEMAND_TAG in (call.tags or ())
+        for trait in call.traits if call and not bought else ():
             if trait.name == "spot" and trait.holds is False:
-                report(f"[spot] {resource.type} {resource.name!r} is an on-demand machine in a placement. A placement is spot.", item.urn)
+                report(
+                    f"[spot] {resource.type} {resource.name!r} is an on-demand machine in a placement. A placement is spot, unless it was decided "
+                    f"otherwise: then its machine has the tag {ON_DEMAND_TAG!r}.",
+                    item.urn,
+                )
     for resource, finding in stack_findings([resource for resource, _ in known], of):
         if finding.rule in rules:
             report(f"[{finding.rule}] {finding.sentence()}", next(urn for one, urn in known if one is resource))

@@ -20,7 +20,7 @@ from domain.boundary.model import BoundaryDocumentError, load, parse
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-_TENANT_STACK = re.compile(r"^(?P<kind>tenant|region|address|placement)\.(?P<tenant>[a-z][a-z0-9]{1,19})(?:\..+)?$")
+_TENANT_STACK = re.compile(r"^(?P<kind>tenant|region|relay|address|placement)\.(?P<tenant>[a-z][a-z0-9]{1,19})(?:\..+)?$")
 
 
 class NoBoundary(Exception):
@@ -48,7 +48,7 @@ def subject(stack: str) -> StackSubject:
     """Kind and tenant of a stack's name. A name in no form of the project's is of kind "unknown"."""
     if match := _TENANT_STACK.match(stack):
         return StackSubject(match["kind"], match["tenant"])
-    return StackSubject(stack if stack == "edge" else "relay" if stack.startswith("relay.") else "unknown", "")
+    return StackSubject(stack if stack == "edge" else "unknown", "")
 
 
 def stack_of(urn: str) -> str:

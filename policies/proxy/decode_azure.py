@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from domain.boundary.call import Access, Named
-from domain.boundary.names import azure_subscription, strings
+from domain.boundary.names import azure_subscription
 from policies.facts import azure
 from policies.facts.reading import Inputs
 from policies.facts.resource import Facts, Resource
@@ -67,13 +69,14 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
         raise Refused("request", f"a {request.method} with a body", 400)
     request.parameters()
     body = request.json() if request.method in {"PUT", "PATCH", "POST"} else {}
-    _check_case(body)
-    body = _flat(body)
+    inputs = Inputs(_flat(body))
+    if _reads_spot_rates(request.method, kind, body) or _reads_spot_scores(request.method, parts, body):
+        return f"{request.method} {kind}", "metadata", Facts(scope="global"), ""
     access = _access(request.method, lowered, kind)
     if access == "write":
         kind, resource = _written(request.method, kind, resource, parts)
     token = "azure-native:" + _KINDS.get(kind, "resources:ResourceGroup" if kind == "resourcegroups" else f"other:{kind}")
-    facts = azure.facts(Resource(token, resource, Inputs(body)))
+    facts = azure.facts(Resource(token, resource, inputs))
     if (
         kind.split("/", 1)[0] in _GLOBAL_NAMESPACES
         or kind == "subscriptions"
@@ -86,15 +89,49 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
         # A policy's or role's location says where its own record is kept, not where anything may run.
         facts.regions = []
     facts.account = subscription
-    texts = list(strings(body))
+    texts = inputs.strings()
     if access == "write" and kind.split("/", 1)[0] not in _GLOBAL_NAMESPACES:
-        elsewhere = ((path, text) for path, text in texts if path != "location" and not path.startswith("tags."))
+        # A child has no location of its own: what names one there is as strange as anywhere else.
+        own = {"location"} if facts.regions else set()
+        elsewhere = ((path, text) for path, text in texts if path not in own and not path.startswith("tags."))
         facts.regions += [Named(text, path, copy=True) for path, text in elsewhere if _names_a_place(path, text)]
     if "locations" in lowered[:-1] and access == "read":
         # Progress and catalogues of a location: read by what was started there.
         resource = resource or parts[-1]
     facts.accounts = [Named(found, path) for path, text in texts if (found := azure_subscription(text))]
     return f"{request.method} {kind}", access, facts, resource
+
+
+_WORDS = r"\('[\w.-]+'(?:, '[\w.-]+')*\)"
+_SPOT_RATES = re.compile(
+    r"SpotResources \| where type =~ 'microsoft\.compute/skuspotevictionrate/location' "
+    rf"\| where sku\.name in~ {_WORDS} \| where location in~ {_WORDS} "
+    r"\| project skuName = tostring\(sku\.name\), location, evictionRate = tostring\(properties\.evictionRate\)"
+)
+"""The one query of Resource Graph that is made: any other could read what tenants have."""
+
+
+def _reads_spot_rates(method: str, kind: str, body: Mapping[str, Any]) -> bool:
+    query = body.get("query") if method == "POST" and kind == "microsoft.resourcegraph/resources" else None
+    return isinstance(query, str) and body.keys() <= {"query", "options"} and _SPOT_RATES.fullmatch(query) is not None
+
+
+_PLACEMENT = re.compile(
+    r"subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/providers/microsoft\.compute/locations/[a-z0-9]+/placementscores/spot/generate"
+)
+_WORD = re.compile(r"[\w.-]+")
+_QUESTION = frozenset({"desiredLocations", "desiredSizes", "desiredCount", "availabilityZones"})
+
+
+def _reads_spot_scores(method: str, parts: list[str], body: Mapping[str, Any]) -> bool:
+    """Whether it is the question for placement scores, with nothing else in it: it makes nothing, and names sizes and regions alone."""
+    if method != "POST" or _PLACEMENT.fullmatch("/".join(parts).lower()) is None or body.keys() != _QUESTION:
+        return False
+    regions, sizes, count = (body[name] for name in ("desiredLocations", "desiredSizes", "desiredCount"))
+    if not isinstance(regions, list) or not isinstance(sizes, list) or type(count) is not int or type(body["availabilityZones"]) is not bool:
+        return False
+    names = [*regions, *(size["sku"] if isinstance(size, dict) and size.keys() == {"sku"} else None for size in sizes)]
+    return all(isinstance(name, str) and _WORD.fullmatch(name) for name in names)
 
 
 def is_management(action: str) -> bool:
@@ -160,32 +197,30 @@ _READ = {
 }  # fmt: skip
 
 
-def _check_case(value: Any) -> None:
-    """Raises :class:`Refused` where a name stands in another letter case than the rules read, or twice in different ones."""
-    if isinstance(value, list):
-        for item in value:
-            _check_case(item)
-    elif isinstance(value, dict):
-        if len({key.lower() for key in value}) != len(value):
-            raise Refused("request", "a name stands twice in different letter cases", 400)
-        for key, item in value.items():
-            if _READ.get(key.lower(), key) != key:
-                raise Refused("request", f"{key!r} is written {_READ[key.lower()]!r} here", 400)
-            if key != "tags":
-                _check_case(item)
-
-
 def _flat(value: Any) -> Any:
-    """Resource Manager keeps a resource's own fields under ``properties``; Pulumi's inputs have them one level up."""
+    """Resource Manager keeps a resource's own fields under ``properties``; Pulumi's inputs have them one level up.
+
+    Raises :class:`Refused` where a name stands in another letter case than the rules read, or twice.
+    """
     if isinstance(value, list):
         return [_flat(item) for item in value]
     if not isinstance(value, dict):
         return value
-    flat = {key: _flat(item) for key, item in value.items() if key != "properties"}
-    inner = value.get("properties")
-    if isinstance(inner, dict):
-        clash = flat.keys() & inner.keys() & {"location", "priority"}
-        if clash:
-            raise Refused("request", f"{', '.join(sorted(clash))} stands in the resource and in its properties", 400)
-        flat = {**_flat(inner), **flat}
-    return flat
+    lowered = [key.lower() for key in value]
+    if len(set(lowered)) != len(lowered):
+        raise Refused("request", "a name stands twice in different letter cases", 400)
+    flat: dict[str, Any] = {}
+    inner: Any = None
+    for low, (key, item) in zip(lowered, value.items(), strict=True):
+        if _READ.get(low, key) != key:
+            raise Refused("request", f"{key!r} is written {_READ[low]!r} here", 400)
+        if key == "properties":
+            inner = item
+        else:
+            flat[key] = item if key == "tags" else _flat(item)
+    if not isinstance(inner, dict):
+        _flat(inner)
+        return flat
+    if clash := flat.keys() & inner.keys() & {"location", "priority"}:
+        raise Refused("request", f"{', '.join(sorted(clash))} stands in the resource and in its properties", 400)
+    return {**_flat(inner), **flat}

@@ -198,7 +198,9 @@ def _check_write(request: ApiRequest, tail: list[str], collection: str, query: M
 
 def _access(method: str, verb: str, tail: list[str], collection: str) -> Access:
     if method == "GET":
-        return "metadata" if collection in _CATALOGUES else "read"
+        return "metadata" if collection in _CATALOGUES or tail == ["aggregated", "machineTypes"] else "read"
+    if method == "POST" and tail[:1] == ["regions"] and tail[2:] == ["advice", "capacity"]:
+        return "metadata"
     if verb in {"getIamPolicy", "testIamPermissions", "search"}:
         return "read"
     if tail[-1:] == ["wait"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +29,7 @@ _OVERRIDES = frozenset(
 """Headers by which some front ends take a request for another one than its first line says."""
 _OBJECT_PARAMETERS = frozenset({"x-id", "partNumber", "uploadId"})
 
-Headers = list[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 Send = Callable[[bytes], Awaitable[None]]
 
 
@@ -64,8 +64,9 @@ class Exchange(Protocol):
     trailers: bool
     """Whether an answer can end with trailers, without which there is no gRPC."""
 
-    def body(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises :class:`Refused` for broken framing and ``ConnectionError`` where the client goes away."""
+    def body(self, deadline: float | None = None) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises :class:`Refused` for broken framing, ``ConnectionError`` where the client goes away and
+        ``TimeoutError`` where it isn't whole at ``deadline`` (the loop's clock, in seconds)."""
         ...
 
     async def respond(self, status: int, headers: Headers, reason: bytes = b"", *, last: bool = False) -> None:
@@ -93,13 +94,17 @@ class Http1Exchange:
         self._send = send
         self._kept = b""
 
-    async def body(self) -> AsyncIterator[bytes]:
+    async def body(self, deadline: float | None = None) -> AsyncIterator[bytes]:
         """See :class:`Exchange`. A client that waits for leave to send gets it now: what is refused by its head is never sent."""
         if self._http.they_are_waiting_for_100_continue:
             await self._send(self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
         while True:
             try:
-                event = await next_event(self._http, self._reader)
+                event: object = self._http.next_event()
+                if event is h11.NEED_DATA:
+                    # Most bodies came with their head: those need no timer.
+                    async with asyncio.timeout_at(deadline):
+                        event = await next_event(self._http, self._reader)
             except h11.RemoteProtocolError as error:
                 raise Refused("request", f"not an HTTP/1.1 request: {error}", 400) from error
             except ConnectionError as error:
@@ -114,7 +119,9 @@ class Http1Exchange:
         """See :class:`Exchange`. The head goes with the first of the body: most answers are one packet and one TLS record."""
         if self._http.their_state is not h11.DONE:
             headers = [*headers, (b"connection", b"close")]
-        self._kept = self._http.send(h11.Response(status_code=status, headers=headers, reason=reason)) or b""
+        # What h11 has read itself it needn't check again.
+        checked = headers if isinstance(headers, h11._headers.Headers) else list(headers)
+        self._kept = self._http.send(h11.Response(status_code=status, headers=checked, reason=reason)) or b""
         if last:
             await self.end()
 
@@ -195,14 +202,17 @@ class BodyBudget:
         self._limit = limit
         self.held = 0
 
-    async def whole(self, exchange: Exchange, limit: int) -> bytes:
-        """The whole body; :meth:`release` its length afterwards. Raises :class:`Refused` beyond ``limit`` bytes, or where all together hold too much."""
+    async def whole(self, exchange: Exchange, limit: int, seconds: float) -> bytes:
+        """The whole body, within ``seconds``; :meth:`release` its length afterwards.
+
+        Raises :class:`Refused` beyond ``limit`` bytes, where it takes longer, or where all together hold too much.
+        """
         if (exchange.head.length or 0) > limit:
             raise Refused("request", f"the body is longer than {limit} bytes", 413)
         chunks: list[bytes] = []
         size = 0
         try:
-            async for chunk in exchange.body():
+            async for chunk in exchange.body(asyncio.get_running_loop().time() + seconds):
                 size += len(chunk)
                 self.held += len(chunk)
                 if size > limit:
@@ -210,6 +220,9 @@ class BodyBudget:
                 if self.held > self._limit:
                     raise Refused("request", f"bodies of more than {self._limit} bytes are being judged already; try again", 429)
                 chunks.append(chunk)
+        except TimeoutError as error:
+            self.held -= size
+            raise Refused("request", f"the body took longer than {seconds:g} s", 408) from error
         except BaseException:
             self.held -= size
             raise

@@ -68,7 +68,7 @@ async def forward(call: Allowed, lines: Lines, books: Books) -> None:
                         started = True
                         passed = _passed(event.headers)
                         if verdict.outcome == "advise":
-                            passed.append((b"spotlane-advice", f"[{verdict.rule}] {verdict.message}"[:500].encode("ascii", "replace")))
+                            passed = [*passed, (b"spotlane-advice", f"[{verdict.rule}] {verdict.message}"[:500].encode("ascii", "replace"))]
                         await exchange.respond(event.status_code, passed, event.reason)
                     elif learns:
                         kept += bytes(event.data)
@@ -138,4 +138,5 @@ async def _unanswered(request: ApiRequest, exchange: Exchange, lines: Lines, err
 
 
 def _passed(headers: h11._headers.Headers) -> Headers:
-    return [(name, value) for name, value in headers if name not in HOP_BY_HOP]
+    passed = [(name, value) for name, value in headers if name not in HOP_BY_HOP]
+    return headers if len(passed) == len(headers) else passed

@@ -42,7 +42,7 @@ _CONNECTION_OWN = frozenset({b"connection", b"proxy-connection", b"keep-alive", 
 def head_of(headers: Headers) -> Head:
     """The head that the header list of a stream means. Raises :class:`Refused`."""
     pseudo: dict[bytes, bytes] = {}
-    plain: Headers = []
+    plain: list[tuple[bytes, bytes]] = []
     cookies: list[bytes] = []
     for name, value in headers:
         if name.startswith(b":"):
@@ -278,9 +278,13 @@ class Http2Exchange:
         self._number = number
         self._stream = stream
 
-    async def body(self) -> AsyncIterator[bytes]:
+    async def body(self, deadline: float | None = None) -> AsyncIterator[bytes]:
         """See :class:`Exchange`."""
-        while (data := await self._tunnel.read(self._number, self._stream)) is not None:
+        while True:
+            async with asyncio.timeout_at(deadline):
+                data = await self._tunnel.read(self._number, self._stream)
+            if data is None:
+                return
             yield data
 
     async def respond(self, status: int, headers: Headers, reason: bytes = b"", *, last: bool = False) -> None:

@@ -38,10 +38,10 @@ class ApiRequest:
         if parts and parts[-1] == "":
             parts.pop()
         try:
-            plain = [unquote(part, errors="strict") for part in parts]
+            plain = [unquote(part, errors="strict") for part in parts] if "%" in self.path else parts
         except UnicodeDecodeError as error:
             raise Refused("request", "the path is not UTF-8", 400) from error
-        if any(part in {"", ".", ".."} or not _FORBIDDEN.isdisjoint(part) or _CONTROL.search(part) for part in plain):
+        if not _DOTS.isdisjoint(plain) or _AMBIGUOUS.search("".join(plain)):
             raise Refused("request", f"path {self.path!r} can be read in more than one way", 400)
         return plain
 
@@ -81,8 +81,8 @@ class ApiRequest:
         return value
 
 
-_FORBIDDEN = frozenset("/\\%?#;")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_DOTS = frozenset({"", ".", ".."})
+_AMBIGUOUS = re.compile(r"[/\\%?#;\x00-\x1f\x7f]")
 _CHARSET = re.compile(r"charset\s*=\s*\"?([^\s;\"]+)", re.IGNORECASE)
 
 

@@ -292,11 +292,7 @@ class Proxy:
             if not is_grpc(head) and passes_through(head, known):
                 passing = Passing(head.length or 0, exchange.body())
             else:
-                try:
-                    async with asyncio.timeout(self._limits.body_seconds):
-                        body = await self._bodies.whole(exchange, body_limit(known))
-                except TimeoutError as error:
-                    raise Refused("request", f"the body took longer than {self._limits.body_seconds:g} s", 408) from error
+                body = await self._bodies.whole(exchange, body_limit(known), self._limits.body_seconds)
             path, _, query = head.target.decode("ascii").partition("?")
             headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
             request = ApiRequest(head.method.decode("ascii"), host, path, query, headers, body)

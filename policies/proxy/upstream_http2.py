@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import h2.config
 import h2.connection
@@ -16,7 +16,7 @@ from policies.proxy.request import ApiRequest
 from policies.proxy.upstream import ANSWER_SECONDS, HOP_BY_HOP, Line
 
 _CHUNK = 65536
-Pairs = list[tuple[bytes, bytes]]
+Pairs = Sequence[tuple[bytes, bytes]]
 
 
 class Http2Connection(Line):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -35,7 +36,8 @@ class History:
             raise ValueError(f"{path}: prices no machine type that is large enough")
         if table.column("timestamp").null_count:
             raise ValueError(f"{path}: has rows without a timestamp; a row says since when its price holds")
-        # Of rows at one time the file's own order stands: the sort is made stable by the row's number.
+        _check_prices(path, table)
+        # Repeated rows say the same: the sort is made stable by the row's number.
         numbered = table.append_column("row", pa.array(range(table.num_rows), pa.int64()))
         self._table = numbered.sort_by([("timestamp", "ascending"), ("row", "ascending")])
         self.begin = self._at(0)
@@ -50,7 +52,7 @@ class History:
         return self.begin if days is None else max(self.begin, self.end - timedelta(days=days)), self.end
 
     def changes(self, begin: datetime) -> Iterator[Quote]:
-        """What was in force at ``begin``, and every row after it; a price that is null or not above 0 is unknown: not sold."""
+        """What was in force at ``begin``, and every row after it; a price that is null is unknown: not sold."""
         moments = self._table.column("timestamp")
         old = pc.less(moments, pa.scalar(begin if moments.type.tz else begin.replace(tzinfo=None), moments.type))
         # Of the older rows only the last of each pool is needed; rows are in the order of time.
@@ -62,8 +64,23 @@ class History:
             moments, spot, listed = (batch.column(name).to_pylist() for name in COLUMNS[4:])
             for cloud, region, zone, name, at, price, on_demand in zip(*columns, moments, spot, listed, strict=True):
                 when = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-                yield Quote(OfferRef(cloud, region, zone, name), or_unknown(_price(price)), or_unknown(_price(on_demand)), "recording", when)
+                yield Quote(OfferRef(cloud, region, zone, name), or_unknown(price), or_unknown(on_demand), "recording", when)
 
 
-def _price(value: float | None) -> float | None:
-    return value if value is not None and value > 0 else None
+def _check_prices(path: Path, table: Any) -> None:
+    """Raises ``ValueError`` for a price that can't be and for two of one pool and moment, with the place of the first."""
+    for name in COLUMNS[5:]:
+        column = table.column(name).cast(pa.float64())
+        wrong = table.filter(pc.fill_null(pc.invert(pc.and_(pc.is_finite(column), pc.greater(column, 0.0))), False))
+        if wrong.num_rows:
+            raise ValueError(f"{path}: {_place(wrong)}: {name} is {wrong.column(name)[0]} ({wrong.num_rows} such rows); unknown is null, never 0")
+    every = pc.CountOptions(mode="all")
+    told = table.group_by(list(COLUMNS[:5])).aggregate([(name, "count_distinct", every) for name in COLUMNS[5:]])
+    twice = told.filter(pc.or_(*(pc.greater(told.column(f"{name}_count_distinct"), 1) for name in COLUMNS[5:])))
+    if twice.num_rows:
+        raise ValueError(f"{path}: {_place(twice)}: rows with different prices ({twice.num_rows} such moments); keep the one that holds")
+
+
+def _place(rows: Any) -> str:
+    pool = "/".join(str(rows.column(name)[0]) for name in COLUMNS[:4])
+    return f"{pool} at {rows.column(COLUMNS[4])[0]}"

@@ -16,6 +16,8 @@ EC2 = "ec2.eu-west-1.amazonaws.com"
 S3 = "s3.eu-west-1.amazonaws.com"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/web"
 MACHINE = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/web"
+RULE = f"{GROUP}/providers/Microsoft.Network/networkSecurityGroups/n/securityRules/r"
+CLOSED = {"direction": "Inbound", "access": "Allow", "sourceAddressPrefix": "192.0.2.1", "destinationAddressPrefix": "10.0.0.0/8"}
 CREDENTIAL = "Proxy-Authorization: Basic cGxhdGZvcm06ay1wbGF0Zm9ybQ==\r\n"
 
 
@@ -221,6 +223,8 @@ AZURE = [
     Attempt("a subscription of nobody", put("/subscriptions/ffffffff-0000-0000-0000-000000000000/resourceGroups/web", {"location": "westeurope"}), ARM),
     Attempt("a subscription hidden in a quoted word", put(GROUP.replace("subscriptions", "%73ubscriptions"), {"location": "westeurope"}), ARM),
     Attempt("a body on DELETE", put(GROUP, {"location": "eastus"}, method="DELETE"), ARM),
+    Attempt("a location on a rule, which has none", put(RULE, {"properties": {"location": "eastus", **CLOSED}}), ARM),
+    Attempt("a rule's prefix as a list", put(RULE, {"properties": {**CLOSED, "sourceAddressPrefix": ["::/0"]}}), ARM),
     Attempt("an open firewall", put(f"{GROUP}/providers/Microsoft.Network/networkSecurityGroups/n/securityRules/r",
             {"properties": HALF_OPEN}), ARM),
     Attempt("storage copied abroad", put(STORE, {"location": "swedencentral", "sku": {"name": "Standard_GRS"}}), ARM),

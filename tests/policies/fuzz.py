@@ -147,8 +147,9 @@ def _escaped(body: bytes, draw: random.Random) -> bytes:
     if not letter.isalnum():
         return body
     if body.lstrip()[:1] == b"{":
-        # Only inside a text is an escape the same thing.
-        return body[:at] + f"\\u{ord(letter):04x}".encode() + body[at + 1 :] if body[:at].count(b'"') % 2 else body
+        # Only inside a text is an escape the same thing, and not inside another escape.
+        whole = body[:at].count(b'"') % 2 and b"\\" not in body[max(0, at - 5) : at]
+        return body[:at] + f"\\u{ord(letter):04x}".encode() + body[at + 1 :] if whole else body
     return body[:at] + f"%{ord(letter):02x}".encode() + body[at + 1 :] if b"%" not in body[max(0, at - 2) : at] else body
 
 

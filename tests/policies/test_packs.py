@@ -14,7 +14,7 @@ from pulumi_policy.proxy import UnknownValueError, unknown_checking_proxy
 from policies.documents import DOCS, documents
 from policies.packs.catalogue import BY_NAME, EVERYTHING, PACKS, RULES, rules_of
 from policies.packs.configuration import JUDGES
-from policies.packs.policies import judge_stack, policies_of, remediate
+from policies.packs.policies import ON_DEMAND_TAG, judge_stack, policies_of, remediate
 from tests.policies.resources import AWS_INSTANCE, AZURE_MACHINE, GCP_INSTANCE, STRICT, UNKNOWN, changed, judged
 
 Declared = tuple[str, dict[str, Any]]
@@ -143,6 +143,12 @@ def test_a_placement_without_its_network_is_refused() -> None:
     assert stack(template, changed(AWS_INSTANCE, launchTemplate={"id": "lt"})) == []
     assert stack(AWS_INSTANCE, of="region.acme.aws.eu-west-1") == []
     assert stack(changed(GCP_INSTANCE, networkInterfaces=[{"network": "default"}]))[0].startswith("[placement-network]")
+
+
+def test_a_machine_on_demand_in_a_placement_is_refused_unless_its_stack_says_that_it_is_meant() -> None:
+    bought = changed(AWS_INSTANCE, subnetId=UNKNOWN, instanceMarketOptions=None)
+    assert [text[:6] for text in stack(bought)] == ["[spot]"]
+    assert stack(changed(bought, tags={"tenant": "acme", ON_DEMAND_TAG: "fallback"})) == []
 
 
 def test_remediation_mends_what_is_safe_and_only_that() -> None:

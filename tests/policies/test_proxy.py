@@ -164,6 +164,27 @@ def test_a_boundary_that_changes_counts_from_the_next_call(stage: Stage) -> None
         assert _group(client, "eastus").status_code == 403
 
 
+def test_a_boundary_for_relays_only_leaves_a_relay_its_address_and_nothing_else(stage: Stage) -> None:
+    path = stage.home / "proxy" / "tenants" / "acme.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"boundary": record["boundary"] | {"spotOnly": False, "network": {"publicAddresses": "relay"}}}))
+    address = "Microsoft.Network/publicIPAddresses"
+    interface = "Microsoft.Network/networkInterfaces"
+    with stage.client() as client:
+        _assume(client, AWS_ACCOUNT)
+        for name, status in (("relay-eu-west-1-0a1b2c3d", 200), ("web-acme-3", 403)):
+            template = {"Action": "CreateLaunchTemplate", "LaunchTemplateName": name, "LaunchTemplateData.ImageId": "ami-1"}
+            template |= {"LaunchTemplateData.NetworkInterface.1.DeviceIndex": "0", "LaunchTemplateData.NetworkInterface.1.AssociatePublicIpAddress": "true"}
+            assert _ec2(client, "eu-west-1", "ASIATENANT", **template).status_code == status
+            own = f"https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/g/providers"
+            public = {"properties": {"publicIPAddress": {"id": f"{own}/{address}/{name}".removeprefix("https://management.azure.com")}}}
+            body = {"location": "westeurope", "properties": {"ipConfigurations": [{"name": "private", **public}]}}
+            assert client.put(f"{own}/{interface}/{name}?api-version=2024-05-01", json=body).status_code == status
+            machine = {"name": name, "networkInterfaces": [{"accessConfigs": [{"type": "ONE_TO_ONE_NAT"}]}]}
+            there = "https://compute.googleapis.com/compute/v1/projects/acme-1/zones/europe-west4-a/instances"
+            assert client.post(there, json=machine).status_code == status
+
+
 @pytest.mark.parametrize(
     ("mode", "status", "verdict", "told"), [("learning", 200, "learn", False), ("advisory", 200, "advise", True), ("block", 403, "deny", False)]
 )

@@ -82,3 +82,58 @@ def test_quotas_are_read_and_none_is_asked_for_outside_the_boundary(stage: Stage
 )
 def test_listings_pass_for_accounts_of_tenants(stage: Stage, url: str, status: int) -> None:
     assert sent(stage, httpx.Request("GET", url)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://management.azure.com/subscriptions/00000000-0000-0000-0000-00000000aaaa/providers/Microsoft.Compute/skus?api-version=2021-07-01",
+        "https://compute.googleapis.com/compute/v1/projects/spotlane-platform/aggregated/machineTypes?maxResults=500",
+    ],
+)
+def test_catalogues_of_machine_shapes_are_read_under_the_platforms_own_accounts(stage: Stage, url: str) -> None:
+    assert sent(stage, httpx.Request("GET", url, headers={"authorization": "Bearer token"})).status_code == 200
+
+
+RATES = (
+    "SpotResources | where type =~ 'microsoft.compute/skuspotevictionrate/location' | where sku.name in~ ('Standard_D2s_v5', 'Standard_D4s_v5') "
+    "| where location in~ ('westeurope') | project skuName = tostring(sku.name), location, evictionRate = tostring(properties.evictionRate)"
+)
+
+
+def graph(query: str, **more: object) -> httpx.Request:
+    url = "https://management.azure.com/providers/Microsoft.ResourceGraph/resources?api-version=2021-03-01"
+    return httpx.Request("POST", url, headers={"authorization": "Bearer token"}, json={"query": query, "options": {"$top": 1000}, **more})
+
+
+def test_azures_table_of_evictions_is_read_and_no_other_query_is_made(stage: Stage) -> None:
+    assert sent(stage, graph(RATES)).status_code == 200
+    for query in ("Resources | project name", RATES + " | union Resources", RATES.replace("('westeurope')", "(ResourceContainers | project name)")):
+        assert sent(stage, graph(query)).status_code == 403
+    assert sent(stage, graph(RATES, subscriptions=["00000000-0000-0000-0000-00000000aaaa"])).status_code == 403
+
+
+QUESTION: dict[str, object] = {
+    "desiredLocations": ["westeurope", "us-gov"], "desiredSizes": [{"sku": "Standard_D2s_v5"}], "desiredCount": 1, "availabilityZones": False,
+}  # fmt: skip
+
+
+def placement(tail: str = "placementScores/spot/generate", **changed: object) -> httpx.Request:
+    base = "https://management.azure.com/subscriptions/00000000-0000-0000-0000-00000000aaaa/providers/Microsoft.Compute/locations/westeurope"
+    return httpx.Request("POST", f"{base}/{tail}?api-version=2025-06-05", headers={"authorization": "Bearer token"}, json={**QUESTION, **changed})
+
+
+def test_azures_placement_scores_are_asked_for_and_nothing_else_is_posted_to_a_foreign_subscription(stage: Stage) -> None:
+    assert sent(stage, placement()).status_code == 200
+    for tail in ("placementScores/spot", "placementScores/spot/generate/more", "placementScores/compute/generate", "spot/generate"):
+        assert sent(stage, placement(tail)).status_code == 403
+    for changed in ({"location": "eastus"}, {"desiredSizes": [{"sku": "a", "id": "/x"}]}, {"desiredLocations": ["/subscriptions/x"]}, {"desiredCount": "1"}):
+        assert sent(stage, placement(**changed)).status_code == 403
+
+
+def test_capacity_is_advised_on_and_nothing_else_of_a_foreign_project_is_asked(stage: Stage) -> None:
+    base = "https://compute.googleapis.com/compute/beta/projects/spotlane-platform/regions/us-west4"
+    assert sent(stage, httpx.Request("POST", f"{base}/advice/capacity", json={"size": 1})).status_code == 200
+    assert sent(stage, httpx.Request("POST", f"{base}/advice/other", json={"size": 1})).status_code == 403
+    form = "Action=GetSpotPlacementScores&Version=2016-11-15&TargetCapacity=1&InstanceType.1=m5.large&RegionName.1=ap-south-1"
+    assert sent(stage, signed(Credentials("AKIAPLATFORM", "s"), "ec2", "us-east-1", "https://ec2.us-east-1.amazonaws.com/", form)).status_code == 200

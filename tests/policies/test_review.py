@@ -263,9 +263,10 @@ def recording(path: Path, rows: list[tuple[str, float | None, int]], **columns: 
 
 
 def test_price_over_a_recording_is_what_the_boundary_would_have_cost(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    # Out of order and with a price that isn't one: 0 says as little as null.
+    # Out of order, repeated, and not sold for a day.
     path = recording(
-        files / "prices.parquet", [("us-east-1", 0.01, 48), ("eu-west-1", 0.04, 0), ("us-east-1", 0.02, 0), ("eu-west-1", 0, 72), ("eu-west-1", 0.05, 96)]
+        files / "prices.parquet",
+        [("us-east-1", 0.01, 48), ("eu-west-1", 0.04, 0), ("us-east-1", 0.02, 0), ("us-east-1", 0.02, 0), ("eu-west-1", None, 72), ("eu-west-1", 0.05, 96)],
     )
     given = ["price", "--boundary", str(files / "boundary.yaml"), "--history", str(path), "--need", "web=2:4:arm64", "--step-hours", "12"]
     assert main([*given, "--json"]) == 0
@@ -286,11 +287,24 @@ def test_price_refuses_what_is_no_recording_with_the_reason(files: Path, capsys:
     lacking = recording(files / "lacking.parquet", [("us-east-1", 0.01, 0)], timestamp=[1])
     pq.write_table(pq.read_table(lacking).drop_columns(["zone", "spot_usd_h"]), lacking)
     blank = recording(files / "blank.parquet", [("us-east-1", 0.01, 0)], timestamp=pa.array([None], pa.timestamp("ms", tz="UTC")))
+    zero, below, twice = (
+        recording(files / f"{name}.parquet", [("us-east-1", 0.01, 0), *(("us-east-1", price, 12) for price in prices)])
+        for name, prices in (("zero", [0]), ("below", [-0.01]), ("twice", [0.02, 0.03]))
+    )
     for arguments, fault in (
         ([], "give --prices"),
         (["--history", str(files / "boundary.yaml")], "is no parquet file"),
         (["--history", str(lacking)], "lacks zone, spot_usd_h"),
         (["--history", str(blank), "--need", "web=2:4:arm64"], "rows without a timestamp"),
+        (
+            ["--history", str(zero), "--need", "web=2:4:arm64"],
+            "us-east-1a/m7g.large at 2026-01-01 12:00:00+00:00: spot_usd_h is 0.0 (1 such rows); unknown is null, never 0",
+        ),
+        (["--history", str(below), "--need", "web=2:4:arm64"], "spot_usd_h is -0.01"),
+        (
+            ["--history", str(twice), "--need", "web=2:4:arm64"],
+            "us-east-1a/m7g.large at 2026-01-01 12:00:00+00:00: rows with different prices (1 such moments)",
+        ),
         (["--history", str(blank), "--need", "big=900:9000"], "no machine type that is large enough"),
         (["--history", str(blank), "--step-hours", "0"], "are above 0"),
         (["--history", str(files / "none.parquet")], "No such file"),

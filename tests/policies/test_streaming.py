@@ -179,7 +179,7 @@ class Told:
         self.head = Head(b"PUT", b"/", [])
         self.parts = parts
 
-    async def body(self) -> AsyncIterator[bytes]:
+    async def body(self, _deadline: float) -> AsyncIterator[bytes]:
         for part in self.parts:
             yield part
 
@@ -188,11 +188,11 @@ def test_all_clients_together_hold_no_more_than_the_budget() -> None:
 
     async def scene() -> None:
         budget = BodyBudget(100)
-        assert len(await budget.whole(Told(b"x" * 60), 80)) == 60  # type: ignore[arg-type]  # only asked for its body
+        assert len(await budget.whole(Told(b"x" * 60), 80, 1.0)) == 60  # type: ignore[arg-type]  # only asked for its body
         with pytest.raises(Refused) as refused:
-            await budget.whole(Told(b"y" * 30, b"y" * 30), 80)  # type: ignore[arg-type]
+            await budget.whole(Told(b"y" * 30, b"y" * 30), 80, 1.0)  # type: ignore[arg-type]
         assert (refused.value.status, budget.held) == (429, 60)
         budget.release(60)
-        assert len(await budget.whole(Told(b"y" * 30, b"y" * 30), 80)) == 60  # type: ignore[arg-type]
+        assert len(await budget.whole(Told(b"y" * 30, b"y" * 30), 80, 1.0)) == 60  # type: ignore[arg-type]
 
     asyncio.run(scene())
