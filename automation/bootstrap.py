@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import structlog
 from apscheduler.triggers.interval import IntervalTrigger
 from dbos import DBOS
@@ -20,6 +20,7 @@ from automation.accounts.entry import Entry
 from automation.calls.fetch import Fetcher
 from automation.calls.identities import Identities
 from automation.feeds.collection import Collection
+from automation.feeds.kept import KeptReference
 from automation.http.app import app
 from automation.http.tokens import TokenVerifier
 from automation.runs.admission import Limits
@@ -43,6 +44,7 @@ from automation.service.lookup import Lookup
 from automation.service.preflight import Preflight
 from automation.service.programs import digest_of
 from automation.service.rebalancer import Rebalancer
+from automation.service.shared_market import SharedMarket
 from automation.service.stack_plans import StackPlans
 from automation.service.sweep import Sweeper
 from automation.service.tenants import TenantFiles
@@ -53,6 +55,7 @@ from automation.settings import PROJECT_ROOT, AutomationSettings
 from spotlane import wire
 from spotlane.client import Client, api_key_of
 from spotlane.errors import SpotlaneError
+from spotlane.exchange import TransportError
 from spotlane.transport import client as http_client
 
 _log = structlog.get_logger(__name__)
@@ -74,6 +77,7 @@ class Service:
     database: Database
     members: Members
     holds: Holds
+    shared: SharedMarket
     daemon: Daemon
     history: QuoteHistory
     feed_watch: FeedWatch
@@ -86,6 +90,7 @@ class Service:
         self.runs.open()
         self.members.start()
         self.holds.open()
+        self.shared.open()
         self.daemon.start()
 
     def close(self) -> None:
@@ -98,6 +103,7 @@ class Service:
         except SpotlaneError as error:
             _log.warning("the audit's last heads weren't anchored", error=str(error))
         self.holds.close()
+        self.shared.close()
         self.database.close()
         self.history.close()
         self.feed_watch.close()
@@ -130,9 +136,13 @@ def bootstrap(settings: AutomationSettings) -> Service:
     history = QuoteHistory(home / "automation" / "quotes.sqlite")
     price_limit = timedelta(hours=settings.price_limit_hours)
     feed_watch = FeedWatch(home / "automation" / "feeds.sqlite", price_limit)
-    collection = Collection.of_all_clouds(pass_on_after=price_limit / 2, restored=[quote_from_wire(quote) for quote in history.latest()])
+    kept = KeptReference(home / "automation" / "reference.json")
+    collection = Collection.of_all_clouds(fetcher, pass_on_after=price_limit / 2, restored=[quote_from_wire(quote) for quote in history.latest()], kept=kept)
+    if kept.fault is not None:
+        _log.warning("reference", fault=kept.fault)
     holds = Holds(settings.runs_database, paused=settings.paused)
-    rebalancer = Rebalancer(edge, collection, history, settings.price_limit_hours, feed_watch, holds=holds.all, trail=trail)
+    shared = SharedMarket(settings.runs_database, settings.member, lambda: members.alone)
+    rebalancer = Rebalancer(edge, collection, history, settings.price_limit_hours, feed_watch, holds=holds.all, trail=trail, shared=shared)
     drift_watch = DriftWatch(edge, plans, runs, lambda: datetime.now(UTC).date())
     preflight = Preflight(settings, edge, engine.version, fetcher, identities, sweeper.accounts)
     anchor = AuditAnchor({"api": home / "proxy" / "audit.jsonl", **trail.logs}, settings.member, edge)
@@ -152,9 +162,9 @@ def bootstrap(settings: AutomationSettings) -> Service:
     )
     tokens = TokenVerifier(f"{root}/.well-known/jwks.json", f"https://auth.{settings.zone}", settings.edge_key_seconds, edge.revocations)
     door = Door(tenants, lambda: edge, engine.exists)
-    whatifs = WhatIfs(edge, collection.book, history, settings.price_limit_hours)
+    whatifs = WhatIfs(edge, collection, history, settings.price_limit_hours, rebalancer.follow)
     api = app(runs, door.check, rebalancer, daemon, plans, tokens, _readiness(edge, home), preflight, sweeper, holds, whatifs)
-    return Service(api, runs, database, members, holds, daemon, history, feed_watch, anchor, trail, settings.stop_seconds)
+    return Service(api, runs, database, members, holds, shared, daemon, history, feed_watch, anchor, trail, settings.stop_seconds)
 
 
 def examine(settings: AutomationSettings) -> wire.Preflight:
@@ -178,9 +188,12 @@ def _readiness(edge: Client, home: Path) -> Callable[[], dict[str, str]]:
         else:
             address = "http://" + proxy.rpartition("@")[2].removeprefix("http://").rstrip("/")
             try:
-                http_client(2.0).get(f"{address}/healthz").raise_for_status()
-            except httpx.HTTPError as error:
-                found["proxy"] = f"the inline proxy doesn't answer ({type(error).__name__})"
+                with contextlib.closing(http_client(2.0)) as http:
+                    status = http.get(f"{address}/healthz").status_code
+                if status != 200:
+                    found["proxy"] = f"the inline proxy isn't well (it answers {status})"
+            except TransportError as error:
+                found["proxy"] = f"the inline proxy doesn't answer ({error})"
         if not home.is_dir():
             found["home"] = f"the state directory {home} is gone"
         return found

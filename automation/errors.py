@@ -127,7 +127,7 @@ class UnknownTenant(AutomationError):
 
     def __init__(self, tenant: str) -> None:
         self.tenant = tenant
-        super().__init__(f"there is no tenant {tenant!r}; make it first (`spotlane tenant apply`)")
+        super().__init__(f"there is no tenant {tenant!r}; make it first (`spotlane tenant add`)")
 
 
 class UnknownStack(AutomationError):

@@ -171,7 +171,7 @@ class LanguageHost(protocol.language_grpc.LanguageRuntimeServicer):  # type: ign
 
         context.add_callback(lambda: output.put(None))
         if request.kind != "analyzer":
-            yield from _plugin_process([python, "-u", "-P", "-m", "pulumi.run.plugin", directory, *request.args], request.pwd, environment, context)
+            yield from _plugin_process([python, "-u", directory, *request.args], request.pwd, environment, context)
             return
         proxy = PolicyPackProxy(self._programs, PackRun(python, directory, list(request.args), environment), deliver)
         try:
@@ -198,13 +198,24 @@ class LanguageHost(protocol.language_grpc.LanguageRuntimeServicer):  # type: ign
 
 
 def _plugin_process(command: list[str], directory: str, environment: dict[str, str], context: Any) -> Iterator[Any]:
+    """The process's lines as they come, each in its stream, then its exit code. The engine takes the first of standard output for the port."""
     child = subprocess.Popen(
-        command, cwd=directory or None, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
+        command, cwd=directory or None, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
     )
     context.add_callback(child.terminate)
-    assert child.stdout is not None
-    for line in child.stdout:
-        yield protocol.language.RunPluginResponse(stdout=line)
+    said: queue.Queue[Any] = queue.Queue()
+
+    def read(stream: Any, field: str) -> None:
+        for line in stream:
+            said.put(protocol.language.RunPluginResponse(**{field: line}))
+        said.put(None)
+
+    readers = [threading.Thread(target=read, args=read_from, daemon=True) for read_from in ((child.stdout, "stdout"), (child.stderr, "stderr"))]
+    for reader in readers:
+        reader.start()
+    for _ in readers:
+        while (message := said.get()) is not None:
+            yield message
     yield protocol.language.RunPluginResponse(exitcode=child.wait())
 
 

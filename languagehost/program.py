@@ -44,8 +44,7 @@ def _run_pack(request: dict[str, Any]) -> int:
 
 
 def _run_program(request: dict[str, Any]) -> int:
-    import grpc  # the zygote forks before any of its threads exist, a spawned program loads it here
-    import pulumi
+    import pulumi  # the zygote forks before any of its threads exist, a spawned program loads it here
     import pulumi.runtime
 
     os.environ.update(request["environment"])
@@ -75,16 +74,27 @@ def _run_program(request: dict[str, Any]) -> int:
         return SUCCEEDED
     except SystemExit as stop:
         return SUCCEEDED if stop.code in (None, 0) else _report(pulumi, f"the program ended itself with exit code {stop.code}")
-    except grpc.RpcError as error:
-        if getattr(error, "code", lambda: None)() == grpc.StatusCode.UNAVAILABLE:
-            return REPORTED  # the engine ends a run by closing its monitor, after it has reported why
-        return _report(pulumi, _unhandled(error))
     except Exception as error:  # noqa: BLE001  # a program may raise anything; the engine is told
+        if ended_by_engine(error):
+            return REPORTED
         quiet = isinstance(error, pulumi.RunError) or getattr(type(error), "exits_quietly", False)
         return _report(pulumi, str(error) if quiet else _unhandled(error))
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
+
+
+def ended_by_engine(error: BaseException) -> bool:
+    """Whether the error is no more than the engine's end of the run: it closes its monitor after it has reported why. The SDK hides which call was cut off."""
+    import grpc
+
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, grpc.RpcError):
+            details = getattr(found, "details", lambda: "")() or ""
+            return getattr(found, "code", lambda: None)() == grpc.StatusCode.UNAVAILABLE or "resource monitor shut down" in details
+        found = found.__cause__ or found.__context__
+    return False
 
 
 def _run_path(program: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,16 @@ _OK = frozenset({200})
 _REFUSED = ("403", "407")
 """A proxy's answers to CONNECT that another try won't change (httpx gives status and phrase as the error's text)."""
 _AGAIN = frozenset({429, 500, 502, 503, 504})
-_THROTTLED = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown")
+_THROTTLED = (
+    *("Throttling", "Throttled", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"),
+    *("rateLimitExceeded", "userRateLimitExceeded", "RATE_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"),
+)
+"""AWS's words and Google's, whose Compute API says 403 where a quota of calls is used up."""
+_READ_OF_ERRORS = 4000
+"""Characters of an answer in which such a word is looked for."""
+
+
+_CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)")
 
 
 class FeedFault(Exception):
@@ -51,7 +61,10 @@ class Answer:
 
 
 class Fetcher:
-    """Sends requests through one client, which takes proxy and CA from the environment unless one is given. ``sleep`` waits between tries."""
+    """Sends requests through one client, which takes proxy and CA from the environment unless one is given. ``sleep`` waits between tries.
+
+    Who is told to come again after more than five seconds doesn't: whoever asked decides when.
+    """
 
     def __init__(self, client: httpx.Client | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client or httpx.Client(timeout=httpx.Timeout(20.0, connect=5.0), trust_env=True, follow_redirects=False)
@@ -81,7 +94,7 @@ class Fetcher:
             fault, wait = self._try(request(), good)
             if isinstance(fault, Answer):
                 return fault
-            if wait is None or attempt == TRIES:
+            if wait is None or wait > _LONGEST_PAUSE or attempt == TRIES:
                 raise fault
             self._sleep(min(max(wait, pause), _LONGEST_PAUSE))
             pause *= 2
@@ -102,7 +115,7 @@ class Fetcher:
             return FeedFault("unavailable", f"{host} can't be reached ({type(error).__name__})"), 0.0
         if response.status_code in good:
             return Answer(response.content, _date(response), response), None
-        text = response.text[:500]
+        text = response.text[:_READ_OF_ERRORS]
         if response.status_code == 429 or any(word in text for word in _THROTTLED):
             return FeedFault("throttled", f"{host} asks for fewer requests", response.status_code), _retry_after(response)
         if response.status_code in (401, 403, 407):
@@ -113,8 +126,17 @@ class Fetcher:
 
 
 def _retry_after(response: httpx.Response) -> float:
+    """Seconds to wait: Retry-After in either of its forms (RFC 9110), or Resource Graph's own header; 0 where nothing is said."""
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isdigit() else 0.0
+    if value.isdigit():
+        return float(value)
+    if reset := _CLOCK.fullmatch(response.headers.get("x-ms-user-quota-resets-after", "")):
+        hours, minutes, seconds = map(int, reset.groups())
+        return 3600.0 * hours + 60.0 * minutes + seconds
+    try:
+        return max((parsedate_to_datetime(value) - _date(response)).total_seconds(), 0.0)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _date(response: httpx.Response) -> datetime:

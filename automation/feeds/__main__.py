@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from automation.calls.fetch import Fetcher
 from automation.feeds.collection import Collection
 from automation.feeds.recorder import Recorder, RecordingFault
 
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(f"error: {fault}\n")
         return 2
     wait = (lambda _: True) if arguments.once else _stop_by_signal()
-    answered = record(Collection.of_all_clouds(), recorder, wait, arguments.every, sys.stderr.write)
+    answered = record(Collection.of_all_clouds(Fetcher()), recorder, wait, arguments.every, sys.stderr.write)
     return 0 if answered or not arguments.once else 1
 
 

@@ -34,6 +34,14 @@ class Book:
         self._blind = False
         self._leaps: dict[str, int] = {}
 
+    @classmethod
+    def of(cls, quotes: Iterable[Quote], market_now: datetime | None, *, is_blind: bool) -> Book:
+        """A book as another process told it: its quotes with their doubts, and its clock."""
+        book = cls()
+        book._keep(quotes)
+        book._market_now, book._is_told, book._blind = market_now, market_now is not None, is_blind
+        return book
+
     @property
     def market_now(self) -> datetime | None:
         """The market's clock: the latest time that any source has told; None before the first answer. Never runs back."""

@@ -14,10 +14,13 @@ from typing import Any
 
 from automation.calls.fetch import FeedFault, Fetcher
 from automation.calls.google_token import GoogleToken
+from automation.feeds.gcp_lists import EgressSkus, GcpShapes
+from automation.feeds.gcp_scores import GcpScores
 from automation.feeds.quarantine import price_or_fault
-from domain.catalog import CATALOG, CloudName, OfferRef
+from domain.catalog import CATALOG, CloudName, Machine, OfferRef
 from domain.ports import FeedError, FeedReport, Quarantined, Scope
 from domain.prices import Price, Quote, Unknown
+from domain.told import Egress, Shape
 
 URL = "https://cloudbilling.googleapis.com/v1/services/6F81-5844-456A/skus"
 """6F81-5844-456A is Compute Engine."""
@@ -44,20 +47,27 @@ class GcpFeed:
         self._environment = environment
         self._token = GoogleToken(environment)
         self.scope = scope
+        self._told: dict[str, Shape] = {}
+        self._shapes = GcpShapes(fetcher, self._bearer, environment.get("SPOTLANE_GCP_PROJECT"), _PREFIXES.values())
+        self._scores = GcpScores(fetcher, self._bearer, environment.get("SPOTLANE_GCP_PROJECT"))
 
     def collect(self, now: datetime) -> FeedReport:
         regions = [one for one in CATALOG.regions("gcp") if self.scope.regions is None or one.name in self.scope.regions]
         machines = [one for one in CATALOG.machines("gcp") if self.scope.instance_types is None or one.name in self.scope.instance_types]
-        if not regions or not machines:
+        if not regions or not (machines or self.scope.new_types):
             return FeedReport("gcp", None)
         rates: dict[tuple[str, _Rate], Decimal | str] = {}
         observed: datetime | None = None
         errors: tuple[FeedError, ...] = ()
+        tariffs: tuple[Egress, ...] = ()
         wanted = {one.name for one in regions}
+        egress = EgressSkus(URL)
         try:
             for skus, at in self._pages():
                 observed = at if observed is None else min(observed, at)
                 for sku in skus:
+                    if egress.take(sku):
+                        continue
                     if (rate := _rate_of(sku)) is not None:
                         price = _unit_price(sku, _UNITS[rate.part])
                         for region in wanted.intersection(sku.get("serviceRegions") or ()):
@@ -66,21 +76,38 @@ class GcpFeed:
             errors = (FeedError("gcp", "*", fault.reason, fault.detail),)
         if observed is None:
             return FeedReport("gcp", None, errors=errors)
+        if not errors:
+            # Of some pages only, the dearest destination might be missing.
+            tariffs = egress.told(wanted, observed)
+            if egress.foreign:
+                errors = (FeedError("gcp", "*", "malformed", f"egress prices: {', '.join(sorted(egress.foreign))} where USD was asked for"),)
+        shapes: tuple[Shape, ...] = ()
+        try:
+            shapes = self._shapes.refreshed(observed)
+        except FeedFault as fault:
+            errors = (*errors, FeedError("gcp", "*", fault.reason, f"machine shapes: {fault.detail}"))
+        scores, refused = self._scores.refreshed(wanted, [one.name for one in machines], observed)
+        errors = (*errors, *(FeedError("gcp", region, fault.reason, f"capacity advice: {fault.detail}") for region, fault in refused))
+        self._told.update((shape.name, shape) for shape in shapes)
         quotes: list[Quote] = []
         faults: list[Quarantined] = []
         for place in regions:
-            for machine in machines:
+            for machine in (*machines, *self.scope.new_types):
                 if machine.only is not None and place.name not in machine.only:
                     continue
+                shape: Machine | Shape = self._told.get(machine.name, machine)
                 prices: list[Price | Quarantined] = []
                 for is_spot in (True, False):
                     core, gib = (rates.get((place.name, _Rate(machine.family, part, is_spot))) for part in _UNITS)
-                    prices.append(_composed(OfferRef("gcp", place.name, "-", machine.name), machine.vcpu, machine.memory_gib, core, gib, observed))
+                    prices.append(_composed(OfferRef("gcp", place.name, "-", machine.name), shape.vcpu, shape.memory_gib, core, gib, observed))
                 faults += [price for price in prices if isinstance(price, Quarantined)]
                 spot, listed = (Unknown("quarantined") if isinstance(price, Quarantined) else price for price in prices)
                 if not isinstance(spot, Unknown):
                     quotes += [Quote(OfferRef("gcp", place.name, zone, machine.name), spot, listed, URL, observed) for zone in place.zones]
-        return FeedReport("gcp", observed, tuple(quotes), tuple(faults), errors)
+        return FeedReport("gcp", observed, tuple(quotes), tuple(faults), errors, shapes, tariffs, scores)
+
+    def _bearer(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self._token()}"}
 
     def _pages(self) -> Iterator[tuple[list[dict[str, Any]], datetime]]:
         params = {"currencyCode": "USD", "pageSize": "5000"}
@@ -88,7 +115,7 @@ class GcpFeed:
         if key := self._environment.get("GOOGLE_API_KEY"):
             headers["x-goog-api-key"] = key
         else:
-            headers["authorization"] = f"Bearer {self._token()}"
+            headers |= self._bearer()
         for _ in range(_PAGES):
             answer = self._fetcher.get(URL, params, headers)
             page = answer.json()

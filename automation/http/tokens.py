@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import httpx
 import jwt
 import structlog
 
 from spotlane.errors import SpotlaneError
-from spotlane.transport import client
+from spotlane.exchange import Http, TransportError
+from spotlane.transport import raise_for_problem
 from spotlane.wire import Revoked
 
 _REVOKED_SECONDS = 1.0
@@ -53,13 +53,13 @@ class TokenVerifier:
         issuer: str,
         keep_seconds: float,
         revocations: Callable[[], Iterable[Revoked]],
-        http: httpx.Client | None = None,
+        http: Http | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = jwks_url
         self._issuer = issuer
         self._keep = keep_seconds
-        self._http = http or client(5.0)
+        self._http = http or Http(5.0)
         self._monotonic = monotonic
         self._keys: dict[str, jwt.PyJWK] = {}
         self._revocations = revocations
@@ -115,9 +115,9 @@ class TokenVerifier:
     def _refresh(self, now: float) -> None:
         try:
             answer = self._http.get(self._url)
-            answer.raise_for_status()
+            raise_for_problem(answer)
             keys = jwt.PyJWKSet.from_dict(answer.json())
-        except (httpx.HTTPError, ValueError, jwt.PyJWTError) as error:
+        except (TransportError, SpotlaneError, ValueError, jwt.PyJWTError) as error:
             if self._keys:
                 return
             raise InvalidToken(f"the edge's keys can't be had now ({type(error).__name__}); try again") from error

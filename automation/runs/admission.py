@@ -57,7 +57,7 @@ def tenant_of_lane(key: str) -> str:
     if "/" in key:
         return key.partition("/")[0]
     kind, _, rest = key.partition(".")
-    return rest.split(".")[0] if kind in ("tenant", "region", "address", "placement") else ""
+    return rest.split(".")[0] if kind in ("tenant", "region", "relay", "address", "placement") else ""
 
 
 class Admission:

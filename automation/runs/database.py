@@ -18,6 +18,20 @@ def address(url: str) -> URL:
     return found.set(drivername="postgresql+psycopg") if found.get_backend_name() == "postgresql" else found
 
 
+_TABLES_LOCK = 0x5350_4F54
+"""Number of the advisory lock beneath which tables are made: "SPOT"."""
+
+
+def make_tables(engine: Engine, *statements: str) -> None:
+    """Runs each ``create table if not exists``. Of several processes that begin at once one does it and the others wait: PostgreSQL's ``if not exists`` looks
+    before it makes, so that two at once break one of them. Raises SQLAlchemyError where the database is away."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _TABLES_LOCK})
+        for statement in statements:
+            connection.execute(text(statement))
+
+
 class Database:
     """The one at ``url`` (SQLAlchemy)."""
 

@@ -153,20 +153,22 @@ class Engine:
     def _settings_file(self, stack: str) -> Path:
         return self._config / f"Pulumi.{stack}.yaml"
 
-    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: Collection[str] = ()) -> RunOutcome:
+    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: Collection[str] = (), handed_over: str = "") -> RunOutcome:
         """Previews with the packs, then updates with the packs. Raises :class:`EngineFailed`; a mandatory finding leaves the stack as it was.
 
         A stack that holds something is previewed by itself first, and updated only if nothing is deleted or replaced beyond what ``allow`` names
-        (``delete``, ``replace``) and the packs' configuration is still that of the preview. One that holds nothing can only create: one engine does both.
+        (``delete``, ``replace``) and the packs' configuration is still that of the preview. What is named ``handed_over…`` may be replaced: its program lets
+        the successor take over first. A stack that holds nothing can only create: one engine does both.
         """
         if self._files is not None and not self._files.holds(stack):
             return self._operate(stack, "up", ["up", "--yes", *_pack_flags(packs)], journal)
         judged_by = _configurations(packs)
         previewed = self.preview(stack, packs, journal)
+        removed = [one for one in previewed.steps if one.kind in ("delete", "replace") and one.kind not in allow]
         refusals = [
             f"{one.kind} of {one.type} {one.name} is not part of this run"
-            for one in previewed.steps
-            if one.kind in ("delete", "replace") and one.kind not in allow
+            for one in removed
+            if one.kind == "delete" or not handed_over or not one.name.startswith(handed_over)
         ]
         if refusals:
             raise PreviewRefused(stack, [*refusals, "look at `pulumi preview`; allow it in the run's request if it is meant"])

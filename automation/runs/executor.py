@@ -30,6 +30,7 @@ from automation.runs.telemetry import observed
 from domain.refusals import read
 from spotlane.errors import ApiProblem, SpotlaneError, Unreachable
 from spotlane.wire import Json, PolicyFinding, Run, RunEvent, RunRequest
+from stacks.settings import HANDED_OVER
 
 FOUNDATIONS = "foundations"
 PLACEMENTS = "placements"
@@ -284,7 +285,11 @@ class RunExecutor(DBOSConfiguredInstance):
         if self._trail is not None:
             self._trail.check()
         try:
-            outcome = self._engine.preview(stack, packs, journal) if request.operation == "preview" else self._engine.up(stack, packs, journal, request.allow)
+            if request.operation == "preview":
+                outcome = self._engine.preview(stack, packs, journal)
+            else:
+                handed_over = HANDED_OVER if request.stack.kind == "relay" else ""
+                outcome = self._engine.up(stack, packs, journal, request.allow, handed_over)
         except EngineFailed as error:
             if self._trail is not None and error.findings:
                 self._trail.judged(request, error.findings)

@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from automation.runs.database import address
+from automation.runs.database import address, make_tables
 
 HEARTBEAT_SECONDS = 2.5
 SILENT_SECONDS = 10.0
@@ -68,11 +68,14 @@ class Members:
         """Whether this member leads now, by its own monotonic clock: it stops believing so before another can be told so."""
         return self._monotonic() < self._leads_until
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other member was there at the last heartbeat."""
+        return not self._words
+
     def start(self) -> None:
         """Joins, and beats until :meth:`stop`. Raises SQLAlchemyError where the database is away."""
-        with self._engine.begin() as connection:
-            for statement in _SCHEMA:
-                connection.execute(text(statement))
+        make_tables(self._engine, *_SCHEMA)
         self.heartbeat()
         self._thread.start()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Engine, create_engine, text
 
-from automation.runs.database import address
+from automation.runs.database import address, make_tables
 from domain.windows import Hold, WindowError, windows
 from spotlane import wire
 
@@ -24,8 +24,7 @@ class Holds:
 
     def open(self) -> None:
         """Makes its table. Raises SQLAlchemyError where the database is away."""
-        with self._engine.begin() as connection:
-            connection.execute(text(_SCHEMA))
+        make_tables(self._engine, _SCHEMA)
 
     def all(self) -> Mapping[str, Hold]:
         """Every hold. Raises SQLAlchemyError where the database is away: then nothing is begun."""

@@ -30,7 +30,7 @@ class Queue(Protocol):
 def wanted(items: Iterable[wire.PlanItem], standing: Mapping[str, Set[tuple[str, str]]], each: int) -> list[Region]:
     """The regions to make, without repetition, cheapest first for each workload; ``standing`` gives by tenant the clouds and regions that stand.
 
-    Of a workload's offers only those count that it could take now and that are merely dearer; ``each`` regions beside the one where it runs.
+    Of a workload's offers only those count that it could take now and that are merely dearer or scarcer; ``each`` regions beside the one where it runs.
     """
     found: dict[Region, None] = {}
     for item in items:
@@ -38,7 +38,7 @@ def wanted(items: Iterable[wire.PlanItem], standing: Mapping[str, Set[tuple[str,
         if evidence is None:
             continue
         here = evidence.current_quote.offer if evidence.current_quote is not None else None
-        offers = [evidence.quote.offer, *(one.offer for one in evidence.alternatives if one.reason == Reason.DEARER)]
+        offers = [evidence.quote.offer, *(one.offer for one in evidence.alternatives if one.reason in (Reason.DEARER, Reason.SCARCER))]
         regions = dict.fromkeys((one.cloud, one.region) for one in offers if here is None or (one.cloud, one.region) != (here.cloud, here.region))
         for cloud, region in list(regions)[:each]:
             if (cloud, region) not in standing.get(tenant, frozenset()):

@@ -12,6 +12,7 @@ from typing import Literal
 import structlog
 
 from spotlane.client import Client
+from spotlane.errors import ApiProblem
 from spotlane.wire import AuditHead
 
 _log = structlog.get_logger(__name__)
@@ -48,12 +49,21 @@ class AuditAnchor:
     def anchor(self) -> None:
         """Stores the heads of chains that have grown. Raises SpotlaneError where the edge is away; the next call tries again.
 
-        A chain that has become shorter isn't anchored: what stands at the edge is the evidence of what is gone.
+        A chain that has become shorter isn't anchored: what stands at the edge is the evidence of what is gone. Neither is a record that the edge knows with
+        another hash; either is an error in the log, and the other chains are anchored.
         """
         for point in self._logs:
             head, anchored = self.head(point), self._anchored.get(point, -1)
             if head is not None and head.seq < anchored:
                 _log.error("the audit log lost records", point=point, ends_at=head.seq, anchored=anchored, then="spotlane audit verify")
             elif head is not None and head.seq > anchored:
-                self._edge.put_audit_head(head)
+                self._put(head)
                 self._anchored[point] = head.seq
+
+    def _put(self, head: AuditHead) -> None:
+        try:
+            self._edge.put_audit_head(head)
+        except ApiProblem as error:
+            if error.word != "anchor-conflict":
+                raise
+            _log.error("the audit log was written anew", point=head.point, record=head.seq, error=str(error), then="spotlane audit verify")

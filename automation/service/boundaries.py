@@ -9,8 +9,9 @@ from functools import lru_cache
 from automation.errors import InvalidBoundary
 from domain.boundary.compiled import CompiledBoundary, compile
 from domain.boundary.model import CLOUDS, BoundaryDocumentError, load
+from domain.boundary.standing import standing
 from domain.offers import RegionPredicate
-from spotlane.wire import BoundaryCheck, BoundaryDocument, Json, Tenant
+from spotlane.wire import BoundaryCheck, BoundaryDocument, BoundaryRule, Json, Tenant
 
 
 def check(request: BoundaryDocument) -> BoundaryCheck:
@@ -18,7 +19,8 @@ def check(request: BoundaryDocument) -> BoundaryCheck:
     reach = compiled(request.boundary, None)
     if reach.count() == 0:
         raise InvalidBoundary(["residency: no region of any cloud satisfies it; widen regimes, countries or regions"])
-    return BoundaryCheck(digest=reach.digest, regions={cloud: list(reach.allowed(cloud)) for cloud in CLOUDS})
+    rules = [BoundaryRule(rule=one.rule, asks=one.asks, exemptible=one.exemptible) for one in standing(reach.boundary)]
+    return BoundaryCheck(digest=reach.digest, regions={cloud: list(reach.allowed(cloud)) for cloud in CLOUDS}, rules=rules)
 
 
 def compiled(document: Json, data_class: str | None) -> CompiledBoundary:

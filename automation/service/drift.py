@@ -45,7 +45,8 @@ class DriftWatch:
         for one in self._edge.workloads():
             # What moves is looked at tomorrow: its stacks are being made and destroyed.
             if one.placement is not None and one.active_migration is None:
-                stacks.append(StackRef(kind="placement", tenant=one.tenant, workload=one.name, generation=one.placement.generation))
+                generations = [placed.generation for placed in (one.placement, *one.further)]
+                stacks += [StackRef(kind="placement", tenant=one.tenant, workload=one.name, generation=number) for number in generations]
         day = self._today().isoformat()
         return [
             self._runs.submit(RunRequest(idempotency_key=f"drift:{stack.name}:{day}", stack=stack, operation="drift", priority="drift"))[0] for stack in stacks

@@ -20,6 +20,8 @@ from automation.feeds.collection import CollectionReport
 from domain.catalog import CLOUDS
 from domain.ports import FeedError, Quarantined
 from domain.prices import Quote
+from domain.reference import Reference
+from domain.scores import Scores
 from spotlane import wire
 
 KEPT = 10_000
@@ -96,8 +98,8 @@ class FeedWatch:
             for state in _STATES:
                 _QUOTES.labels(cloud, state).set(states[cloud, state])
 
-    def status(self, book: BookOfQuotes, limit: int = 100) -> wire.Feeds:
-        """How each feed does now, and the ``limit`` quotes held back last."""
+    def status(self, book: BookOfQuotes, reference: Reference, scores: Scores, limit: int = 100) -> wire.Feeds:
+        """How each feed does now, the ``limit`` quotes held back last, and what was told beside prices."""
         with self._lock:
             answers = {row[0]: row[1:] for row in self._db.execute("select cloud, asked_at, answered_at from answers")}
             faults = self._db.execute(
@@ -129,7 +131,7 @@ class FeedWatch:
             wire.HeldBack(offer=offer, reason=reason, detail=detail, first_at=_at(first), last_at=_at(last), times=times)
             for offer, reason, detail, first, last, times in held_back
         ]
-        return wire.Feeds(market_now=book.market_now, feeds=feeds, held_back=quarantine)
+        return wire.Feeds(market_now=book.market_now, feeds=feeds, held_back=quarantine, reference=_told(reference, scores))
 
     def _states(self, book: BookOfQuotes) -> tuple[Tally[tuple[str, str]], dict[str, datetime]]:
         """The book's quotes by cloud and state, and the time of the newest of each cloud."""
@@ -154,6 +156,15 @@ def _count(held_back: Iterable[Quarantined], faults: Iterable[FeedError]) -> Non
         _HELD_BACK.labels(one.quote_offer.cloud, one.reason).inc()
     for fault in faults:
         _FAULTS.labels(fault.cloud, fault.reason).inc()
+
+
+def _told(reference: Reference, scores: Scores) -> list[wire.ReferenceTold]:
+    told = [(cloud, what, *one) for (cloud, what), one in reference.latest().items()]
+    told += [(cloud, "scores", source, *one) for (cloud, source), one in scores.latest().items()]
+    return [
+        wire.ReferenceTold.model_validate({"cloud": cloud, "what": what, "source": source, "observedAt": at, "entries": entries})
+        for cloud, what, source, at, entries in sorted(told)
+    ]
 
 
 def _at(seconds: float) -> datetime:

@@ -54,4 +54,5 @@ def _shown(workload: Workload) -> object:
     """What of a workload changes whenever its placements do."""
     placed = workload.placement
     span = None if placed is None else (placed.id, placed.state, placed.market_served_from, placed.market_served_until)
-    return (span, workload.state, workload.active_migration, workload.generation)
+    beside = [(one.id, one.state) for one in workload.further]
+    return (span, beside, workload.state, workload.active_migration, workload.generation)

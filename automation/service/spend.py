@@ -9,6 +9,7 @@ from typing import Protocol
 
 import structlog
 
+from automation.service.standbys import machines
 from automation.service.translation import offer_from_wire
 from domain.catalog import OfferRef
 from domain.prices import Quote, known
@@ -16,7 +17,7 @@ from domain.spend import Cap, Month, Paid, Running, Spending, spending
 from spotlane import wire
 
 _log = structlog.get_logger("spotlane.spend")
-_COSTS = (wire.PlacementState.SERVING, wire.PlacementState.DRAINING)
+_COSTS = (wire.PlacementState.SERVING, wire.PlacementState.STANDBY, wire.PlacementState.DRAINING)
 
 
 class SpendBook(Protocol):
@@ -47,15 +48,16 @@ class Owner:
 
 @dataclass(frozen=True)
 class Months:
-    """The months of all caps at one moment, by the caps' owners; ``rates`` are what workloads of capped tenants cost per hour now."""
+    """The months of all caps at one moment, by the caps' owners; ``rates`` are what the machines of workloads of capped
+    tenants cost per hour now, by workload and placement ("" for one to come)."""
 
     of: Mapping[str, Spending]
     owners: Mapping[str, Owner]
-    rates: Mapping[str, float]
+    rates: Mapping[tuple[str, str], float]
 
     def caps(self, workload: wire.Workload) -> tuple[Cap, ...]:
-        """The caps that a workload falls under."""
-        own = self.rates.get(workload.id, 0.0)
+        """The caps that a workload falls under, as the machine meets them that it is seen from."""
+        own = self.rates.get((workload.id, "" if workload.placement is None else workload.placement.id), 0.0)
         return tuple(Cap(self.of[name], own) for name in (workload.id, workload.tenant) if name in self.of)
 
 
@@ -89,7 +91,8 @@ class Spend:
             return Months({}, {}, {})
         tenants = {one.tenant for one in owners.values()}
         counted = [one for one in workloads if one.tenant in tenants]
-        running = list(_running(counted, migrations, {quote.offer: quote for quote in quotes()}, now))
+        roles = _running(counted, migrations, {quote.offer: quote for quote in quotes()}, now)
+        running = list(roles.values())
         paid = [one for tenant in sorted(tenants) for one in self._of(tenant, Month.of(now).name)]
         found = {}
         for owner in owners.values():
@@ -101,7 +104,7 @@ class Spend:
                 [one for one in running if parts in ((one.tenant, one.workload), (one.tenant, None))],
                 now,
             )
-        return Months(found, owners, {one.workload: one.usd_per_hour for one in running})
+        return Months(found, owners, {of: one.usd_per_hour for of, one in roles.items()})
 
     def alert(self, months: Months, now: datetime) -> list[wire.SpendAlert]:
         """Raises what has been reached and wasn't raised before; what is new. After a restart all are sent once more, and the edge knows them."""
@@ -132,26 +135,36 @@ def _owners(workloads: Iterable[wire.Workload], tenant_caps: Mapping[str, float]
             yield Owner(one.tenant, one.id, one.spec.placement.max_usd_per_month)
 
 
-def _running(workloads: Iterable[wire.Workload], migrations: Iterable[wire.Migration], quotes: Mapping[OfferRef, Quote], now: datetime) -> Iterator[Running]:
-    """What each workload costs now. One that moves counts at the dearer of its two machines: the move may end either way."""
-    coming = {one.workload: one.decision for one in migrations if one.status == "running" and one.decision.offer is not None}
+def _running(
+    workloads: Iterable[wire.Workload], migrations: Iterable[wire.Migration], quotes: Mapping[OfferRef, Quote], now: datetime
+) -> dict[tuple[str, str], Running]:
+    """What each workload costs now, by its machines. One that moves counts at the dearer of its two machines: the move may end either way."""
+    made = [one.decision for one in migrations if one.status == "running" and one.decision.offer is not None and one.decision.promote is None]
+    coming = {(one.workload, one.from_placement or ""): one for one in made}
+    found: dict[tuple[str, str], Running] = {}
     for one in workloads:
-        rates, since = [], now
-        if (placed := one.placement) is not None and placed.state in _COSTS:
-            rates.append(_usd_per_hour(placed.offer, placed.quote, quotes))
-            since = placed.market_served_from or placed.market_created_at
-        if (decision := coming.get(one.id)) is not None and decision.offer is not None and decision.evidence is not None:
-            rates.append(_usd_per_hour(decision.offer, decision.evidence.quote, quotes))
-        known_rates = [rate for rate in rates if rate is not None]
-        if known_rates:
-            yield Running(one.id, one.tenant, max(known_rates), since)
-        elif rates:
-            _log.warning("a workload's price isn't known, so that its caps are projected without it", workload=one.id)
+        placed_by: dict[str, wire.Placement | None] = {placed.id: placed for placed in machines(one)} | {"": None}
+        for name, placed in placed_by.items():
+            rates, since = [], now
+            if placed is not None and placed.state in _COSTS:
+                rates.append(_usd_per_hour(placed.offer, placed.quote, quotes, placed.capacity))
+                since = placed.market_served_from or placed.market_ready_from or placed.market_created_at
+            if (decision := coming.get((one.id, name))) is not None and decision.offer is not None and decision.evidence is not None:
+                rates.append(_usd_per_hour(decision.offer, decision.evidence.quote, quotes, decision.capacity))
+            known_rates = [rate for rate in rates if rate is not None]
+            if known_rates:
+                found[one.id, name] = Running(one.id, one.tenant, max(known_rates), since)
+            elif rates:
+                _log.warning("a workload's price isn't known, so that its caps are projected without it", workload=one.id)
+    return found
 
 
-def _usd_per_hour(offer: wire.OfferRef, taken: wire.Quote, quotes: Mapping[OfferRef, Quote]) -> float | None:
-    """The spot price of now; else that at which the machine was taken, else its on-demand price, which it can't be above."""
+def _usd_per_hour(offer: wire.OfferRef, taken: wire.Quote, quotes: Mapping[OfferRef, Quote], capacity: str) -> float | None:
+    """The spot price of now; else that at which the machine was taken, else its on-demand price, which it can't be above. On demand, that price."""
     quote = quotes.get(offer_from_wire(offer))
+    if capacity == "on-demand":
+        listed = None if quote is None else known(quote.on_demand)
+        return taken.on_demand_usd_per_hour if listed is None else listed
     spot = None if quote is None else known(quote.spot)
     if spot is not None:
         return spot

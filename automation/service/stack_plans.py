@@ -23,10 +23,12 @@ from components import cidr
 from domain.catalog import CATALOG
 from domain.region_numbers import region_number
 from spotlane.client import Client
-from spotlane.wire import Json, Migration, RunRequest, StackRef, Tenant, Workload
+from spotlane.wire import Json, Migration, RunRequest, StackRef, Tenant, Workload, WorkloadSpec
 
 PACK = PROJECT_ROOT / "policies" / "packs" / "spotlane.pack"
 """As a directory: the language host starts it, which has its SDK loaded already where it is a warm one."""
+BROUGHT = {"aws": "existingAccountId", "azure": "existingSubscriptionId", "gcp": "existingProjectId"}
+"""The setting by which a tenant brings an account: a cloud's settings with it came from a person, with a run of theirs, and are kept as they came."""
 
 
 class StackPlans:
@@ -42,13 +44,15 @@ class StackPlans:
         self._standing.mkdir(parents=True, exist_ok=True)
 
     def foundations(self, request: RunRequest) -> list[list[RunRequest]]:
-        """A placement stands on its region, a region on its tenant; a TCP workload has an address besides. What stands already is left out."""
+        """A placement and a relay stand on their region, a region on its tenant; a TCP workload has an address besides. What stands already is left out."""
         if request.operation not in ("up", "preview"):
             return []
         stack = request.stack
         waves: list[list[StackRef]] = []
         if stack.kind == "region":
             waves = [[StackRef(kind="tenant", tenant=stack.tenant)]]
+        elif stack.kind == "relay":
+            waves = [[StackRef(kind="tenant", tenant=stack.tenant)], [StackRef(kind="region", tenant=stack.tenant, cloud=stack.cloud, region=stack.region)]]
         elif stack.kind == "placement":
             waves = self._beneath(request)
         return [runs for wave in waves if (runs := [run for one in wave if (run := self._missing(one, request)) is not None])]
@@ -83,9 +87,13 @@ class StackPlans:
     def settings(self, request: RunRequest) -> Json | None:
         """The stack's settings: those of the request, else derived."""
         if request.settings is not None:
+            if request.stack.kind == "tenant":
+                self._known_tenant(request.stack)  # its packs judge by the boundary that the edge holds
             return request.settings
         if request.stack.kind == "placement":
             return self._placement(request) if request.migration is not None else None
+        if request.stack.kind == "relay":
+            return None  # which workloads it serves comes from a person, with a run, and is kept
         return self._foundation_settings(request.stack, request)
 
     def packs(self, request: RunRequest) -> list[PolicyPack]:
@@ -111,13 +119,13 @@ class StackPlans:
     def standing(self, tenant: str) -> list[StackRef]:
         """The tenant's standing foundations, in the order in which they can be destroyed."""
         found = []
-        for kind in ("address", "region", "tenant"):
+        for kind in ("address", "relay", "region", "tenant"):
             for mark in sorted(self._standing.glob(f"{kind}.{tenant}*.json")):
                 parts = mark.stem.split(".")
                 if parts[1] != tenant:
                     continue
                 document: dict[str, Any] = {"kind": kind, "tenant": tenant}
-                if kind == "region":
+                if kind in ("region", "relay"):
                     document |= {"cloud": parts[2], "region": parts[3]}
                 elif kind == "address":
                     document |= {"workload": parts[2]}
@@ -182,7 +190,9 @@ class StackPlans:
             }
             if self._settings.gcp_automation_principal:
                 settings["gcp"]["automationPrincipal"] = self._settings.gcp_automation_principal
-        return settings
+        kept = self._kept(StackRef(kind="tenant", tenant=tenant.id))
+        brought = {cloud: kept[cloud] for cloud, field in BROUGHT.items() if cloud in settings and (kept.get(cloud) or {}).get(field)}
+        return settings | brought
 
     def _region(self, stack: StackRef) -> Json:
         region = CATALOG.region(str(stack.cloud), str(stack.region))
@@ -216,7 +226,8 @@ class StackPlans:
         workload = self._edge().workload(f"{stack.workload}-{stack.tenant}")
         # The relay is always told who the client is where the service wants to know.
         proxy_protocol = "off" if workload.spec.ports.proxy_protocol == "off" else "v2"
-        return self._cloudflare() | {"tcpPort": workload.spec.ports.tcp, "proxyProtocol": proxy_protocol}
+        own = {"relay": "own"} if any(one.kind == "relay" for one in self.standing(str(stack.tenant))) else {}
+        return self._cloudflare() | own | {"tcpPort": workload.spec.ports.tcp, "proxyProtocol": proxy_protocol}
 
     def _placement(self, request: RunRequest) -> Json:
         migration, workload = self._subject(request)
@@ -224,7 +235,6 @@ class StackPlans:
         if offer is None:
             raise AutomationError(f"migration {migration.id} has no offer; there is nothing to provision")
         spec = workload.spec
-        machine = CATALOG.machine(offer.cloud, offer.instance_type)
         edge = self._edge()
         credentials = edge.placement_credentials(migration.id)
         return {
@@ -232,26 +242,35 @@ class StackPlans:
             "region": offer.region,
             "zone": offer.zone,
             "instanceType": offer.instance_type,
-            "arch": machine.arch,
-            "maxUsdPerHour": spec.placement.max_usd_per_hour,
+            "arch": spec.resources.arch,
+            "capacityType": migration.decision.capacity,
+            "maxUsdPerHour": spec.placement.max_usd_per_hour if migration.decision.capacity == "spot" else None,
             "zoneName": self._settings.zone,
             "cloudflareZoneId": self._settings.cloudflare_zone_id,
             "cloudflareAccountId": self._settings.cloudflare_account_id,
             "machine": {
-                "artifactUrl": f"{edge.api_url}/artifacts/{spec.artifact.digest}",
-                "artifactDigest": spec.artifact.digest,
+                **_source(spec, edge.api_url),
                 "command": spec.command,
                 "env": spec.env,
                 "httpPort": spec.ports.http,
                 "tcpPort": spec.ports.tcp,
                 "healthPath": spec.health.path,
                 "drainSeconds": spec.drain_seconds,
+                "cloudIdentity": spec.cloud_identity,
+                **({"logUrl": f"{edge.api_url}/logs"} if spec.logs else {}),
                 "incidentUrl": f"{edge.api_url}/incidents",
                 "placementToken": credentials.access_token,
                 "originKey": credentials.origin_key,
             },
             "tags": {},
         }
+
+
+def _source(spec: WorkloadSpec, api_url: str) -> Json:
+    """Where the machine gets what it runs."""
+    if spec.artifact is None:
+        return {"image": spec.image}
+    return {"artifactUrl": f"{api_url}/artifacts/{spec.artifact.digest}", "artifactDigest": spec.artifact.digest}
 
 
 def _digest(settings: Json | None) -> str:

@@ -51,8 +51,12 @@ class Trail:
 
     def placed(self, tenant: str, verdict: Deploy | Move, digest: str) -> None:
         """The boundary ``digest`` lets the workload stand at the verdict's offer."""
-        self._refused.pop(verdict.workload, None)
-        self._write(self._place, _placing(tenant, verdict.workload, verdict.offer), "allow", "", f"{verdict.reason}: {verdict.detail}", digest)
+        self.stands(tenant, verdict.workload, verdict.offer, f"{verdict.reason}: {verdict.detail}", digest)
+
+    def stands(self, tenant: str, workload: str, offer: OfferRef, why: str, digest: str) -> None:
+        """The boundary ``digest`` lets the workload stand at ``offer``."""
+        self._refused.pop(workload, None)
+        self._write(self._place, _placing(tenant, workload, offer), "allow", "", why, digest)
 
     def refused(self, tenant: str, workload: str, offer: OfferRef | None, rule: str, why: str, digest: str) -> None:
         """The boundary lets the workload stand nowhere, or not at the offer that was asked for."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Literal
 
 from domain import prices
 from domain.catalog import OfferRef
 from domain.offers import RegionPredicate
-from domain.placement.plan import Alternative, Current, Demand, Deploy, Evidence, Hurdle, Move, NoOffer, Trigger, Verdict
+from domain.placement.plan import Alternative, Asking, Current, Demand, Deploy, Evidence, Hurdle, Move, NoOffer, Trigger, Verdict, ZoneRef
 from domain.placement.switching import Regret
 from domain.spend import Cap, Spending
+from domain.told import Score
 from domain.workload import PlacementRules, Requirements
 from spotlane import wire
 
@@ -24,6 +26,8 @@ _KINDS = {
     Trigger.RENEWAL: "redeploy",
 }
 
+_HELD = (wire.PlacementState.SERVING, wire.PlacementState.STANDBY, wire.PlacementState.DRAINING)
+
 
 def offer_to_wire(offer: OfferRef) -> wire.OfferRef:
     """The offer as it travels."""
@@ -35,8 +39,8 @@ def offer_from_wire(offer: wire.OfferRef) -> OfferRef:
     return OfferRef(offer.cloud, offer.region, offer.zone, offer.instance_type)
 
 
-def quote_to_wire(quote: prices.Quote) -> wire.Quote:
-    """The quote as it travels; unknown is null."""
+def quote_to_wire(quote: prices.Quote, evidence: bool = False) -> wire.Quote:
+    """The quote as it travels; unknown is null. Only as evidence it says of each of its figures who told it: the book holds thousands."""
     return wire.Quote(
         offer=offer_to_wire(quote.offer),
         spot_usd_per_hour=prices.known(quote.spot),
@@ -44,7 +48,20 @@ def quote_to_wire(quote: prices.Quote) -> wire.Quote:
         interruptions_per_hour=prices.known(quote.interruptions_per_hour),
         source=quote.source,
         observed_at=quote.observed_at,
+        on_demand_told=_told(quote.on_demand_told) if evidence else None,
+        interruptions_told=_told(quote.interruptions_told) if evidence else None,
+        placement_score=_score(quote.score) if evidence else None,
     )
+
+
+def _told(told: prices.Told | None) -> wire.Told | None:
+    return None if told is None else wire.Told(source=told.source, observed_at=told.observed_at)
+
+
+def _score(score: Score | None) -> wire.PlacementScore | None:
+    if score is None:
+        return None
+    return wire.PlacementScore(grade=score.grade.value, says=score.says, source=score.source, observed_at=score.observed_at)
 
 
 def quote_from_wire(quote: wire.Quote) -> prices.Quote:
@@ -76,12 +93,17 @@ def demand(
     regret: Regret | None = None,
     cap_usd_per_hour: float | None = None,
     caps: tuple[Cap, ...] = (),
+    apart: frozenset[ZoneRef] = frozenset(),
 ) -> Demand:
-    """A workload as placement sees it; ``regret`` is what its present placement has cost too much so far, the cap per hour the boundary's for one machine."""
+    """A workload as placement sees it; ``regret`` is what its present placement has cost too much so far, the cap per hour the boundary's for one machine.
+
+    ``apart`` are the zones that its other machine keeps it out of.
+    """
     spec, placed = workload.spec, workload.placement
     current = None
-    if placed is not None and placed.state in (wire.PlacementState.SERVING, wire.PlacementState.DRAINING):
-        current = Current(placed.id, offer_from_wire(placed.offer), placed.market_served_from or placed.market_created_at, regret)
+    if placed is not None and placed.state in _HELD:
+        since = placed.market_served_from or placed.market_ready_from or placed.market_created_at
+        current = Current(placed.id, offer_from_wire(placed.offer), since, regret)
     rules = spec.placement
     return Demand(
         workload=workload.id,
@@ -103,6 +125,7 @@ def demand(
         trigger=trigger,
         requested=requested,
         caps=caps,
+        apart=apart,
     )
 
 
@@ -110,9 +133,9 @@ def evidence_to_wire(evidence: Evidence) -> wire.Evidence:
     """The evidence as it travels."""
     return wire.Evidence(
         market_now=evidence.market_now,
-        quote=quote_to_wire(evidence.quote),
+        quote=quote_to_wire(evidence.quote, evidence=True),
         quote_age_seconds=evidence.quote_age_seconds,
-        current_quote=None if evidence.current_quote is None else quote_to_wire(evidence.current_quote),
+        current_quote=None if evidence.current_quote is None else quote_to_wire(evidence.current_quote, evidence=True),
         expected_usd_per_hour=evidence.expected_usd_per_hour,
         current_usd_per_hour=evidence.current_usd_per_hour,
         move_cost_usd=evidence.move_cost_usd,
@@ -131,6 +154,7 @@ def evidence_to_wire(evidence: Evidence) -> wire.Evidence:
         hurdle=None if evidence.hurdle is None else _hurdle(evidence.hurdle),
         caps=[spending_to_wire(cap.spending) for cap in evidence.caps],
         counts=dict(evidence.counts),
+        asking=None if evidence.asking is None else _asking(evidence.asking),
     )
 
 
@@ -149,11 +173,22 @@ def spending_to_wire(spent: Spending) -> wire.SpendCap:
     )
 
 
-def decision_of(verdict: Deploy | Move, digest: str, deadline: datetime | None) -> wire.Decision:
-    """The proposal that a verdict makes. The same verdict at the same market time is the same proposal."""
+def decision_of(
+    verdict: Deploy | Move,
+    digest: str,
+    deadline: datetime | None,
+    role: Literal["serving", "standby"] = "serving",
+    capacity: Literal["spot", "on-demand"] = "spot",
+    holding: wire.Holding | None = None,
+) -> wire.Decision:
+    """The proposal that a verdict makes for the machine that serves, or stands by. The same verdict at the same market time is the same proposal."""
     kind = "deploy" if isinstance(verdict, Deploy) else _KINDS[verdict.trigger]
     source = verdict.from_placement if isinstance(verdict, Move) else None
     identity = f"{verdict.workload}|{kind}|{verdict.offer.id}|{source}|{verdict.evidence.market_now.isoformat()}"
+    if role == "standby":
+        identity += "|standby"
+    if capacity == "on-demand":
+        identity += "|on-demand"
     return wire.Decision.model_validate(
         {
             "id": "decision-" + hashlib.sha256(identity.encode()).hexdigest()[:24],
@@ -165,17 +200,39 @@ def decision_of(verdict: Deploy | Move, digest: str, deadline: datetime | None) 
             "evidence": evidence_to_wire(verdict.evidence),
             "reason": _reason(verdict),
             "deadline": deadline,
+            "role": role,
+            "capacity": capacity,
+            "holding": holding,
         }
     )
 
 
-def item_of(verdict: Verdict, digest: str, deadline: datetime | None = None) -> wire.PlanItem:
-    """A verdict as a plan shows it."""
+def item_of(
+    verdict: Verdict,
+    digest: str,
+    role: Literal["serving", "standby"] = "serving",
+    placement: str | None = None,
+    capacity: Literal["spot", "on-demand"] = "spot",
+    holding: wire.Holding | None = None,
+) -> wire.PlanItem:
+    """A verdict as a plan shows it, with the machine that it is on."""
+    return _item(verdict, digest, role, placement, capacity, holding).model_copy(update={"holding": holding})
+
+
+def _item(
+    verdict: Verdict,
+    digest: str,
+    role: Literal["serving", "standby"],
+    placement: str | None,
+    capacity: Literal["spot", "on-demand"],
+    holding: wire.Holding | None,
+) -> wire.PlanItem:
     if isinstance(verdict, Deploy | Move):
-        decision = decision_of(verdict, digest, deadline)
+        decision = decision_of(verdict, digest, None, role, capacity, holding if isinstance(verdict, Deploy) else None)
         word = "deploy" if isinstance(verdict, Deploy) else "move"
         return wire.PlanItem.model_validate(
             {"workload": verdict.workload, "verdict": word, "reason": decision.reason, "decision": decision, "evidence": decision.evidence}
+            | {"role": role, "placement": placement}
         )
     if isinstance(verdict, NoOffer):
         lost = [_alternative(one) for one in verdict.alternatives]
@@ -187,9 +244,13 @@ def item_of(verdict: Verdict, digest: str, deadline: datetime | None = None) -> 
             evidence=None,
             alternatives=lost,
             counts=dict(verdict.counts),
+            role=role,
+            placement=placement,
         )
     held = None if verdict.evidence is None else evidence_to_wire(verdict.evidence)
-    return wire.PlanItem(workload=verdict.workload, verdict="stay", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=held)
+    return wire.PlanItem(
+        workload=verdict.workload, verdict="stay", reason=f"{verdict.reason}: {verdict.detail}", decision=None, evidence=held, role=role, placement=placement
+    )
 
 
 def _reason(verdict: Deploy | Move) -> str:
@@ -208,6 +269,12 @@ def _hurdle(hurdle: Hurdle) -> wire.Hurdle:
         regret_usd=hurdle.regret.usd,
         least_regret_usd=hurdle.regret_usd,
         dwell_left_hours=hurdle.dwell_left_hours,
+    )
+
+
+def _asking(asking: Asking) -> wire.Asking:
+    return wire.Asking(
+        chance=asking.chance, refused=asking.record.refused, launched=asking.record.launched, refusal_usd=asking.refusal_usd, expected_usd=asking.usd
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from automation.errors import NothingToMove
-from automation.feeds.book import Book
+from automation.feeds.collection import Collection
 from automation.service.boundaries import compiled, refusal_of
 from automation.service.history import QuoteHistory
 from automation.service.translation import demand, offer_to_wire, quote_from_wire
@@ -24,11 +24,15 @@ _MOST_MOMENTS = 120
 
 
 class WhatIfs:
-    """Asks the edge for tenant and workloads, the book for the prices of now, the history for those before."""
+    """Asks the edge for tenant and workloads, the collection for the prices of now, the history for those before."""
 
-    def __init__(self, edge: Client, book: Book, history: QuoteHistory, price_limit_hours: float) -> None:
+    def __init__(
+        self, edge: Client, collection: Collection, history: QuoteHistory, price_limit_hours: float, follow: Callable[[], None] = lambda: None
+    ) -> None:
+        """``follow`` is called first: it takes over what another member has collected."""
+        self._follow = follow
         self._edge = edge
-        self._book = book
+        self._collection = collection
         self._history = history
         self._settings = Settings(price_limit=timedelta(hours=price_limit_hours))
         self._one = threading.Lock()
@@ -36,7 +40,8 @@ class WhatIfs:
 
     def answer(self, request: wire.WhatIfRequest) -> wire.WhatIf:
         """Raises :class:`InvalidBoundary` with every fault, :class:`NothingToMove` before the first prices, ApiProblem for an unknown tenant or workload."""
-        now = self._book.market_now
+        self._follow()
+        now = self._collection.book.market_now
         if now is None:
             raise NothingToMove("no prices have been collected yet; wait for the daemon's first cycle or run `spotlane daemon --once`")
         tenant = self._edge.tenant(request.tenant)
@@ -49,7 +54,9 @@ class WhatIfs:
         bound = [[refusal_of(each[one.spec.placement.data_class], lambda: today) for one in workloads] for each in (present, changed)]
         nowhere: Sequence[RegionPredicate] = [anywhere] * len(workloads)
         demands = [demand(one, anywhere, moves_in_30_days=0, excluded={}) for one in workloads]
-        inside = [premium(now, Offers.quoted(self._book.quotes()), demands, each, self._settings) for each in bound]
+        reference = self._collection.reference
+        offers = Offers.quoted(self._collection.book.quotes(), catalog=reference.catalog)
+        inside = [premium(now, offers, demands, each, self._settings, reference.tariffs) for each in bound]
         begin, end, step = self._window(now, request.days)
         with self._one:
             walked = self._walked(demands, [nowhere, *bound], begin, end, step)
@@ -82,7 +89,10 @@ class WhatIfs:
         """In one pass over the history: every demand under each boundary."""
         changes = (quote_from_wire(quote) for quote in self._history.between(begin, end))
         all_demands = [_under(one, where) for each in boundaries for one, where in zip(demands, each, strict=True)]
-        found = courses(moments(changes, begin, end, step, [one.needs for one in demands]), end, all_demands, self._settings)
+        reference = self._collection.reference
+        found = courses(
+            moments(changes, begin, end, step, [one.needs for one in demands], reference.catalog), end, all_demands, self._settings, reference.tariffs
+        )
         size = len(demands)
         return [found[start : start + size] for start in range(0, len(boundaries) * size, size)] if size else [() for _ in boundaries]
 

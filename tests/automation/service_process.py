@@ -65,7 +65,7 @@ class NotingEngine:
     def repaired(self, stack: str) -> None:
         return None
 
-    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
+    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str], handed_over: str = "") -> RunOutcome:
         note(self._log, f"begin {stack} {os.getpid()}")
         time.sleep(WORK_SECONDS)
         note(self._log, f"end {stack} {os.getpid()}")

@@ -141,6 +141,10 @@ class Edge:
         self._call()
         return self.moved[::-1]
 
+    def migration(self, migration: str) -> wire.Migration:
+        self._call()
+        return next(one for one in self.moved if one.id == migration)
+
     def placements(self, workload: str) -> list[wire.Placement]:
         self._call()
         return list(self.placed.get(workload, ()))

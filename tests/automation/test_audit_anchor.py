@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import structlog
 
 from audit.__main__ import main
 from audit.log import AuditLog
 from automation.service.audit import AuditAnchor
 from domain.boundary.call import Call
-from spotlane.errors import SpotlaneError
-from spotlane.wire import AuditHead
+from spotlane.errors import ApiProblem, SpotlaneError
+from spotlane.wire import AuditHead, Problem
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 CALL = Call("api", "platform", "acme", "aws", "ec2", "RunInstances", "write", "regional", resource="web", account="123456789012")
@@ -30,6 +31,9 @@ class Edge:
     def put_audit_head(self, head: AuditHead) -> None:
         if self.away:
             raise SpotlaneError("the edge is away")
+        kept = next((each for each in self.heads if (each.point, each.member, each.seq) == (head.point, head.member, head.seq)), head)
+        if kept.hash != head.hash:
+            raise ApiProblem(Problem(type="https://spotlane.dev/problems/anchor-conflict", title="Another record is anchored under this number", status=409))
         self.heads.append(head)
 
 
@@ -122,3 +126,17 @@ def test_a_chain_that_became_shorter_is_not_anchored(tmp_path: Path) -> None:
     cut(tmp_path)
     anchor.anchor()
     assert [head.seq for head in edge.heads] == [3]
+
+
+def test_a_chain_written_anew_is_an_error_in_the_log_and_holds_up_no_other(tmp_path: Path) -> None:
+    edge = Edge()
+    write(tmp_path, 6)
+    anchor_of(tmp_path, edge).anchor()
+    anew(tmp_path)
+    write(tmp_path, 2, log="audit/local/place.jsonl")
+    both = AuditAnchor({"api": tmp_path / "proxy/audit.jsonl", "place": tmp_path / "audit/local/place.jsonl"}, "local", edge)  # type: ignore[arg-type]  # as above
+    with structlog.testing.capture_logs() as logged:
+        both.anchor()
+        both.anchor()
+    assert [(line["event"], line["record"]) for line in logged] == [("the audit log was written anew", 6)]
+    assert [(head.point, head.seq) for head in edge.heads] == [("api", 6), ("place", 2)]

@@ -188,7 +188,7 @@ def test_a_result_that_waits_is_delivered_by_the_next_process(tmp_path: Path) ->
 
 def test_a_slow_cloud_holds_up_its_own_stack_and_no_other(tmp_path: Path) -> None:
     class Slow(FakeEngine):
-        def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
+        def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str], handed_over: str = "") -> RunOutcome:
             if stack != STACK.name:
                 return RunOutcome()
             return super().up(stack, packs, journal, allow)

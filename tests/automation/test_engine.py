@@ -173,6 +173,19 @@ def test_a_preview_that_removes_something_is_refused_unless_the_run_allows_it(tm
     assert operations(tmp_path) == ["preview", "preview", "up --skip-preview"]
 
 
+def test_what_a_program_hands_over_may_be_replaced_and_not_deleted(tmp_path: Path) -> None:
+    replacing, deleting = tmp_path / "replacing", tmp_path / "deleting"
+    for place in (replacing, deleting):
+        place.mkdir()
+    engine = standing(replacing, "replace")
+    with pytest.raises(PreviewRefused, match="replace of aws:ec2/vpc:Vpc main is not part of this run"):
+        engine.up("region.acme", [], tmp_path / "a.jsonl", handed_over="other-")
+    engine.up("region.acme", [], tmp_path / "a.jsonl", handed_over="ma")
+    assert operations(replacing) == ["preview", "preview", "up --skip-preview"]
+    with pytest.raises(PreviewRefused, match="delete of aws:ec2/vpc:Vpc main is not part of this run"):
+        standing(deleting, "delete").up("region.acme", [], tmp_path / "b.jsonl", handed_over="ma")
+
+
 def test_a_boundary_that_changes_during_the_preview_stops_the_update(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, config = standing(tmp_path), tmp_path / "boundary.json"
     config.write_text("before")

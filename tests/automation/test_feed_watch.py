@@ -16,6 +16,8 @@ from automation.service.feed_watch import FeedWatch
 from domain.catalog import OfferRef
 from domain.ports import FeedError, FeedReport, Quarantined
 from domain.prices import Quote
+from domain.reference import Reference
+from domain.scores import Scores
 from spotlane import wire
 
 NOW = datetime(2026, 3, 10, 8, tzinfo=UTC)
@@ -33,7 +35,7 @@ def status(path: Path, *reports: CollectionReport, book: Book | None = None, eve
     try:
         for number, report in enumerate(reports):
             watch.record(report, book or Book(), NOW + number * every)
-        return watch.status(book or Book())
+        return watch.status(book or Book(), Reference(), Scores())
     finally:
         watch.close()
 

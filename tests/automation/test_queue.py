@@ -45,7 +45,7 @@ class FakeEngine:
     def interrupted(self, stack: str) -> bool:
         return stack in self.broken
 
-    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
+    def up(self, stack: str, packs: list[PolicyPack], journal: Path, allow: list[str], handed_over: str = "") -> RunOutcome:
         self.calls.append(("up", stack))
         if self.dies:
             self.dies -= 1
@@ -252,7 +252,7 @@ def test_a_throttled_run_is_tried_again_after_a_pause_and_another_refusal_is_not
     answers = {"m": ["api error RequestLimitExceeded: slow down"], "n": ["api error VcpuLimitExceeded: no"]}
     tried: list[str] = []
 
-    def up(stack: str, packs: list[PolicyPack], journal: Path, allow: list[str]) -> RunOutcome:
+    def up(stack: str, packs: list[PolicyPack], journal: Path, allow: list[str], handed_over: str = "") -> RunOutcome:
         tried.append(stack)
         if len(tried) < 3:
             raise EngineFailed(stack, "up", answers[key], [])

@@ -9,12 +9,16 @@ from typing import Any
 
 import pytest
 
+from automation.errors import NothingToMove
 from automation.feeds.collection import CollectionReport
 from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.rebalancer import Rebalancer
 from domain.catalog import OfferRef
 from domain.prices import Quote
+from domain.reference import Reference
+from domain.scores import Scores
+from domain.told import Grade, Score
 from spotlane import wire
 from spotlane.errors import ApiProblem
 from tests.automation.test_redeploys import placement, workload
@@ -65,19 +69,20 @@ class Edge:
 class Prices:
     """A collection that always finds the same."""
 
-    def __init__(self, now: datetime = NOW) -> None:
+    def __init__(self, now: datetime = NOW, scores: Scores = Scores()) -> None:
         self.quotes = tuple(Quote(ref, spot, 0.1, "test", now, 0.0) for ref, spot in ((HERE, 0.05), (CHEAPER, 0.02)))
         self.book = SimpleNamespace(market_now=now, quotes=lambda: self.quotes)
+        self.reference, self.scores = Reference(), scores
 
     def collect(self, *_: Any) -> Any:
         return CollectionReport(self.quotes, self.quotes, (), (), frozenset({"aws"}), frozenset({"aws"}))
 
 
-def cycle(edge: Edge, directory: Path, now: datetime = NOW) -> wire.TickReport:
+def cycle(edge: Edge, directory: Path, now: datetime = NOW, scores: Scores = Scores()) -> wire.TickReport:
     """One cycle of a service that has just started."""
     history, watch = QuoteHistory(directory / "quotes.sqlite"), FeedWatch(directory / "feeds.sqlite", timedelta(hours=6))
     try:
-        return Rebalancer(edge, Prices(now), history, 6.0, watch, lambda: NOW).tick()  # type: ignore[arg-type]  # fakes with the calls in use
+        return Rebalancer(edge, Prices(now, scores), history, 6.0, watch, lambda: NOW).tick()  # type: ignore[arg-type]  # fakes with the calls in use
     finally:
         history.close()
         watch.close()
@@ -136,3 +141,56 @@ def test_the_boundarys_cap_on_a_machine_holds_in_placement(tmp_path: Path) -> No
     report = cycle(edge, tmp_path)
     assert [one.offer.zone for one in edge.decisions if one.offer is not None] == [CHEAPER.zone]
     assert "cap" in report.plan.items[0].reason
+
+
+def scored(grade: Grade) -> Scores:
+    return Scores().told([Score(CHEAPER, grade, "2 of 10", "scores", NOW)])
+
+
+@pytest.mark.parametrize(("grade", "moves"), [(Grade.LOW, 0), (Grade.MEDIUM, 1)])
+def test_no_move_by_price_goes_where_the_cloud_has_little_capacity(tmp_path: Path, grade: Grade, moves: int) -> None:
+    edge = Edge(serving("a", "a"))
+    cycle(edge, tmp_path, scores=scored(grade))
+    cycle(edge, tmp_path, NOW + timedelta(hours=20), scored(grade))
+    assert len(edge.decisions) == moves
+
+
+def test_what_cant_wait_goes_there_and_its_evidence_says_so(tmp_path: Path) -> None:
+    edge = Edge(serving("a", "a"))
+    edge.held = workload("a", None)
+    cycle(edge, tmp_path, scores=scored(Grade.LOW))
+    [decision] = edge.decisions
+    assert decision.evidence is not None and decision.evidence.quote.placement_score is not None
+    score = decision.evidence.quote.placement_score
+    assert (decision.kind, decision.evidence.quote.offer.zone, score.grade, score.says, score.source) == ("deploy", CHEAPER.zone, "low", "2 of 10", "scores")
+    assert decision.evidence.quote.interruptions_told == wire.Told(source="scores", observed_at=NOW)
+
+
+def asking(**changes: dict[str, object]) -> wire.Workload:
+    """A workload that nothing serves yet, its declaration changed."""
+    spec = workload("a", None).spec
+    parts = {name: getattr(spec, name).model_copy(update=to) for name, to in changes.items()}
+    return workload("a", None).model_copy(update={"spec": spec.model_copy(update=parts)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "fault"),
+    [
+        ({"resources": {"vcpu": 512}}, "too-small", "resources.vcpu: 512 is more than any x86_64 machine type of the catalogue has"),
+        ({"placement": {"regions": ["eu-wst-1"]}}, "outside-rules", "placement.regions: no cloud has a region 'eu-wst-1'; did you mean eu-west-1"),
+    ],
+)
+def test_what_no_price_can_mend_is_said_with_its_place_in_the_declaration(tmp_path: Path, changes: dict[str, Any], word: str, fault: str) -> None:
+    [item] = cycle(Edge(asking(**changes)), tmp_path).plan.items
+    assert item.verdict == "no_offer" and item.reason.startswith(f"{word}: {fault}")
+
+
+@pytest.mark.parametrize(("region", "name", "fault"), [("eu-wst-1", "m5.large", "no region 'eu-wst-1'"), ("eu-west-1", "m5.larg", "no machine type 'm5.larg'")])
+def test_a_move_to_an_offer_that_doesnt_exist_is_refused_with_the_nearest_names(tmp_path: Path, region: str, name: str, fault: str) -> None:
+    history, watch = QuoteHistory(tmp_path / "quotes.sqlite"), FeedWatch(tmp_path / "feeds.sqlite", timedelta(hours=6))
+    rebalancer = Rebalancer(Edge(serving("a", "a")), Prices(), history, 6.0, watch)  # type: ignore[arg-type]  # fakes with the calls in use
+    offer = wire.OfferRef(cloud="aws", region=region, zone="x", instance_type=name)
+    with pytest.raises(NothingToMove, match=f"{fault}.*did you mean"):
+        rebalancer.move(wire.MoveRequest(workload="web-acme", offer=offer))
+    history.close()
+    watch.close()

@@ -17,6 +17,7 @@ from automation.service.translation import quote_from_wire
 from domain.catalog import CloudName
 from domain.ports import FeedError, FeedReport, Scope
 from domain.prices import Quote
+from domain.told import Shape
 from spotlane import wire
 from tests.automation.test_rebalancer import CHEAPER, HERE, NOW, Edge, serving
 
@@ -127,3 +128,18 @@ def test_a_region_that_fails_keeps_its_last_quotes_until_they_are_stale_and_the_
         report = daemon.tick()
         assert (edge.decisions, report.plan.items[0].verdict) == ([], "stay")
         assert [(one.fresh, one.stale) for one in daemon.feeds().feeds if one.cloud == "aws"] == [(1, 1)]
+
+
+def test_a_new_type_that_a_workload_runs_on_is_asked_for_however_large_it_is(tmp_path: Path) -> None:
+    shape = Shape("aws", "m8i.16xlarge", 64, 256.0, "x86_64", 0, "ec2", NOW, family="m8i", local_disk_gb=0.0, network_gbps=30.0)
+    with service(tmp_path) as (daemon, feed, edge):
+        feed.report = replace(told(NOW), shapes=(shape, replace(shape, name="m8i.large", vcpu=2, memory_gib=8.0)))
+        asked = []
+        for running in (HERE.instance_type, shape.name):
+            assert edge.held.placement is not None
+            offer = edge.held.placement.offer.model_copy(update={"instance_type": running})
+            edge.held = edge.held.model_copy(update={"placement": edge.held.placement.model_copy(update={"offer": offer}), "active_migration": "acme_web_2"})
+            daemon.tick()
+            daemon.tick()
+            asked.append({one.name for one in feed.scope.new_types})
+    assert asked == [{"m8i.large"}, {"m8i.large", "m8i.16xlarge"}]

@@ -127,7 +127,7 @@ class Engine:
         self.finding = finding
         self.updated = 0
 
-    def up(self, stack: str, packs: Any, journal: Path, allow: Any) -> RunOutcome:
+    def up(self, stack: str, packs: Any, journal: Path, allow: Any, handed_over: str = "") -> RunOutcome:
         self.updated += 1
         if self.finding is not None:
             raise EngineFailed(stack, "up", ["refused"], [self.finding])

@@ -15,6 +15,7 @@ from automation.http.app import app
 from automation.service.history import QuoteHistory
 from automation.service.translation import quote_from_wire
 from automation.service.whatif import WhatIfs
+from domain.reference import Reference
 from spotlane import wire
 from tests.automation.test_http import Caller, FakeRebalancer, FakeRuns, Tokens, barred
 from tests.automation.test_redeploys import placement, workload
@@ -54,7 +55,7 @@ def whatifs(tmp_path: Path) -> Any:
     history.record([quote(IRISH, 0.04, 10), quote(GERMAN, 0.06, 10), quote(AMERICAN, 0.02, 10)])
     history.record([quote(GERMAN, 0.05, 2)])
     book = SimpleNamespace(market_now=NOW, quotes=lambda: tuple(quote_from_wire(quote(*one)) for one in ((IRISH, 0.04), (GERMAN, 0.05), (AMERICAN, 0.02))))
-    yield WhatIfs(Edge(), book, history, 6.0)  # type: ignore[arg-type]  # fakes with the calls in use
+    yield WhatIfs(Edge(), SimpleNamespace(book=book, reference=Reference()), history, 6.0)  # type: ignore[arg-type]  # fakes with the calls in use
     history.close()
 
 
@@ -97,7 +98,7 @@ def test_one_workload_of_the_tenant_is_tried_and_another_tenants_is_not(whatifs:
 def test_a_boundary_with_faults_and_a_service_without_prices_say_so(whatifs: WhatIfs) -> None:
     with pytest.raises(InvalidBoundary, match="residency"):
         whatifs.answer(wire.WhatIfRequest(tenant="acme", boundary={"name": "acme", "residency": {"countries": ["Germany"]}}))
-    whatifs._book.market_now = None  # type: ignore[assignment]  # before the first cycle
+    whatifs._collection.book.market_now = None  # type: ignore[assignment]  # before the first cycle
     with pytest.raises(NothingToMove, match="no prices have been collected yet"):
         whatifs.answer(wire.WhatIfRequest(tenant="acme", boundary=EUROPE))
 

@@ -44,7 +44,8 @@ def _answered(method: str, path: str) -> bool:
 def test_each_call_of_the_sdk_is_answered_but_for_parts_of_artifacts_and_what_if() -> None:
     missing = set()
     for kind, prefix in ((sdk.Client, "/v1"), (sdk.AutomationClient, f"{AUTOMATION}/v1")):
-        source = inspect.getsource(kind)
+        # Method by method: a whole class is found by parsing its module, which Python 3.11 may refuse ("recursion depth mismatch") after other tests.
+        source = "".join(inspect.getsource(one) for _, one in inspect.getmembers(kind, inspect.isfunction))
         calls = re.findall(r'session\.(?:one\(wire\.\w+, |call\()"(GET|PUT|POST|DELETE)", f?"([^"{][^"]*)"', source)
         calls += [("GET", path) for path in re.findall(r'session\.many\(wire\.\w+, f?"([^"]+)"', source)]
         assert len(calls) >= 10
@@ -60,8 +61,12 @@ def test_what_it_answers_is_what_the_document_says(document: Any, furnished: She
             if not _answered(method, path) or (method != "GET" and (method, path) not in _BODIES):
                 continue
             body = _BODIES.get((method, path))
-            answer = http.request(method, re.sub(r"\{(\w+)\}", lambda name: _NAMES[name[1]], path), json=body)
-            said = operation["responses"].get(str(answer.status_code))
+            with http.stream(method, re.sub(r"\{(\w+)\}", lambda name: _NAMES[name[1]], path), json=body) as answer:
+                said = operation["responses"].get(str(answer.status_code))
+                if said is not None and "text/event-stream" in said["content"]:  # it doesn't end: what it begins with is enough
+                    assert (answer.headers["content-type"], next(answer.iter_lines()).partition(":")[0]) == ("text/event-stream", "id"), path
+                    continue
+                answer.read()
             assert said is not None and answer.is_success, (method, path, answer.status_code, answer.text)
             schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "components": document["components"]}
             schema |= said["content"]["application/json"]["schema"]

@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import grpc
 import pulumi  # noqa: F401  # before the host's own stubs stand in for it in this process
 import pytest
 
@@ -14,6 +15,7 @@ from languagehost import protocol
 from languagehost.environment import EnvironmentMissing, PythonEnvironment
 from languagehost.host import LanguageHost
 from languagehost.packages import ProviderPlugin, provider_plugins
+from languagehost.program import ended_by_engine
 from languagehost.runs import Console, ProgramRun, Run
 
 
@@ -114,3 +116,38 @@ def test_an_sdks_lazy_modules_are_really_loaded_ahead() -> None:
     )
     done = subprocess.run([sys.executable, "-c", check], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+def test_a_component_provider_keeps_its_warnings_out_of_the_ports_stream(tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text("import sys\nprint('a warning', file=sys.stderr)\nprint(7707, *sys.argv[1:])\nsys.exit(3)\n")
+    request = protocol.language.RunPluginRequest(pwd=str(tmp_path), args=["127.0.0.1:1"], kind="resource")
+    request.info.root_directory = request.info.program_directory = str(tmp_path)
+    said = list(LanguageHost(FakePrograms()).RunPlugin(request, Call("engine")))
+    assert b"".join(one.stdout for one in said) == b"7707 127.0.0.1:1\n"
+    assert b"".join(one.stderr for one in said) == b"a warning\n"
+    assert said[-1].exitcode == 3
+
+
+class CutOff(grpc.RpcError):
+    """A call that came to nothing."""
+
+    def __init__(self, code: grpc.StatusCode, details: str) -> None:
+        self.code, self.details = lambda: code, lambda: details
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "ended"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, "", True),
+        (grpc.StatusCode.UNKNOWN, "resource monitor shut down", True),
+        (grpc.StatusCode.UNKNOWN, "the zone is missing", False),
+    ],
+)
+def test_what_the_engines_end_cuts_off_is_no_fault_of_the_program(code: grpc.StatusCode, details: str, ended: bool) -> None:
+    try:
+        try:
+            raise CutOff(code, details)
+        except grpc.RpcError as error:
+            raise Exception(details) from error  # as the SDK does
+    except Exception as hidden:  # noqa: BLE001  # as the host does
+        assert ended_by_engine(hidden) is ended

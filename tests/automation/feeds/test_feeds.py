@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -18,9 +19,12 @@ from automation.feeds.azure import AzureFeed
 from automation.feeds.book import Book
 from automation.feeds.collection import Collection, ScopedFeed
 from automation.feeds.gcp import GcpFeed
+from domain.boundary.compiled import compile as compile_boundary
+from domain.boundary.model import parse
 from domain.catalog import CATALOG
 from domain.ports import Scope
 from domain.prices import Unknown
+from domain.workload import Requirements
 from localcloud.market import Market, MarketSettings
 from localcloud.market.http import app
 from tests.localcloud.market.transport import AppTransport, Tamper
@@ -105,26 +109,88 @@ def test_an_answer_that_is_no_document_is_malformed(make: Callable[..., Made]) -
     assert report.quotes == () and {error.reason for error in report.errors} == {"malformed"}
 
 
-def test_a_zero_price_is_quarantined_with_its_reason(make: Callable[..., Made]) -> None:
-    def zeroed(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+def spot_prices(change: Callable[[float], object]) -> Tamper:
+    """Every spot price, changed on the wire of each cloud; Google's are made of two rates."""
+
+    def tamper(request: httpx.Request, response: httpx.Response) -> httpx.Response:
         if request.url.host.startswith("ec2."):
-            content = re.sub(rb"<spotPrice>[^<]*", b"<spotPrice>0.000000", response.content)
+            content = re.sub(rb"<spotPrice>([^<]*)", lambda found: f"<spotPrice>{change(float(found[1]))}".encode(), response.content)
         elif request.url.host == "prices.azure.com":
             document = response.json()
-            content = json.dumps({**document, "Items": [{**item, "retailPrice": 0} for item in document["Items"]]}).encode()
+            for item in document["Items"]:
+                if item["meterName"].endswith(" Spot"):
+                    item["retailPrice"] = change(item["retailPrice"])
+            content = json.dumps(document).encode()
         elif request.url.host == "cloudbilling.googleapis.com":
             document = response.json()
             for sku in document["skus"]:
-                sku["pricingInfo"][-1]["pricingExpression"]["tieredRates"][0]["unitPrice"] = {"currencyCode": "USD"}
+                if sku["category"]["usageType"] == "Preemptible":
+                    unit = sku["pricingInfo"][-1]["pricingExpression"]["tieredRates"][0]["unitPrice"]
+                    price = change(int(unit.get("units") or 0) + (unit.get("nanos") or 0) / 1e9)
+                    unit |= {"units": price, "nanos": 0} if not isinstance(price, float) else {"units": "0", "nanos": round(price * 1e9)}
             content = json.dumps(document).encode()
         else:
             return response
         return httpx.Response(response.status_code, headers={"date": response.headers["date"]}, content=content)
 
-    feed, _, _ = make(zeroed)
+    return tamper
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(lambda _: 0.0, "zero"), (lambda price: -price, "negative"), (lambda _: "n/a", "malformed")],
+    ids=["zero", "negative", "no number"],
+)
+def test_a_price_that_cannot_be_is_quarantined_with_its_reason(make: Callable[..., Made], change: Callable[[float], object], reason: str) -> None:
+    feed, _, _ = make(spot_prices(change))
     report = feed.collect(datetime.now(UTC))
     assert report.quotes == ()
-    assert {one.reason for one in report.quarantined} == {"zero"}
+    assert {one.reason for one in report.quarantined} == {reason}
+
+
+@pytest.mark.parametrize(("factor", "reason"), [(1000.0, "above-on-demand"), (0.001, "below-on-demand")])
+def test_a_thousandfold_price_is_in_doubt_and_the_last_good_one_stays(make: Callable[..., Made], factor: float, reason: str) -> None:
+    scale = {"by": 1.0}
+    feed, market, _ = make(spot_prices(lambda price: price * scale["by"]))
+    collection = Collection([feed], Book())
+    good = {quote.offer: quote.spot for quote in collection.collect().told}
+    scale["by"] = factor
+    for _ in range(4):
+        market.advance(60)
+        report = collection.collect()
+        assert {one.reason for one in report.quarantined} == {reason} and len(report.quarantined) == len(good)
+    assert {quote.offer: quote.spot for quote in collection.book.quotes()} == good
+    assert all(quote.doubtful for quote in collection.book.quotes())
+
+
+def test_a_cloud_that_is_missing_is_a_fault_of_its_own_and_the_others_prices_count(tmp_path: Path) -> None:
+    away: set[str] = set()
+
+    def tamper(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        return httpx.Response(503) if request.url.host in away else response
+
+    market = Market.open(tmp_path, MarketSettings(seed=3, start=START, running=False))
+    fetcher = Fetcher(httpx.Client(transport=AppTransport(app(market), tamper)), sleep=lambda _: None)
+    small = Scope(frozenset({"westeurope", "europe-west4"}), frozenset({"Standard_D2s_v5", "n2-standard-2"}))
+    collection = Collection([AzureFeed(fetcher, small), GcpFeed(fetcher, {"GOOGLE_API_KEY": "key"}, small)], Book())
+    collection.collect()
+    away.add("cloudbilling.googleapis.com")
+    market.advance(60)
+    report = collection.collect()
+    assert (report.answered, {(one.cloud, one.reason) for one in report.faults}) == ({"azure"}, {("gcp", "unavailable")})
+    ages = {quote.offer.cloud: collection.book.market_now - quote.observed_at for quote in collection.book.quotes() if collection.book.market_now is not None}
+    assert {cloud: age.total_seconds() for cloud, age in ages.items()} == {"azure": 0.0, "gcp": 60.0}
+    assert not any(quote.doubtful for quote in collection.book.quotes())
+
+
+def test_ec2_is_asked_from_a_little_before_its_own_time_whatever_ours_is(tmp_path: Path) -> None:
+    market = Market.open(tmp_path, MarketSettings(seed=3, start=START, running=False))
+    transport = AppTransport(app(market))
+    feed = AwsFeed(Fetcher(httpx.Client(transport=transport)), lambda: Credentials("key", "secret"), AWS_SCOPE)
+    for ours in (START + timedelta(minutes=4), START + timedelta(days=400)):
+        feed.collect(ours)
+    asked = [parse_qs(one.content.decode())["StartTime"][0] for one in transport.seen if b"DescribeSpotPriceHistory" in one.content]
+    assert asked == ["2026-03-10T07:59:00Z", "2026-03-10T07:55:00Z"]
 
 
 def test_one_regions_failure_leaves_the_other_regions_quotes(tmp_path: Path) -> None:
@@ -217,7 +283,8 @@ def spot_of(tmp_path: Path, *pages: bytes) -> list[float | Unknown]:
     left = list(pages)
 
     def tamper(request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        return httpx.Response(200, headers={"date": response.headers["date"]}, content=left.pop(0)) if request.url.host.startswith("ec2.") else response
+        asked = request.url.host.startswith("ec2.") and b"DescribeSpotPriceHistory" in request.content
+        return httpx.Response(200, headers={"date": response.headers["date"]}, content=left.pop(0)) if asked else response
 
     feed, _, _ = aws(tmp_path, tamper)
     found = [one.spot for one in feed.collect(START).quotes]
@@ -275,3 +342,22 @@ def test_an_answer_without_a_price_is_a_fault_and_what_is_known_stays(tmp_path: 
     emptied["on"] = True
     report = collection.collect()
     assert ([(one.cloud, one.reason) for one in report.faults], report.confirmed, len(collection.book.quotes())) == ([("azure", "empty")], 0, known)
+
+
+def test_the_collection_asks_all_three_clouds_through_the_fetcher_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    transport = AppTransport(app(Market.open(tmp_path, MarketSettings(start=START, running=False))))
+    fetcher = Fetcher(httpx.Client(transport=transport), sleep=lambda _: None)
+    collection = Collection.of_all_clouds(fetcher, {"GOOGLE_API_KEY": "key"})
+    report = collection.collect([compile_boundary(parse("name: alps\nversion: 1\nresidency: {regimes: [ch]}"))], [Requirements(2, 8)])
+    assert report.answered == {"aws", "azure", "gcp"} and report.errors == []
+    assert {"ec2.eu-central-2.amazonaws.com", "prices.azure.com", "cloudbilling.googleapis.com"} <= {request.url.host for request in transport.seen}
+
+
+def test_needs_that_no_machine_type_meets_leave_the_markets_time_known(tmp_path: Path) -> None:
+    market = Market.open(tmp_path, MarketSettings(start=START, running=False))
+    collection = Collection([AzureFeed(Fetcher(httpx.Client(transport=AppTransport(app(market)))))], Book())
+    assert collection.collect(needs=[Requirements(vcpu=512)]).answered == {"azure"}
+    asked = collection.collect(needs=[Requirements(vcpu=512), Requirements(16, 64)])
+    assert collection.book.market_now == START and {quote.offer.instance_type for quote in asked.told} == {"Standard_D16s_v5", "Standard_D16as_v5"}
