@@ -4,7 +4,7 @@
         async for workload in client.workloads():
             print(workload.id)
 
-Generated from ``spotlane/client.py`` and ``spotlane/transport.py`` by ``tools/sdk/generate.py``; do not edit.
+Generated from ``spotlane/client.py``, ``spotlane/transport.py`` and ``spotlane/exchange.py`` by ``tools/sdk/generate.py``; do not edit.
 """
 
 from __future__ import annotations
@@ -19,12 +19,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 
-import httpx
+import httpcore
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from spotlane import wire
-from spotlane.client import _COMPLETE_SECONDS, _PAGE, _WHOLE_BYTES, api_key_of, require
+from spotlane.client import (
+    _AGAIN,
+    _COMPLETE_SECONDS,
+    _CUTS,
+    _LINES_AT_ONCE,
+    _LINES_SECONDS,
+    _PAGE,
+    _PAUSE_SECONDS,
+    _SILENT_SECONDS,
+    _WHOLE_BYTES,
+    api_key_of,
+    require,
+)
 from spotlane.errors import AnswerNotUnderstood, Fault, NotSignedIn, SpotlaneError, Unreachable
+from spotlane.exchange import CONNECTIONS, KEPT, KEPT_SECONDS, Answer, Request, TransportError, answer_of, tls, told
 from spotlane.transport import _ATTEMPTS, _BACKOFF_SECONDS, _LATER, _RETRIED, _advice, _retry_after, raise_for_problem
 from spotlane.wire import Token
 
@@ -32,25 +45,81 @@ M = TypeVar("M", bound=BaseModel)
 V = TypeVar("V")
 
 
-class AsyncLoopbackNames(httpx.AsyncBaseTransport):
-    """Resolves names under ``.localhost`` to 127.0.0.1 itself (RFC 6761, section 6.3), which not every resolver does."""
+class AsyncStream:
+    """An answer that is read as it comes."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
+    def __init__(self, request: Request, response: httpcore.Response) -> None:
+        self._request = request
+        self._response = response
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.host.endswith(".localhost"):
-            request.url = request.url.copy_with(host="127.0.0.1")
-        return await self._inner.handle_async_request(request)
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is of 2xx."""
+        return 200 <= self._response.status < 300
+
+    async def whole(self) -> Answer:
+        """All of it."""
+        await self._response.aread()
+        return answer_of(self._request, self._response)
+
+    async def lines(self) -> AsyncIterator[str]:
+        """Its lines, without their ends."""
+        left = b""
+        async for part in self._response.aiter_stream():
+            *whole, left = (left + part).split(b"\n")
+            for line in whole:
+                yield line.removesuffix(b"\r").decode(errors="replace")
+        if left:
+            yield left.decode(errors="replace")
+
+
+class AsyncHttp:
+    """A client with connections of its own; for threads too. Every method raises :class:`TransportError` where there is no answer."""
+
+    def __init__(self, timeout_seconds: float = 30.0) -> None:
+        self._seconds = timeout_seconds
+        self._pool = httpcore.AsyncConnectionPool(ssl_context=tls(), max_connections=CONNECTIONS, max_keepalive_connections=KEPT, keepalive_expiry=KEPT_SECONDS)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        content: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Sends one request, once. ``timeout`` is in seconds, for each wait; None for the client's own."""
+        asked = Request.of(method, url, headers, params, json, content, self._seconds if timeout is None else timeout)
+        with told():
+            response = await self._pool.request(asked.method, asked.url, headers=asked.headers, content=asked.content, extensions=asked.extensions)
+        return answer_of(asked, response)
+
+    async def get(self, url: str, *, params: Mapping[str, str] | None = None, timeout: float | None = None) -> Answer:
+        """A ``GET``."""
+        return await self.request("GET", url, params=params, timeout=timeout)
+
+    @contextlib.asynccontextmanager
+    async def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, params: Mapping[str, str] | None = None, timeout: float | None = None
+    ) -> AsyncIterator[AsyncStream]:
+        """An answer that is read as it comes, for as long as it takes; silence of ``timeout`` seconds ends it."""
+        asked = Request.of(method, url, headers, params, None, None, timeout, "identity")
+        with told():
+            async with self._pool.stream(asked.method, asked.url, headers=asked.headers, extensions=asked.extensions) as response:
+                yield AsyncStream(asked, response)
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        """Closes every connection."""
+        await self._pool.aclose()
 
 
 class AsyncTokenSource:
     """A token for an API key, exchanged when needed and renewed a minute before it expires."""
 
-    def __init__(self, http: httpx.AsyncClient, api_url: str, api_key: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, http: AsyncHttp, api_url: str, api_key: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._http = http
         self._url = api_url.rstrip("/") + "/tokens"
         self._key = api_key
@@ -74,14 +143,13 @@ class AsyncTokenSource:
         self._token = None
 
 
-def client(timeout_seconds: float = 30.0) -> httpx.AsyncClient:
+def client(timeout_seconds: float = 30.0) -> AsyncHttp:
     """An HTTP client for Spotlane's own services: never through a proxy, names under ``.localhost`` on loopback."""
-    limits = httpx.Limits(max_connections=32, max_keepalive_connections=8)
-    return httpx.AsyncClient(transport=AsyncLoopbackNames(httpx.AsyncHTTPTransport(limits=limits)), timeout=timeout_seconds, trust_env=False)
+    return AsyncHttp(timeout_seconds)
 
 
 async def send(
-    http: httpx.AsyncClient,
+    http: AsyncHttp,
     service: str,
     method: str,
     url: str,
@@ -91,7 +159,7 @@ async def send(
     json: Any = None,
     content: bytes | None = None,
     timeout: float | None = None,
-) -> httpx.Response:
+) -> Answer:
     """Sends one request; connect errors and 502/503/504 are tried again with backoff (every call of the API is idempotent, by itself or by its key).
 
     So are 409 and 429 that say after how many seconds, if those are few. ``timeout`` is in seconds; None for the client's own.
@@ -101,16 +169,8 @@ async def send(
     wait = _BACKOFF_SECONDS
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            answer = await http.request(
-                method,
-                url,
-                headers=dict(headers or {}),
-                params=dict(params or {}),
-                json=json,
-                content=content,
-                timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
-            )
-        except httpx.TransportError as error:
+            answer = await http.request(method, url, headers=headers, params=params, json=json, content=content, timeout=timeout)
+        except TransportError as error:
             if attempt == _ATTEMPTS:
                 raise Unreachable(service, url, str(error) or type(error).__name__, _advice(url)) from error
         else:
@@ -147,7 +207,7 @@ class AsyncPages(Generic[M]):
 class _Session:
     """Requests with a token, answers as models."""
 
-    def __init__(self, service: str, base_url: str, tokens: AsyncTokenSource, http: httpx.AsyncClient) -> None:
+    def __init__(self, service: str, base_url: str, tokens: AsyncTokenSource, http: AsyncHttp) -> None:
         self._service = service
         self._base = base_url.rstrip("/")
         self._tokens = tokens
@@ -163,7 +223,7 @@ class _Session:
         params: dict[str, str | None] | None = None,
         once: bool = False,
         timeout: float | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         """One call. ``once`` has the service do it once, however often it has to be sent."""
         given = {key: value for key, value in (params or {}).items() if value is not None}
         key = {"idempotency-key": uuid.uuid4().hex} if once else {}
@@ -193,6 +253,39 @@ class _Session:
             return (self.read(adapter, answer["items"]), answer.get("next"))
 
         return AsyncPages(fetch)
+
+    async def follow(self, model: type[M], path: str, params: dict[str, str | None], last: int | None) -> AsyncIterator[M]:
+        """A stream's messages after number ``last``, over cuts, until it can't be had any more: refused, or cut too often without a word between."""
+        adapter: TypeAdapter[M] = TypeAdapter(model)
+        url = self._base + path
+        given = {key: value for key, value in params.items() if value is not None}
+        number, cuts = (last, 0)
+        while True:
+            headers = {"authorization": await self._tokens.header()} | ({} if last is None else {"last-event-id": str(last)})
+            why: TransportError | None = None
+            try:
+                async with self._http.stream("GET", url, headers=headers, params=given, timeout=_SILENT_SECONDS) as answer:
+                    if not answer.is_success:
+                        refused = await answer.whole()
+                        cuts += 1
+                        if refused.status_code not in _AGAIN or cuts > _CUTS:
+                            raise_for_problem(refused)
+                        self._tokens.forget()
+                    else:
+                        async for line in answer.lines():
+                            field, _, value = line.partition(": ")
+                            if field == "id":
+                                number = int(value)
+                            elif field == "data":
+                                yield self.read(adapter, json.loads(value))
+                            elif not line and number is not None:
+                                last, cuts = (number, 0)
+            except TransportError as error:
+                why = error
+                cuts += 1
+            if why is not None and cuts > _CUTS:
+                raise Unreachable(self._service, url, str(why), _advice(url)) from why
+            await asyncio.sleep(_PAUSE_SECONDS * (1 + cuts))
 
     def read(self, adapter: TypeAdapter[V], document: Any) -> V:
         """A document as a value. Raises :class:`AnswerNotUnderstood`: the service is newer than these models."""
@@ -226,7 +319,7 @@ class AsyncClient:
         root = self.api_url.removesuffix("/v1")
         try:
             return (await self.http.get(f"{root}/healthz", timeout=3)).status_code == 200
-        except httpx.TransportError:
+        except TransportError:
             return False
 
     async def put_tenant(self, tenant: wire.Tenant) -> wire.Tenant:
@@ -307,23 +400,69 @@ class AsyncClient:
         """Every generation of a workload, newest first."""
         return self._session.many(wire.Placement, f"/workloads/{workload}/placements")
 
+    def workload_runs(self, workload: str) -> AsyncPages[wire.Run]:
+        """The engine's runs for a workload's moves: what works or waits first, then what has ended, newest first; without the stacks' outputs."""
+        return self._session.many(wire.Run, f"/workloads/{workload}/runs")
+
     def events(self, workload: str) -> AsyncPages[wire.WorkloadEvent]:
         """State changes with their reasons, oldest first."""
         return self._session.many(wire.WorkloadEvent, f"/workloads/{workload}/events")
 
-    async def follow_events(self, workload: str, after: int = 0, *, seconds: float = 1.0) -> AsyncIterator[wire.WorkloadEvent]:
-        """State changes from after number ``after``, as they come, looked for every ``seconds``; it goes on until the caller stops reading."""
+    async def follow_events(self, workload: str, after: int = 0) -> AsyncIterator[wire.WorkloadEvent]:
+        """State changes from after number ``after``, as they come (:meth:`changes`); it goes on until the caller stops reading."""
         last = after
+        async for change in self.changes(workload.rpartition("-")[2]):
+            if change.kind == "everything" or (change.kind == "event" and change.subject == workload):
+                async for one in self.events(workload):
+                    if one.seq > last:
+                        last = one.seq
+                        yield one
+
+    async def machine_logs(self, workload: str, *, placement: str | None = None, after: int | None = None, limit: int = 200) -> wire.MachineLogs:
+        """Lines of one of a workload's machines: ``placement``, or the first that serves, else the newest.
+
+        The first ``limit`` (at most 1,000) after line number ``after``, 0 for the first that are kept; without it the last ones. They are kept for a day, and
+        only of a workload whose file says ``logs: true``: ``told`` says whether it did.
+        """
+        asked = {"placement": placement, "after": None if after is None else str(after), "limit": str(limit)}
+        return await self._session.one(wire.MachineLogs, "GET", f"/workloads/{workload}/logs", params=asked)
+
+    async def follow_machine_logs(self, workload: str, *, placement: str | None = None, since: wire.MachineLogs | None = None) -> AsyncIterator[wire.LogLine]:
+        """Lines of one of a workload's machines, the last 200 and then as they come; asked for every second, until the caller stops reading.
+
+        Where no ``placement`` is named and the workload moves, what is left of the machine's lines comes and then the next machine's, from its first on.
+        ``since``, an answer of :meth:`machine_logs`, has it go on where that ends. A number that is missing between two lines of a machine is a lost line.
+        """
+        last: dict[str, int] = {}
+        shown = placement
+        found = await self.machine_logs(workload, placement=placement) if since is None else since.model_copy(update={"lines": []})
         while True:
-            async for one in self.events(workload):
-                if one.seq > last:
-                    last = one.seq
-                    yield one
-            await asyncio.sleep(seconds)
+            if found.placement is not None:
+                shown, last[found.placement] = (found.placement, found.next)
+                for item in found.lines:
+                    yield item
+            if not found.lines:
+                await asyncio.sleep(_LINES_SECONDS)
+            after = last.get(shown or "", 0)
+            found = await self.machine_logs(workload, placement=placement, after=after, limit=_LINES_AT_ONCE)
+            if shown is not None and found.placement != shown:
+                left = await self.machine_logs(workload, placement=shown, after=after, limit=_LINES_AT_ONCE)
+                if left.lines or found.placement is None:
+                    found = left
+                else:
+                    found = await self.machine_logs(workload, placement=found.placement, after=last.get(found.placement, 0), limit=_LINES_AT_ONCE)
 
     def all_events(self, tenant: str | None = None) -> AsyncPages[wire.WorkloadEvent]:
         """State changes of every workload that the key may see, newest first."""
         return self._session.many(wire.WorkloadEvent, "/events", {"tenant": tenant})
+
+    def changes(self, tenant: str | None = None, *, after: int | None = None) -> AsyncIterator[wire.Change]:
+        """What changes, as it changes, of one tenant or of all that the key may see: that it has changed, not what it has become.
+
+        Without ``after`` (the ``seq`` of the last change seen) it begins with ``everything``, so that one loop reads first and follows then. It goes on
+        until the caller stops reading, also over cuts. Raises ApiProblem ``too-many-streams`` where too many follow already.
+        """
+        return self._session.follow(wire.Change, "/changes", {"tenant": tenant}, after)
 
     async def placement(self, placement: str) -> wire.Placement:
         """One generation."""
@@ -465,19 +604,22 @@ class AsyncAutomationClient:
     async def run_events(self, run: str, after: int = 0) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         """The engine's events of a run as ``(number, event)``, from after ``after``, as they come, until the run has ended."""
         url = f"{self.url}/v1/runs/{run}/events"
-        async with self._http.stream("GET", url, headers={"authorization": await self._tokens.header(), "last-event-id": str(after)}, timeout=None) as answer:
-            if not answer.is_success:
-                await answer.aread()
-                raise_for_problem(answer)
-            number = 0
-            async for line in answer.aiter_lines():
-                field, _, value = line.partition(": ")
-                if field == "id":
-                    number = int(value)
-                elif field == "event":
-                    return
-                elif field == "data":
-                    yield (number, json.loads(value))
+        headers = {"authorization": await self._tokens.header(), "last-event-id": str(after)}
+        number = 0
+        try:
+            async with self._http.stream("GET", url, headers=headers) as answer:
+                if not answer.is_success:
+                    raise_for_problem(await answer.whole())
+                async for line in answer.lines():
+                    field, _, value = line.partition(": ")
+                    if field == "id":
+                        number = int(value)
+                    elif field == "event":
+                        return
+                    elif field == "data":
+                        yield (number, json.loads(value))
+        except TransportError as error:
+            raise Unreachable("automation service", url, str(error), _advice(url)) from error
 
     async def plan(self, tenant: str | None = None, workload: str | None = None) -> wire.Plan:
         """A dry run with dollars."""

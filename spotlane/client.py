@@ -12,12 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from spotlane import wire
-from spotlane.errors import AnswerNotUnderstood, Fault, NotSignedIn, SpotlaneError
-from spotlane.transport import TokenSource, client, raise_for_problem, send
+from spotlane.errors import AnswerNotUnderstood, Fault, NotSignedIn, SpotlaneError, Unreachable
+from spotlane.exchange import Answer, Http, TransportError
+from spotlane.transport import TokenSource, _advice, client, raise_for_problem, send
 
 M = TypeVar("M", bound=BaseModel)
 V = TypeVar("V")
@@ -26,6 +26,15 @@ _WHOLE_BYTES = 64 * 1024 * 1024
 """An artifact above this size goes in parts; the edge takes at most 90 MiB at once."""
 _COMPLETE_SECONDS = 900.0
 """The edge reads a whole artifact again before it stands."""
+
+_SILENT_SECONDS = 40.0
+"""A stream says every 15 seconds that it is there."""
+_AGAIN = {401, 502, 503, 504}
+"""Refusals of a stream that another try, with a fresh token, may not meet."""
+_CUTS, _PAUSE_SECONDS = 5, 0.25
+"""How often in a row a stream is taken up again before it is given up, and the pause before, longer with each."""
+_LINES_AT_ONCE, _LINES_SECONDS = 1000, 1.0
+"""Lines of a machine that are read at once, at most as many as the edge gives, and the pause where there was none."""
 
 
 class Pages(Generic[M]):
@@ -51,7 +60,7 @@ class Pages(Generic[M]):
 class _Session:
     """Requests with a token, answers as models."""
 
-    def __init__(self, service: str, base_url: str, tokens: TokenSource, http: httpx.Client) -> None:
+    def __init__(self, service: str, base_url: str, tokens: TokenSource, http: Http) -> None:
         self._service = service
         self._base = base_url.rstrip("/")
         self._tokens = tokens
@@ -67,7 +76,7 @@ class _Session:
         params: dict[str, str | None] | None = None,
         once: bool = False,
         timeout: float | None = None,
-    ) -> httpx.Response:
+    ) -> Answer:
         """One call. ``once`` has the service do it once, however often it has to be sent."""
         given = {key: value for key, value in (params or {}).items() if value is not None}
         key = {"idempotency-key": uuid.uuid4().hex} if once else {}
@@ -95,6 +104,39 @@ class _Session:
             return self.read(adapter, answer["items"]), answer.get("next")
 
         return Pages(fetch)
+
+    def follow(self, model: type[M], path: str, params: dict[str, str | None], last: int | None) -> Iterator[M]:
+        """A stream's messages after number ``last``, over cuts, until it can't be had any more: refused, or cut too often without a word between."""
+        adapter: TypeAdapter[M] = TypeAdapter(model)
+        url = self._base + path
+        given = {key: value for key, value in params.items() if value is not None}
+        number, cuts = last, 0
+        while True:
+            headers = {"authorization": self._tokens.header()} | ({} if last is None else {"last-event-id": str(last)})
+            why: TransportError | None = None
+            try:
+                with self._http.stream("GET", url, headers=headers, params=given, timeout=_SILENT_SECONDS) as answer:
+                    if not answer.is_success:
+                        refused = answer.whole()
+                        cuts += 1
+                        if refused.status_code not in _AGAIN or cuts > _CUTS:
+                            raise_for_problem(refused)
+                        self._tokens.forget()
+                    else:
+                        for line in answer.lines():
+                            field, _, value = line.partition(": ")
+                            if field == "id":
+                                number = int(value)
+                            elif field == "data":
+                                yield self.read(adapter, json.loads(value))
+                            elif not line and number is not None:
+                                last, cuts = number, 0
+            except TransportError as error:
+                why = error
+                cuts += 1
+            if why is not None and cuts > _CUTS:
+                raise Unreachable(self._service, url, str(why), _advice(url)) from why
+            time.sleep(_PAUSE_SECONDS * (1 + cuts))
 
     def read(self, adapter: TypeAdapter[V], document: Any) -> V:
         """A document as a value. Raises :class:`AnswerNotUnderstood`: the service is newer than these models."""
@@ -128,7 +170,7 @@ class Client:
         root = self.api_url.removesuffix("/v1")
         try:
             return self.http.get(f"{root}/healthz", timeout=3).status_code == 200
-        except httpx.TransportError:
+        except TransportError:
             return False
 
     # Tenants
@@ -212,23 +254,68 @@ class Client:
         """Every generation of a workload, newest first."""
         return self._session.many(wire.Placement, f"/workloads/{workload}/placements")
 
+    def workload_runs(self, workload: str) -> Pages[wire.Run]:
+        """The engine's runs for a workload's moves: what works or waits first, then what has ended, newest first; without the stacks' outputs."""
+        return self._session.many(wire.Run, f"/workloads/{workload}/runs")
+
     def events(self, workload: str) -> Pages[wire.WorkloadEvent]:
         """State changes with their reasons, oldest first."""
         return self._session.many(wire.WorkloadEvent, f"/workloads/{workload}/events")
 
-    def follow_events(self, workload: str, after: int = 0, *, seconds: float = 1.0) -> Iterator[wire.WorkloadEvent]:
-        """State changes from after number ``after``, as they come, looked for every ``seconds``; it goes on until the caller stops reading."""
+    def follow_events(self, workload: str, after: int = 0) -> Iterator[wire.WorkloadEvent]:
+        """State changes from after number ``after``, as they come (:meth:`changes`); it goes on until the caller stops reading."""
         last = after
+        for change in self.changes(workload.rpartition("-")[2]):
+            if change.kind == "everything" or (change.kind == "event" and change.subject == workload):
+                for one in self.events(workload):
+                    if one.seq > last:
+                        last = one.seq
+                        yield one
+
+    def machine_logs(self, workload: str, *, placement: str | None = None, after: int | None = None, limit: int = 200) -> wire.MachineLogs:
+        """Lines of one of a workload's machines: ``placement``, or the first that serves, else the newest.
+
+        The first ``limit`` (at most 1,000) after line number ``after``, 0 for the first that are kept; without it the last ones. They are kept for a day, and
+        only of a workload whose file says ``logs: true``: ``told`` says whether it did.
+        """
+        asked = {"placement": placement, "after": None if after is None else str(after), "limit": str(limit)}
+        return self._session.one(wire.MachineLogs, "GET", f"/workloads/{workload}/logs", params=asked)
+
+    def follow_machine_logs(self, workload: str, *, placement: str | None = None, since: wire.MachineLogs | None = None) -> Iterator[wire.LogLine]:
+        """Lines of one of a workload's machines, the last 200 and then as they come; asked for every second, until the caller stops reading.
+
+        Where no ``placement`` is named and the workload moves, what is left of the machine's lines comes and then the next machine's, from its first on.
+        ``since``, an answer of :meth:`machine_logs`, has it go on where that ends. A number that is missing between two lines of a machine is a lost line.
+        """
+        last: dict[str, int] = {}
+        shown = placement
+        found = self.machine_logs(workload, placement=placement) if since is None else since.model_copy(update={"lines": []})
         while True:
-            for one in self.events(workload):
-                if one.seq > last:
-                    last = one.seq
-                    yield one
-            time.sleep(seconds)
+            if found.placement is not None:
+                shown, last[found.placement] = found.placement, found.next
+                yield from found.lines
+            if not found.lines:
+                time.sleep(_LINES_SECONDS)
+            after = last.get(shown or "", 0)
+            found = self.machine_logs(workload, placement=placement, after=after, limit=_LINES_AT_ONCE)
+            if shown is not None and found.placement != shown:
+                left = self.machine_logs(workload, placement=shown, after=after, limit=_LINES_AT_ONCE)
+                if left.lines or found.placement is None:
+                    found = left
+                else:
+                    found = self.machine_logs(workload, placement=found.placement, after=last.get(found.placement, 0), limit=_LINES_AT_ONCE)
 
     def all_events(self, tenant: str | None = None) -> Pages[wire.WorkloadEvent]:
         """State changes of every workload that the key may see, newest first."""
         return self._session.many(wire.WorkloadEvent, "/events", {"tenant": tenant})
+
+    def changes(self, tenant: str | None = None, *, after: int | None = None) -> Iterator[wire.Change]:
+        """What changes, as it changes, of one tenant or of all that the key may see: that it has changed, not what it has become.
+
+        Without ``after`` (the ``seq`` of the last change seen) it begins with ``everything``, so that one loop reads first and follows then. It goes on
+        until the caller stops reading, also over cuts. Raises ApiProblem ``too-many-streams`` where too many follow already.
+        """
+        return self._session.follow(wire.Change, "/changes", {"tenant": tenant}, after)
 
     def placement(self, placement: str) -> wire.Placement:
         """One generation."""
@@ -366,19 +453,22 @@ class AutomationClient:
     def run_events(self, run: str, after: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
         """The engine's events of a run as ``(number, event)``, from after ``after``, as they come, until the run has ended."""
         url = f"{self.url}/v1/runs/{run}/events"
-        with self._http.stream("GET", url, headers={"authorization": self._tokens.header(), "last-event-id": str(after)}, timeout=None) as answer:
-            if not answer.is_success:
-                answer.read()
-                raise_for_problem(answer)
-            number = 0
-            for line in answer.iter_lines():
-                field, _, value = line.partition(": ")
-                if field == "id":
-                    number = int(value)
-                elif field == "event":
-                    return
-                elif field == "data":
-                    yield number, json.loads(value)
+        headers = {"authorization": self._tokens.header(), "last-event-id": str(after)}
+        number = 0
+        try:
+            with self._http.stream("GET", url, headers=headers) as answer:
+                if not answer.is_success:
+                    raise_for_problem(answer.whole())
+                for line in answer.lines():
+                    field, _, value = line.partition(": ")
+                    if field == "id":
+                        number = int(value)
+                    elif field == "event":
+                        return
+                    elif field == "data":
+                        yield number, json.loads(value)
+        except TransportError as error:
+            raise Unreachable("automation service", url, str(error), _advice(url)) from error
 
     def plan(self, tenant: str | None = None, workload: str | None = None) -> wire.Plan:
         """A dry run with dollars."""

@@ -77,17 +77,18 @@ def focus(hour: LedgerHour) -> dict[str, str]:
     row |= {"BillingAccountId": hour.tenant, "BillingAccountName": hour.tenant, "BillingCurrency": "USD", "SubAccountId": hour.workload}
     row |= {"BillingPeriodStart": _time(month_start), "BillingPeriodEnd": _time(month_end), "SubAccountName": hour.workload}
     row |= {"ChargePeriodStart": _time(hour.hour), "ChargePeriodEnd": _time(hour.hour + _HOUR), "ChargeCategory": "Usage", "ChargeFrequency": "Usage-Based"}
-    row |= {"ChargeDescription": f"{offer.instance_type} in {offer.region}, spot, for {hour.workload}", "PricingCategory": "Dynamic"}
+    bought, category = ("spot", "Dynamic") if hour.capacity == "spot" else ("on demand", "Standard")
+    row |= {"ChargeDescription": f"{offer.instance_type} in {offer.region}, {bought}, for {hour.workload}", "PricingCategory": category}
     row |= dict.fromkeys(("InvoiceIssuerName", "ProviderName", "PublisherName"), provider)
     row |= {
         "ServiceCategory": "Compute",
         "ServiceName": service,
         "ServiceSubcategory": "Virtual Machines",
         "SkuId": offer.instance_type,
-        "SkuPriceId": f"{offer.cloud}/{offer.region}/{offer.instance_type}/spot",
+        "SkuPriceId": f"{offer.cloud}/{offer.region}/{offer.instance_type}/{hour.capacity}",
     }
     row |= {"RegionId": offer.region, "RegionName": offer.region, "AvailabilityZone": _known(offer.zone)}
-    row |= {"ResourceId": hour.placement, "ResourceName": hour.placement, "ResourceType": "Spot machine"}
+    row |= {"ResourceId": hour.placement, "ResourceName": hour.placement, "ResourceType": "Spot machine" if hour.capacity == "spot" else "On-demand machine"}
     row |= {"Tags": json.dumps({"managed-by": "spotlane", "placement": hour.placement, "tenant": hour.tenant, "workload": hour.workload})}
     return row | {
         "x_OnDemandCost": _usd(hour.on_demand_usd),

@@ -7,6 +7,7 @@ A workload file::
     metadata: {name: web, tenant: acme}
     spec:
       artifact: {path: ./service}     # a folder or .tar.gz beside this file, or {digest, sizeBytes} of a stored one
+                                          # or instead  image: registry.example/repository@sha256:…  (an OCI image)
       command: [python3, service.py]
       ports: {http: 8080}
 """
@@ -119,7 +120,13 @@ class _Document:
         faults = []
         for fault in error.errors():
             path = prefix + tuple(fault["loc"])
-            message = _REQUIRED if fault["type"] == "missing" else "unknown field" if fault["type"] == "extra_forbidden" else fault["msg"]
+            message = (
+                _REQUIRED
+                if fault["type"] == "missing"
+                else "unknown field"
+                if fault["type"] == "extra_forbidden"
+                else fault["msg"].removeprefix("Value error, ")
+            )
             faults.append(Fault(".".join(str(part) for part in path), message, self.line(path)))
         return faults
 
@@ -135,7 +142,7 @@ def _read(path: Path) -> _Document:
 class _SpecWithSource(wire.WorkloadSpec):
     """A spec as a file has it: its artifact may be a path beside the file."""
 
-    artifact: _ArtifactRef  # type: ignore[assignment]  # packed and replaced by what is stored
+    artifact: _ArtifactRef | None = None  # type: ignore[assignment]  # packed and replaced by what is stored
 
 
 class _WorkloadForEditors(_WorkloadFile):
@@ -179,6 +186,8 @@ def load_workload(path: Path) -> WorkloadManifest:
         parsed = wire.WorkloadSpec.model_validate(spec)
     except ValidationError as error:
         faults += document.faults(error, ("spec",))
+    if parsed is None and "artifact" not in spec and "image" not in spec and all(fault.field != "spec" for fault in faults):
+        faults.append(Fault("spec.artifact", f"{_REQUIRED}, or spec.image", document.line(("spec",))))
     if parsed is not None and parsed.ports.http is None and parsed.ports.tcp is None:
         faults.append(Fault("spec.ports", "name an http or a tcp port; without one nothing can be served", document.line(("spec", "ports"))))
     if faults or head is None or parsed is None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
-import httpx
-
 from spotlane.errors import Unreachable
+from spotlane.exchange import Http, TransportError
 
 _TIMEOUT_SECONDS = 5.0
 
@@ -22,7 +21,7 @@ class Resolver:
 
     def __init__(self, environ: dict[str, str] | None = None) -> None:
         self._url = (os.environ if environ is None else environ).get("SPOTLANE_RESOLVER_URL")
-        self._http = httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) if self._url else None
+        self._http = Http(_TIMEOUT_SECONDS) if self._url else None
 
     def __enter__(self) -> Resolver:
         return self
@@ -41,8 +40,8 @@ class Resolver:
             return host, port
         try:
             answer = self._http.get(self._url, params={"host": host})
-        except httpx.TransportError as error:
-            raise Unreachable("resolver", self._url, type(error).__name__, "look at `spotlane local status`") from error
+        except TransportError as error:
+            raise Unreachable("resolver", self._url, str(error), "look at `spotlane local status`") from error
         if answer.status_code == 404:
             raise Unreachable("name", host, "the host map doesn't know it", "is the workload's address deployed? see `spotlane workload show`")
         found = answer.json()

@@ -1,4 +1,4 @@
-"""HTTP to the edge API and the automation service: tokens, retries, problems, names under ``.localhost``."""
+"""Calls of the edge API and the automation service: tokens, retries, problems."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import httpx
 from pydantic import ValidationError
 
 from spotlane.errors import ApiProblem, NotSignedIn, Unreachable
+from spotlane.exchange import Answer, Http, TransportError
 from spotlane.wire import Problem, Token
 
 _RETRIED = {502, 503, 504}
@@ -20,25 +20,10 @@ _BACKOFF_SECONDS = 0.2
 _LONGEST_WAIT_SECONDS = 10.0
 
 
-class LoopbackNames(httpx.BaseTransport):
-    """Resolves names under ``.localhost`` to 127.0.0.1 itself (RFC 6761, section 6.3), which not every resolver does."""
-
-    def __init__(self, inner: httpx.BaseTransport) -> None:
-        self._inner = inner
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.host.endswith(".localhost"):
-            request.url = request.url.copy_with(host="127.0.0.1")
-        return self._inner.handle_request(request)
-
-    def close(self) -> None:
-        self._inner.close()
-
-
 class TokenSource:
     """A token for an API key, exchanged when needed and renewed a minute before it expires."""
 
-    def __init__(self, http: httpx.Client, api_url: str, api_key: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, http: Http, api_url: str, api_key: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._http = http
         self._url = api_url.rstrip("/") + "/tokens"
         self._key = api_key
@@ -62,14 +47,13 @@ class TokenSource:
         self._token = None
 
 
-def client(timeout_seconds: float = 30.0) -> httpx.Client:
+def client(timeout_seconds: float = 30.0) -> Http:
     """An HTTP client for Spotlane's own services: never through a proxy, names under ``.localhost`` on loopback."""
-    limits = httpx.Limits(max_connections=32, max_keepalive_connections=8)
-    return httpx.Client(transport=LoopbackNames(httpx.HTTPTransport(limits=limits)), timeout=timeout_seconds, trust_env=False)
+    return Http(timeout_seconds)
 
 
 def send(
-    http: httpx.Client,
+    http: Http,
     service: str,
     method: str,
     url: str,
@@ -79,7 +63,7 @@ def send(
     json: Any = None,
     content: bytes | None = None,
     timeout: float | None = None,
-) -> httpx.Response:
+) -> Answer:
     """Sends one request; connect errors and 502/503/504 are tried again with backoff (every call of the API is idempotent, by itself or by its key).
 
     So are 409 and 429 that say after how many seconds, if those are few. ``timeout`` is in seconds; None for the client's own.
@@ -89,16 +73,8 @@ def send(
     wait = _BACKOFF_SECONDS
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            answer = http.request(
-                method,
-                url,
-                headers=dict(headers or {}),
-                params=dict(params or {}),
-                json=json,
-                content=content,
-                timeout=httpx.USE_CLIENT_DEFAULT if timeout is None else timeout,
-            )
-        except httpx.TransportError as error:
+            answer = http.request(method, url, headers=headers, params=params, json=json, content=content, timeout=timeout)
+        except TransportError as error:
             if attempt == _ATTEMPTS:
                 raise Unreachable(service, url, str(error) or type(error).__name__, _advice(url)) from error
         else:
@@ -111,20 +87,20 @@ def send(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
+def _retry_after(answer: Answer) -> float | None:
     """Seconds of ``Retry-After``, where there are some and few."""
     given = answer.headers.get("retry-after", "")
     return float(given) if given.isdigit() and float(given) <= _LONGEST_WAIT_SECONDS else None
 
 
-def raise_for_problem(answer: httpx.Response) -> None:
+def raise_for_problem(answer: Answer) -> None:
     """Raises :class:`ApiProblem` for an answer of 4xx or 5xx."""
     if answer.is_success:
         return
     try:
         problem = Problem.model_validate(answer.json())
     except (ValueError, ValidationError):
-        title = f"{answer.request.method} {answer.request.url.path} answered {answer.status_code}"
+        title = f"{answer.asked} answered {answer.status_code}"
         problem = Problem(type="https://spotlane.dev/problems/unexpected-answer", title=title, status=answer.status_code, detail=answer.text[:300])
     raise ApiProblem(problem)
 

@@ -28,6 +28,8 @@ class Explained(wire.Wire):
     workload: wire.Workload
     came: wire.Migration | None
     now: wire.PlanItem | None
+    standby: wire.PlanItem | None = None
+    others: list[wire.PlanItem] = []
 
 
 class Doctor(wire.Wire):
@@ -133,7 +135,7 @@ ANSWERS: dict[str, Any] = {
     "ledger": wire.Ledger,
     "login": LoggedIn,
     "logout": LoggedOut,
-    "logs": wire.WorkloadEvent,
+    "logs": wire.WorkloadEvent | wire.LogLine,
     "migrate": wire.Migration,
     "open": Opened,
     "plan": wire.Plan | wire.WhatIf,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,11 +22,14 @@ def register(cli: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class Explained:
-    """What is known of one workload: ``came`` is the migration that brought it where it is, ``now`` the daemon's verdict by the prices of now."""
+    """What is known of one workload: ``came`` is the migration that brought it where it is, ``now`` the daemon's verdict by the prices of now, ``others``
+    and ``standby`` those on the machines that serve beside the first, and on the one that stands by."""
 
     workload: wire.Workload
     came: wire.Migration | None
     now: wire.PlanItem | None
+    standby: wire.PlanItem | None = None
+    others: Sequence[wire.PlanItem] = ()
 
 
 @reported
@@ -37,10 +41,14 @@ def explain(
     client = edge()
     found = client.workload(workload)
     plan = automation(client).plan(workload=workload)
-    told = Explained(found, _brought(client, found), next((one for one in plan.items if one.workload == workload), None))
+    items = [one for one in plan.items if one.workload == workload]
+    serving = [one for one in items if one.role == "serving"]
+    standby = next((one for one in items if one.role == "standby"), None)
+    told = Explained(found, _brought(client, found), next(iter(serving), None), standby, serving[1:])
     if json:
-        parts = {"workload": told.workload, "came": told.came, "now": told.now}
-        output.document({name: None if part is None else part.model_dump(mode="json", by_alias=True) for name, part in parts.items()})
+        parts = {"workload": told.workload, "came": told.came, "now": told.now, "standby": told.standby}
+        shown = {name: None if part is None else part.model_dump(mode="json", by_alias=True) for name, part in parts.items()}
+        output.document(shown | {"others": [one.model_dump(mode="json", by_alias=True) for one in told.others]})
         return
     for line in sentences(told):
         output.say(line)
@@ -68,6 +76,49 @@ def fallen(told: Explained) -> str:
 
 def sentences(told: Explained) -> list[str]:
     """The story in lines, without the table of other offers."""
+    return [*_of_serving(told), *_of_holding(told), *_of_others(told), *_of_standby(told)]
+
+
+def _of_holding(told: Explained) -> list[str]:
+    """How many machines are held for the availability asked for, what else there was, and what is expected of the zones."""
+    holding = None if told.now is None else told.now.holding
+    if holding is None:
+        return []
+    lines = [f"Availability: {holding.detail}."]
+    for other in holding.others:
+        cost = f"{other.usd_per_hour:.4f} USD/h, and shortages would be worth {other.risk_usd_per_hour:.4f} USD/h"
+        lines.append(f"  Not {other.spot} on spot and {other.on_demand} on demand: {cost}.")
+    for zone in holding.zones:
+        held = f"{zone.held} held" if zone.held else "asked for one"
+        lines.append(f"  {zone.cloud}/{zone.region}/{zone.zone}, {held}: {zone.losses_per_hour:.5f} losses per machine and hour expected.")
+    return lines
+
+
+def _of_others(told: Explained) -> list[str]:
+    """The machines that serve beside the first, what is planned for them, and for one that is to come."""
+    held = {one.id: one for one in told.workload.further if one.state is wire.PlacementState.SERVING}
+    planned = {one.placement: one for one in told.others}
+    lines = [f"{name} serves too, on {_offer(one.offer)}" + (f": {_verdict(planned[name])}." if name in planned else ".") for name, one in held.items()]
+    return lines + [f"Another machine is wanted: {_verdict(one)}." for one in told.others if one.placement is None]
+
+
+def _verdict(item: wire.PlanItem) -> str:
+    return f"{item.verdict.replace('_', ' ')}, for {item.reason}"
+
+
+def _of_standby(told: Explained) -> list[str]:
+    """The machines that stand by, what is planned for them, and what is planned where there is none yet."""
+    held = [one for one in told.workload.further if one.state is wire.PlacementState.STANDBY]
+    lines = [f"{one.id} stands by on {_offer(one.offer)}: it takes over where the first goes or fails." for one in held]
+    if told.standby is not None:
+        lines.append(f"Standby now: {_verdict(told.standby)}.")
+        if (evidence := told.standby.evidence) is not None and told.standby.verdict != "retire":
+            best = f"{_offer(evidence.quote.offer)} at {_rate(evidence)}"
+            lines.append(f"  Best of {evidence.offers_considered} offers, {evidence.counts.get('peer', 0)} of them where the first may fail too: {best}.")
+    return lines
+
+
+def _of_serving(told: Explained) -> list[str]:
     placed, one = told.workload.placement, told.workload
     lines = [f"{one.id} is {one.state}" + (f" on {_offer(placed.offer)}" if placed is not None else ", and nothing serves it")]
     if told.came is not None:
@@ -82,6 +133,13 @@ def sentences(told: Explained) -> list[str]:
         return [*lines, *_what_to_do(told.now)]
     best = f"{_offer(evidence.quote.offer)} at {_rate(evidence)}{_made_of(evidence)}"
     lines.append(f"  Best of {evidence.offers_considered} offers by the prices of {_moment(evidence)}: {best}.")
+    if (score := evidence.quote.placement_score) is not None:
+        lines.append(f"  Its cloud says of the capacity there: {score.says}, {score.grade} ({score.source}, {score.observed_at:%Y-%m-%d %H:%M}).")
+    if (asking := evidence.asking) is not None:
+        lines.append(
+            f"  It is refused {asking.chance:.0%} of the times for want of capacity (of late refused {asking.refused:.1f}, had {asking.launched:.1f} times); "
+            f"until another is asked that costs {asking.refusal_usd:.4f} USD, {asking.expected_usd:.4f} to be expected."
+        )
     if evidence.current_usd_per_hour is not None:
         lines.append(
             f"  Staying costs {evidence.current_usd_per_hour:.4f} USD/h, moving {evidence.move_cost_usd:.4f} USD once{_move_of(evidence)}{_saving(evidence)}."
@@ -97,8 +155,12 @@ def sentences(told: Explained) -> list[str]:
 def _brought(client: Client, workload: wire.Workload) -> wire.Migration | None:
     if workload.placement is None:
         return None
+    placed = workload.placement
     try:
-        return client.migration(workload.placement.id)
+        came = client.migration(placed.id)
+        if came.decision.role == "standby":
+            return next((one for one in client.migrations(workload.id) if one.decision.promote == placed.id), came)
+        return came
     except ApiProblem as problem:
         if problem.problem.status == 404:
             return None

@@ -139,7 +139,7 @@ def _cycle(report: wire.TickReport, *, json: bool) -> None:
         return
     output.say(f"{report.quotes} quotes of {report.market_now:%Y-%m-%d %H:%M} UTC, {report.quarantined} quarantined")
     for item in report.plan.items:
-        output.say(f"  {item.workload}: {item.verdict} ({item.reason})")
+        output.say(_line(item))
     for fault in report.errors:
         output.failure(fault)
 
@@ -149,8 +149,13 @@ def _shown(plan: wire.Plan, *, json: bool) -> None:
         output.document(plan)
         return
     for item in plan.items:
-        output.say(f"  {item.workload}: {item.verdict} ({item.reason})")
+        output.say(_line(item))
     output.say(f"${plan.saving_usd_per_30_days:,.2f} saved in 30 days by what would be begun; nothing was")
+
+
+def _line(item: wire.PlanItem) -> str:
+    whose = item.workload if item.role == "serving" else f"{item.workload}, standby"
+    return f"  {whose}: {item.verdict} ({item.reason})"
 
 
 def _held(holds: list[wire.Hold], *, json: bool) -> None:

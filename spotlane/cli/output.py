@@ -93,6 +93,12 @@ def say(text: str) -> None:
     _console(sys.stdout).print(text, highlight=False, markup=False, emoji=False)
 
 
+def line(text: str) -> None:
+    """A line of somebody else's on standard output, at once and as it is: a terminal folds it, nothing breaks it."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def progress(text: str) -> None:
     """What is happening, on standard error."""
     _console(sys.stderr).print(text, highlight=False, markup=False, emoji=False)

@@ -41,7 +41,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "ledger": ("spotlane ledger --tenant acme", "spotlane ledger --format focus --month 2026-03"),
     "login": ("spotlane login --url https://api.example.com/v1", "spotlane login --url https://api.example.com/v1 --key-stdin < key.txt"),
     "logout": ("spotlane logout",),
-    "logs": ("spotlane logs web-acme", "spotlane logs web-acme --follow"),
+    "logs": ("spotlane logs web-acme", "spotlane logs web-acme --follow", "spotlane logs web-acme --machine --tail 50"),
     "migrate": ("spotlane migrate web-acme", "spotlane migrate web-acme --to aws/eu-west-1/eu-west-1a/m5.large"),
     "open": ("spotlane open", "spotlane open web-acme --url"),
     "plan": ("spotlane plan", "spotlane plan web-acme --output wide"),

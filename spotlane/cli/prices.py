@@ -78,6 +78,9 @@ def show(found: wire.Feeds) -> None:
     output.table(("CLOUD", "ANSWERED (UTC)", "PRICES OF", "FRESH", "STALE", "DOUBTFUL", "FAULTS"), rows, "no feeds")
     held = [(one.offer, one.reason, one.detail, f"{one.last_at:%Y-%m-%d %H:%M:%S}", one.times) for one in found.held_back]
     output.table(("HELD BACK", "WHY", "", "LAST (UTC)", "TIMES"), held, "nothing was held back")
+    if found.reference:
+        told = [(one.cloud, one.what, one.entries, f"{one.observed_at:%Y-%m-%d %H:%M:%S}", one.source) for one in found.reference]
+        output.table(("CLOUD", "TOLD", "ENTRIES", "OF (UTC)", "SOURCE"), told, "")
 
 
 @cli.command("record", context_settings=_PASSED, add_help_option=False)

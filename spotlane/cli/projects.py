@@ -34,6 +34,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
+    def log_request(self, *answered):
+        if self.path != "/healthz":
+            super().log_request(*answered)
+
 
 ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), 8080), Handler).serve_forever()
 '''
@@ -80,6 +84,7 @@ spec:
   health: @HEALTH@
   resources: {vcpu: 2, memoryGib: 4}
   drainSeconds: 5
+  # logs: true    # what it writes is kept for a day: spotlane logs @NAME@-@TENANT@ --machine
 """
 
 

@@ -153,12 +153,13 @@ def _meant(error: SpotlaneError, given: dict[str, Any]) -> str | None:
     """What a name that isn't known was likely meant for, where the platform can be asked for those that are."""
     if not isinstance(error, ApiProblem) or error.problem.status != 404 or error.word in advice.NOT_A_CALL:
         return None
-    tenant = given.get("tenant")
+    tenant, workload = given.get("tenant"), given.get("workload")
     asked: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
         "workload": ("spotlane workload ls", lambda: (one.id for one in edge().workloads())),
         "tenant": ("spotlane tenant ls", lambda: (one.id for one in edge().tenants())),
         "key": ("spotlane key ls", lambda: (one.id for one in (edge().keys(tenant) if tenant else edge().platform_keys()))),
         "run": ("spotlane runs ls", lambda: (one.id for one in automation(edge()).runs())),
+        "placement": (f"spotlane workload show {workload}", lambda: (one.id for one in edge().placements(str(workload)))),
     }
     for kind, (listing, names) in asked.items():
         name = given.get(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from spotlane import wire
 from spotlane.cli import output
 from spotlane.cli.session import automation, edge, reported
 from spotlane.client import AutomationClient, Client
-from spotlane.errors import SpotlaneError
+from spotlane.errors import ApiProblem, SpotlaneError
 
 COLUMNS = ("WORKLOAD", "STATE", "RUNS ON", "USD/h", "OF ON-DEMAND %", "NEXT")
 _SECONDS = 2.0
@@ -54,6 +55,7 @@ def follow(tenant: str | None, *, json: bool, looks: int | None) -> None:
     """Looks ``looks`` times (None: until Ctrl-C), and prints what has changed. Raises :class:`SpotlaneError`."""
     client = edge()
     service = automation(client)
+    bell = None if looks == 1 else Bell(client, tenant)
     shown: object = None
     for number in itertools.count(1):
         seen = look(client, service, tenant)
@@ -61,12 +63,41 @@ def follow(tenant: str | None, *, json: bool, looks: int | None) -> None:
         if told != shown:
             output.record(document(seen)) if json and looks != 1 else _print(seen, json=json)
             shown = told
-        if number == looks:
+        if number == looks or bell is None:
             return
         try:
-            time.sleep(_SECONDS)
+            bell.wait()
         except KeyboardInterrupt:
             return
+
+
+class Bell:
+    """Rings whenever something has changed since the last wait; every two seconds where the edge tells no changes, or too many follow them."""
+
+    def __init__(self, client: Client, tenant: str | None) -> None:
+        self._rung = threading.Event()
+        self._changes = client.changes(tenant)
+        self._failed: SpotlaneError | None = None
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def wait(self) -> None:
+        """Until it rings. Raises :class:`SpotlaneError` where nothing more can be heard."""
+        if isinstance(self._failed, ApiProblem) and self._failed.problem.status in (404, 429):
+            time.sleep(_SECONDS)
+            return
+        self._rung.wait()
+        if self._failed is None:
+            self._rung.clear()
+        elif not isinstance(self._failed, ApiProblem) or self._failed.problem.status not in (404, 429):
+            raise self._failed
+
+    def _listen(self) -> None:
+        try:
+            for _ in self._changes:
+                self._rung.set()
+        except SpotlaneError as error:
+            self._failed = error
+        self._rung.set()
 
 
 def look(client: Client, service: AutomationClient, tenant: str | None) -> Seen:
@@ -83,9 +114,15 @@ def look(client: Client, service: AutomationClient, tenant: str | None) -> Seen:
 
 
 def rows(seen: Seen) -> list[tuple[str, ...]]:
-    """A row a workload, by :data:`COLUMNS`."""
-    verdicts = {one.workload: one for one in seen.plan.items} if seen.plan is not None else {}
-    return [_row(one, verdicts.get(one.id)) for one in seen.workloads]
+    """A row a workload, and one for each machine that it holds beside the first, by :data:`COLUMNS`."""
+    items = seen.plan.items if seen.plan is not None else []
+    found = []
+    for one in seen.workloads:
+        mine = [item for item in items if item.workload == one.id]
+        beside = {placed.id: placed for placed in one.further}
+        found.append(_row(one, next((item for item in mine if item.role == "serving" and item.placement not in beside), None)))
+        found += [_beside(placed, next((item for item in mine if item.placement == name), None)) for name, placed in beside.items()]
+    return found
 
 
 def footer(seen: Seen) -> list[str]:
@@ -136,12 +173,21 @@ def _row(workload: wire.Workload, verdict: wire.PlanItem | None) -> tuple[str, .
     placed = workload.placement
     if placed is None:
         return (workload.id, workload.state, "-", "-", "-", _next(workload, verdict))
-    # What it was taken at, where the daemon has no price of now.
+    return (workload.id, workload.state, *_machine(placed, verdict), _next(workload, verdict))
+
+
+def _beside(placed: wire.Placement, verdict: wire.PlanItem | None) -> tuple[str, ...]:
+    """The row of a machine beside the first; its workload's own stands above it."""
+    return (f"  {placed.id}", placed.state, *_machine(placed, verdict), "-" if verdict is None else _planned(verdict))
+
+
+def _machine(placed: wire.Placement, verdict: wire.PlanItem | None) -> tuple[str, str, str]:
+    """Where it runs, what it costs, and what share that is of on-demand: at the price it was taken at, where the daemon has none of now."""
     quote = (verdict.evidence.current_quote if verdict is not None and verdict.evidence is not None else None) or placed.quote
-    spot, listed = quote.spot_usd_per_hour, quote.on_demand_usd_per_hour
+    listed = quote.on_demand_usd_per_hour
+    spot = listed if placed.capacity == "on-demand" else quote.spot_usd_per_hour
     share = f"{100 * spot / listed:.0f}" if spot is not None and listed is not None else "-"
-    where = f"{placed.offer.cloud}/{placed.offer.region} {placed.offer.instance_type}"
-    return (workload.id, workload.state, where, output.usd(spot), share, _next(workload, verdict))
+    return f"{placed.offer.cloud}/{placed.offer.region} {placed.offer.instance_type}", output.usd(spot), share
 
 
 def _next(workload: wire.Workload, verdict: wire.PlanItem | None) -> str:
@@ -149,6 +195,10 @@ def _next(workload: wire.Workload, verdict: wire.PlanItem | None) -> str:
         return f"moving now ({workload.active_migration})"
     if verdict is None:
         return "-"
+    return _planned(verdict)
+
+
+def _planned(verdict: wire.PlanItem) -> str:
     offer = verdict.decision.offer if verdict.decision is not None else None
     to = f" to {offer.cloud}/{offer.region} {offer.instance_type}" if offer is not None else ""
     return f"{verdict.verdict.replace('_', ' ')}{to}: {verdict.reason}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import webbrowser
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
@@ -10,11 +9,9 @@ from urllib.parse import urlsplit, urlunsplit
 import typer
 
 from spotlane import wire
-from spotlane.cli import output, status
+from spotlane.cli import machine, output, status
 from spotlane.cli.session import edge, reported
 from spotlane.errors import Fault, InvalidDocument
-
-_SECONDS = 1.0
 
 
 def register(cli: typer.Typer) -> None:
@@ -38,21 +35,32 @@ def watch(
 def logs(
     workload: Annotated[str, typer.Argument(help="<workload>-<tenant>, as `spotlane workload ls` names it.")],
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what happens next; ends with Ctrl-C.")] = False,
-    tail: Annotated[int | None, typer.Option(min=0, help="Only the last so many.")] = None,
+    tail: Annotated[int | None, typer.Option(min=0, help="Only the last so many; of a machine's lines 200 where it isn't given.")] = None,
+    of_machine: Annotated[bool, typer.Option("--machine", help="What its machine writes, where its file says `logs: true`; the last day's.")] = False,
+    placement: Annotated[
+        str | None, typer.Option(metavar="ID", help="With --machine: another machine than the one that serves, <tenant>_<name>_<generation>.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="A JSON document a line.")] = False,
 ) -> None:
-    """What happened to a workload, oldest first: each change of state with its reason. The engine's words are in `spotlane runs logs`."""
+    """What happened to a workload, oldest first: each change of state with its reason; with --machine what its machine writes. The engine's words are in
+    `spotlane runs logs`."""
+    if placement is not None and not of_machine:
+        raise typer.BadParameter("--placement names a machine: say --machine, too")
     client = edge()
+    if of_machine:
+        machine.show(client, workload, placement, follow=follow, tail=tail, json=json)
+        return
     client.workload(workload)  # an unknown name is said so, not shown as silence
     found = list(client.events(workload))
     shown = found if tail is None else found[len(found) - min(tail, len(found)) :]
     last = found[-1].seq if found else 0
+    bell = status.Bell(client, workload.rpartition("-")[2]) if follow else None
     while True:
         for one in shown:
             output.record(one) if json else output.say(_line(one))
-        if not follow:
+        if bell is None:
             return
-        time.sleep(_SECONDS)
+        bell.wait()
         shown = [one for one in client.events(workload) if one.seq > last]
         last = shown[-1].seq if shown else last
 

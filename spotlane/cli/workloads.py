@@ -33,7 +33,7 @@ def apply(
     """Declares a workload; the daemon places it on the cheapest allowed offer."""
     manifest = load_workload(file)
     client = edge()
-    if manifest.archive is not None:
+    if manifest.archive is not None and manifest.spec.artifact is not None:
         output.progress(f"artifact {manifest.spec.artifact.digest[:19]}… ({len(manifest.archive)} bytes)")
         client.put_artifact(manifest.spec.artifact.digest, manifest.archive, manifest.id.rpartition("-")[2])
     with half_done(f"{manifest.id} wasn't changed; its artifact is stored, so that the same command again only declares it"):

@@ -216,6 +216,12 @@ def _runs(call: Call) -> Answer:
     return 200, call.page([one for ident, one in newest if tenant in (None, call.platform.requests[ident].stack.tenant)])
 
 
+def _workload_runs(call: Call) -> Answer:
+    owner = known(call.platform.workloads, call.names[0])
+    newest = [one for ident, one in reversed(call.platform.runs.items()) if call.platform.requests[ident].stack.tenant == owner.tenant]
+    return 200, call.page([one.model_copy(update={"outputs": {}}) for one in newest if one.stack.startswith(f"placement.{owner.tenant}.{owner.name}.")])
+
+
 def _cancel(call: Call) -> Answer:
     one = known(call.platform.runs, call.names[0])
     if one.status not in ("queued", "running"):
@@ -260,6 +266,14 @@ def _generations(call: Call) -> Answer:
     return 200, call.page([one for one in call.platform.placements.values() if one.workload == call.names[0]][::-1])
 
 
+def _machine_logs(call: Call) -> Answer:
+    known(call.platform.workloads, call.names[0])
+    after, limit = call.query.get("after"), int(call.query.get("limit", "200"))
+    if not 1 <= limit <= 1000:
+        raise Refused(422, "invalid-request", "The request is not valid", "limit must be a whole number from 1 to 1000")
+    return 200, call.platform.machine_logs(call.names[0], call.query.get("placement"), None if after is None else int(after), limit)
+
+
 _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/tenants", lambda call: (200, call.page(list(call.platform.tenants.values())))),
     ("PUT", "/tenants/{}", _put_tenant),
@@ -281,7 +295,11 @@ _CALLS: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/workloads/{}/endpoint", _endpoint),
     ("GET", "/workloads/{}/placements", _generations),
     ("GET", "/workloads/{}/events", _events),
+    ("GET", "/workloads/{}/runs", _workload_runs),
+    ("GET", "/workloads/{}/logs", _machine_logs),
+    ("POST", "/logs", lambda call: (200, call.platform.take_lines(call.asked(wire.LogBatch)))),
     ("GET", "/events", lambda call: (200, call.page(call.of(call.platform.events)[::-1]))),
+    ("GET", "/changes", lambda call: (200, call.platform.changes)),
     ("POST", "/workloads/{}/decisions", lambda call: (202, call.platform.place(call.asked(wire.Decision)))),
     ("GET", "/placements", _placements),
     ("GET", "/placements/{}", lambda call: (200, known(call.platform.placements, call.names[0]))),

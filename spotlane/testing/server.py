@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel
 
+from spotlane import wire
 from spotlane.client import AutomationClient, Client
 from spotlane.testing.platform import KEY, FakePlatform
 from spotlane.testing.routes import AUTOMATION, answer
@@ -49,6 +51,7 @@ def serve(platform: FakePlatform | None = None) -> Iterator[Served]:
     try:
         yield Served(served, f"http://127.0.0.1:{server.server_address[1]}")
     finally:
+        served.closed.set()
         server.shutdown()
         server.server_close()
         thread.join()
@@ -69,7 +72,9 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             status, document = answer(platform, self.command, parts.path, dict(parse_qsl(parts.query)), headers, body)
-            if parts.path.endswith("/events") and isinstance(document, list):
+            if parts.path == "/v1/changes" and isinstance(document, list):
+                self._follow(dict(parse_qsl(parts.query)), headers)
+            elif parts.path.endswith("/events") and isinstance(document, list):
                 self._send(status, "text/event-stream", _stream(document, int(headers.get("last-event-id") or 0)))
             else:
                 kind = "application/problem+json" if status >= 400 else "application/json"
@@ -84,6 +89,25 @@ def _handler(platform: FakePlatform) -> type[BaseHTTPRequestHandler]:
                 self.send_header("content-length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def _follow(self, query: dict[str, str], headers: dict[str, str]) -> None:
+            """Tells what changes until the client goes, or the platform does."""
+            self.close_connection = True
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.end_headers()
+            newest = len(platform.changes)
+            last = int(headers.get("last-event-id", newest))
+            beginning = wire.Change(seq=newest, kind="everything", subject="", at=platform.market.now)
+            told = [] if "last-event-id" in headers else [beginning]
+            with contextlib.suppress(OSError):
+                while not platform.closed.is_set():
+                    for one in told:
+                        self.wfile.write(f"id: {one.seq}\ndata: {one.model_dump_json(by_alias=True)}\n\n".encode())
+                    last = max([last, *(one.seq for one in told)])
+                    self.wfile.write(f"id: {last}\n\n".encode())
+                    platform.closed.wait(0.02)
+                    told = [one for one in platform.changes[last:] if query.get("tenant") in (None, one.tenant)]
 
         def log_message(self, format: str, *args: Any) -> None:
             """Says nothing: a test's output is its own."""

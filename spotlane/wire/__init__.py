@@ -9,17 +9,20 @@ from __future__ import annotations
 from spotlane.wire.artifacts import Artifact, Upload, UploadPart, UploadRequest
 from spotlane.wire.audit import AuditHead
 from spotlane.wire.base import Cloud, Digest, Json, PlacementId, TenantId, Wire, WorkloadId, WorkloadName
-from spotlane.wire.decisions import Alternative, CostParts, Decision, Evidence, Hurdle
+from spotlane.wire.changes import Change
+from spotlane.wire.decisions import Alternative, Asking, CostParts, Decision, Evidence, Hurdle
 from spotlane.wire.doctor import Check, Orphan, Preflight, Sweep, SweepRequest
+from spotlane.wire.holdings import Holding, HoldingOption, ZoneRate
 from spotlane.wire.holds import Hold
 from spotlane.wire.ledger import Ledger, LedgerHour, LedgerMove, LedgerTotals
+from spotlane.wire.logs import LogBatch, LogEntry, LogLine, LogTaken, MachineLogs
 from spotlane.wire.migrations import Migration, MigrationStep
 from spotlane.wire.plans import MoveRequest, Plan, PlanItem, TickReport
-from spotlane.wire.prices import FeedFault, Feeds, FeedStatus, HeldBack, OfferRef, PriceBook, Quote
+from spotlane.wire.prices import FeedFault, Feeds, FeedStatus, HeldBack, OfferRef, PlacementScore, PriceBook, Quote, ReferenceTold, Told
 from spotlane.wire.problems import Problem
 from spotlane.wire.runs import ImportedResource, PolicyFinding, Run, RunEvent, RunRequest, StackRef
 from spotlane.wire.spend import Spend, SpendAlert, SpendAlerts, SpendCap, WorkloadMonth
-from spotlane.wire.tenants import BoundaryCheck, BoundaryDocument, Tenant
+from spotlane.wire.tenants import BoundaryCheck, BoundaryDocument, BoundaryRule, Tenant
 from spotlane.wire.tokens import (
     ApiKey,
     KeyInfo,
@@ -53,6 +56,7 @@ from spotlane.wire.workloads import (
 )
 
 __all__ = [
+    "Change",
     "ImportedResource",
     "FeedFault",
     "FeedStatus",
@@ -64,11 +68,13 @@ __all__ = [
     "Orphan",
     "Check",
     "Alternative",
+    "Asking",
     "ApiKey",
     "Artifact",
     "AuditHead",
     "BoundaryCheck",
     "BoundaryDocument",
+    "BoundaryRule",
     "Cloud",
     "CostParts",
     "CourseCost",
@@ -78,6 +84,8 @@ __all__ = [
     "Evidence",
     "Health",
     "Hold",
+    "Holding",
+    "HoldingOption",
     "Hurdle",
     "Incident",
     "Json",
@@ -88,6 +96,11 @@ __all__ = [
     "LedgerHour",
     "LedgerMove",
     "LedgerTotals",
+    "LogBatch",
+    "LogEntry",
+    "LogLine",
+    "LogTaken",
+    "MachineLogs",
     "Migration",
     "MigrationStep",
     "MoveRequest",
@@ -97,6 +110,7 @@ __all__ = [
     "PlacementCredentials",
     "PlacementId",
     "PlacementRules",
+    "PlacementScore",
     "PlacementState",
     "Plan",
     "PlanItem",
@@ -105,6 +119,7 @@ __all__ = [
     "PriceBook",
     "Problem",
     "Quote",
+    "ReferenceTold",
     "RefreshRequest",
     "Resources",
     "Revocation",
@@ -124,6 +139,7 @@ __all__ = [
     "TenantId",
     "TickReport",
     "Token",
+    "Told",
     "TokenRequest",
     "TokenRevocation",
     "Upload",
@@ -140,4 +156,5 @@ __all__ = [
     "WorkloadName",
     "WorkloadSpec",
     "WorkloadState",
+    "ZoneRate",
 ]

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from spotlane.wire.base import Digest, PlacementId, Wire, WorkloadId
+from spotlane.wire.holdings import Holding
 from spotlane.wire.prices import OfferRef, Quote
 from spotlane.wire.spend import SpendCap
 
@@ -32,6 +33,17 @@ class CostParts(Wire):
     overlap_usd: float
 
 
+class Asking(Wire):
+    """That the offer may be refused for want of capacity: the chance, from 0 to 1; the refusals and launches of it that it rests on beside its cloud's word,
+    older ones at less weight; what one refusal costs until another offer is asked, and what refusals are expected to cost before a machine is had, USD."""
+
+    chance: float
+    refused: float
+    launched: float
+    refusal_usd: float
+    expected_usd: float
+
+
 class Hurdle(Wire):
     """What a move by price must clear: the least gap, and what staying must have cost too much, beside what they are; hours until it would, at this gap."""
 
@@ -43,9 +55,10 @@ class Hurdle(Wire):
 
 
 class Evidence(Wire):
-    """Why a decision was taken; USD and USD/h. ``net_saving_usd`` is over ``horizon_hours``, after egress and overlap.
+    """Why a decision was taken; USD and USD/h. ``net_saving_usd`` is over ``horizon_hours``, after egress, overlap and expected refusals.
 
-    ``caps`` are the monthly caps that the decision had to keep, as they stood then; ``counts`` says how many of the offers considered fell to each reason.
+    ``asking`` is null where no machine is asked for, where it is bought on demand, and in decisions from before it was told. ``caps`` are the monthly
+    caps that the decision had to keep, as they stood then; ``counts`` says how many of the offers considered fell to each reason.
     """
 
     market_now: datetime
@@ -64,17 +77,27 @@ class Evidence(Wire):
     hurdle: Hurdle | None = None
     caps: list[SpendCap] = Field(default_factory=list)
     counts: dict[str, int] = Field(default_factory=dict)
+    asking: Asking | None = None
 
 
 class Decision(Wire):
-    """What automation proposes for one workload. ``id`` is deterministic: the same proposal twice is one."""
+    """What automation proposes for one workload. ``id`` is deterministic: the same proposal twice is one.
+
+    ``role``: whether the machine is to serve, or to stand by. ``promote``: the standby that takes over from ``from_placement``; no machine is made then.
+    ``capacity``: how the machine is bought.
+    ``retire`` gives ``from_placement`` up, and puts nothing in its place. ``holding``: why, where it is done for the availability asked for.
+    """
 
     id: str
     workload: WorkloadId
-    kind: Literal["deploy", "move", "interruption", "unhealthy", "requested", "redeploy", "terminate"]
+    kind: Literal["deploy", "move", "interruption", "unhealthy", "requested", "redeploy", "terminate", "retire"]
     offer: OfferRef | None
     from_placement: PlacementId | None
     boundary_digest: Digest
     evidence: Evidence | None
     reason: str
     deadline: datetime | None = None
+    role: Literal["serving", "standby"] = "serving"
+    promote: PlacementId | None = None
+    capacity: Literal["spot", "on-demand"] = "spot"
+    holding: Holding | None = None

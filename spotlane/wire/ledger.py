@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import Field
 
@@ -17,6 +18,7 @@ class LedgerHour(Wire):
 
     On-demand and staying are those of ``stayed_offer``, where the workload began; ``before`` is what the generation before it, left by the move that
     brought this one, would have cost (null for the first). A figure whose price nobody knew then is null, never 0, and stays so.
+    ``capacity``: how the machine was bought, at the quote's spot price or at its price on demand.
     """
 
     placement: PlacementId
@@ -31,6 +33,7 @@ class LedgerHour(Wire):
     stayed_offer: OfferRef
     before_usd: Decimal | None = None
     before_offer: OfferRef | None = None
+    capacity: Literal["spot", "on-demand"] = "spot"
 
 
 class LedgerMove(Wire):

@@ -7,23 +7,29 @@ from typing import Literal
 
 from pydantic import Field
 
-from spotlane.wire.base import Wire, WorkloadId
+from spotlane.wire.base import PlacementId, Wire, WorkloadId
 from spotlane.wire.decisions import Alternative, Decision, Evidence
+from spotlane.wire.holdings import Holding
 from spotlane.wire.migrations import Migration
 from spotlane.wire.prices import OfferRef
 
 
 class PlanItem(Wire):
     """One workload's verdict in a dry run: ``decision`` is null when it stays or has no offer; then ``alternatives`` and
-    ``counts`` (offers by the reason that they fell to) say what was looked at."""
+    ``counts`` (offers by the reason that they fell to) say what was looked at. ``role`` and ``placement`` say of which of
+    its machines (null: of one to come); ``retire`` gives that one up. ``holding``: on the first machine, and on what is done for it, of a workload that asks
+    for an availability."""
 
     workload: WorkloadId
-    verdict: Literal["deploy", "move", "stay", "no_offer"]
+    verdict: Literal["deploy", "move", "stay", "no_offer", "retire"]
     reason: str
     decision: Decision | None
     evidence: Evidence | None
     alternatives: list[Alternative] = Field(default_factory=list)
     counts: dict[str, int] = Field(default_factory=dict)
+    role: Literal["serving", "standby"] = "serving"
+    placement: PlacementId | None = None
+    holding: Holding | None = None
 
 
 class Plan(Wire):

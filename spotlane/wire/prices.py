@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,8 +19,28 @@ class OfferRef(Wire):
     instance_type: str
 
 
+class Told(Wire):
+    """Who told a figure, and when, on the market's clock."""
+
+    source: str
+    observed_at: datetime
+
+
+class PlacementScore(Wire):
+    """What a cloud says of its spot capacity for an offer: our grade, the cloud's own word, who told it and when (the market's clock)."""
+
+    grade: Literal["high", "medium", "low"]
+    says: str
+    source: str
+    observed_at: datetime
+
+
 class Quote(Wire):
-    """A price with its source and age; USD/h. ``observed_at`` is when a feed last confirmed it, on the market's clock."""
+    """A price with its source and age; USD/h. ``observed_at`` is when a feed last confirmed it, on the market's clock.
+
+    In evidence ``on_demand_told`` and ``interruptions_told`` say who told those figures, where it wasn't the spot price's own source, and
+    ``placement_score`` what the cloud says of its capacity there.
+    """
 
     offer: OfferRef
     spot_usd_per_hour: float | None = Field(gt=0)
@@ -27,6 +48,9 @@ class Quote(Wire):
     interruptions_per_hour: float | None = Field(default=None, ge=0)
     source: str
     observed_at: datetime
+    on_demand_told: Told | None = None
+    interruptions_told: Told | None = None
+    placement_score: PlacementScore | None = None
 
 
 class PriceBook(Wire):
@@ -73,9 +97,23 @@ class HeldBack(Wire):
     times: int
 
 
+class ReferenceTold(Wire):
+    """What a cloud told last of what changes rarely: source, time on the market's clock, and of how many things. What it hasn't told is as embedded.
+
+    ``types`` are machine types that aren't embedded.
+    """
+
+    cloud: Cloud
+    what: Literal["shapes", "types", "egress", "scores"]
+    source: str
+    observed_at: datetime
+    entries: int
+
+
 class Feeds(Wire):
-    """The feeds of all clouds, and what was held back last."""
+    """The feeds of all clouds, what was held back last, and what beside prices the clouds have told."""
 
     market_now: datetime | None
     feeds: list[FeedStatus]
     held_back: list[HeldBack]
+    reference: list[ReferenceTold] = Field(default_factory=list)

@@ -29,7 +29,7 @@ class StackRef(Wire):
             "region": (self.tenant, self.cloud, self.region),
             "address": (self.tenant, self.workload),
             "placement": (self.tenant, self.workload, self.generation),
-            "relay": (self.cloud, self.region),
+            "relay": (self.tenant, self.cloud, self.region),
         }
         return ".".join([self.kind, *(str(part) for part in parts[self.kind])])
 

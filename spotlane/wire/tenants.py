@@ -27,8 +27,17 @@ class BoundaryDocument(Wire):
     boundary: Json
 
 
+class BoundaryRule(Wire):
+    """A rule as a boundary has it. ``asks`` is a sentence, null where the boundary asks nothing; ``exemptible``: whether an exemption may leave it out."""
+
+    rule: str
+    asks: str | None
+    exemptible: bool
+
+
 class BoundaryCheck(Wire):
-    """A boundary that holds: its digest, and the regions that it allows, by cloud."""
+    """A boundary that holds: its digest, the regions that it allows, by cloud, and what each rule asks."""
 
     digest: Digest
     regions: dict[str, list[str]]
+    rules: list[BoundaryRule] = Field(default_factory=list)

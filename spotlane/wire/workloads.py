@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spotlane.wire.artifacts import Artifact
-from spotlane.wire.base import Cloud, PlacementId, TenantId, Wire, WorkloadId, WorkloadName
+from spotlane.wire.base import Cloud, ImageReference, PlacementId, TenantId, Wire, WorkloadId, WorkloadName
 from spotlane.wire.prices import OfferRef, Quote
 
 
@@ -28,11 +28,13 @@ class WorkloadState(StrEnum):
 
 
 class PlacementState(StrEnum):
-    """Where one generation stands. ``ORPHANED``: it is no longer wanted, but its stack could not be destroyed yet; that is tried again until it is."""
+    """Where one generation stands. ``STANDBY``: it is ready, and takes over where no machine serves. ``ORPHANED``: it is no longer wanted, but its stack
+    could not be destroyed yet; that is tried again until it is."""
 
     PROVISIONING = "PROVISIONING"
     VERIFYING = "VERIFYING"
     SERVING = "SERVING"
+    STANDBY = "STANDBY"
     DRAINING = "DRAINING"
     DESTROYED = "DESTROYED"
     FAILED = "FAILED"
@@ -79,6 +81,11 @@ class PlacementRules(Wire):
 
     Where one of the two is null, Spotlane's own rule stands in for it: a gap must be as wide as prices are restless, and staying must have cost several moves.
     ``max_usd_per_hour`` caps the spot price, ``max_usd_per_month`` what its machines cost in a calendar month (UTC): nothing is placed that would break it.
+    ``replicas`` machines serve at once, each in a zone that doesn't fail together with those of the others.
+    ``warm_standby`` holds a further machine ready that isn't in such a zone either: traffic is there as soon as one of the others goes.
+    ``fallback`` takes a machine on demand where no spot machine may be had, until one may.
+    ``availability`` is the share of the time for which all ``replicas`` are to serve (0.99): at what it costs least the daemon then holds one more in a zone
+    of its own, or, with ``fallback``, some on demand, and gives up what isn't needed any more. Null holds ``replicas``, no more.
     """
 
     clouds: list[Cloud] | None = None
@@ -91,13 +98,23 @@ class PlacementRules(Wire):
     egress_gib_per_hour: float = Field(default=0.0, ge=0)
     state_gib: float = Field(default=0.0, ge=0)
     data_class: str | None = None
+    replicas: int = Field(default=1, ge=1, le=16)
+    warm_standby: bool = False
+    fallback: Literal["none", "on-demand"] = "none"
+    availability: float | None = Field(default=None, gt=0, lt=1)
 
 
 class WorkloadSpec(Wire):
-    """What the owner declares (``spec`` of a workload file)."""
+    """What the owner declares (``spec`` of a workload file): an artifact and the command that serves from it, or an OCI image.
 
-    artifact: Artifact
-    command: list[str] = Field(min_length=1)
+    With an image ``command`` is what its entrypoint is given; empty takes the image's own. ``cloud_identity``: the service may ask its machine's metadata
+    service, for the cloud's identity of the workload; everything else there comes along, the placement's own token too. ``logs``: the machines tell the
+    lines that the service writes to the platform, which keeps them for a day; without it they stay on the machine.
+    """
+
+    artifact: Artifact | None = None
+    image: ImageReference | None = None
+    command: list[str] = Field(default_factory=list)
     env: dict[str, str] = Field(default_factory=dict)
     ports: Ports
     health: Health = Field(default_factory=Health)
@@ -105,10 +122,24 @@ class WorkloadSpec(Wire):
     placement: PlacementRules = Field(default_factory=PlacementRules)
     drain_seconds: float = Field(default=5.0, ge=0, le=3600)
     access: Literal["anonymous", "token"] = "anonymous"
+    cloud_identity: bool = False
+    logs: bool = False
+
+    @model_validator(mode="after")
+    def _runnable(self) -> Self:
+        if (self.artifact is None) == (self.image is None):
+            raise ValueError("give either artifact or image")
+        if self.artifact is not None and not self.command:
+            raise ValueError("command is required with an artifact")
+        return self
 
 
 class Placement(Wire):
-    """One generation of a workload on one machine. ``fingerprint``: of the spec that it was made for; null where it was made before there were any."""
+    """One generation of a workload on one machine. ``fingerprint``: of the spec that it was made for; null where it was made before there were any.
+
+    ``market_ready_from``: since when it has stood by, where it began as a standby. ``replaces``: the placement that it took over from. ``beside``: it was
+    placed beside another one, and took over from none. ``capacity``: how its machine is bought.
+    """
 
     id: PlacementId
     workload: WorkloadId
@@ -124,10 +155,17 @@ class Placement(Wire):
     market_served_from: datetime | None = None
     market_served_until: datetime | None = None
     fingerprint: str | None = None
+    market_ready_from: datetime | None = None
+    replaces: PlacementId | None = None
+    beside: bool = False
+    capacity: Literal["spot", "on-demand"] = "spot"
 
 
 class Workload(Wire):
-    """A workload as the API shows it. ``fingerprint``: of what takes effect with a new machine only; one that differs from its placement's is redeployed."""
+    """A workload as the API shows it. ``fingerprint``: of what takes effect with a new machine only; one that differs from its placement's is redeployed.
+
+    ``further`` are the machines held beside ``placement``: those that serve too, and the standby.
+    """
 
     id: WorkloadId
     tenant: TenantId
@@ -139,6 +177,7 @@ class Workload(Wire):
     active_migration: PlacementId | None
     generation: int
     fingerprint: str | None = None
+    further: list[Placement] = Field(default_factory=list)
     created_at: datetime
     updated_at: datetime
 

@@ -88,7 +88,7 @@ def test_events_are_followed_as_they_come(furnished: Shell, spotlane_served: Ser
 
     async def follow(edge: aio.AsyncClient, automation: aio.AsyncAutomationClient) -> list[wire.WorkloadState]:
         seen: list[wire.WorkloadState] = []
-        async for one in edge.follow_events("web-acme", seconds=0.01):
+        async for one in edge.follow_events("web-acme"):
             seen.append(one.state)
             if len(seen) == 5:
                 platform.market.price(GCP, 0.001)
@@ -98,5 +98,5 @@ def test_events_are_followed_as_they_come(furnished: Shell, spotlane_served: Ser
         raise AssertionError("it doesn't end by itself")
 
     assert with_clients(spotlane_served, follow)[5:] == ["MIGRATING", "RUNNING"]
-    followed = spotlane_served.client().follow_events("web-acme", after=5, seconds=0.01)
+    followed = spotlane_served.client().follow_events("web-acme", after=5)
     assert [next(followed).state, next(followed).state] == ["MIGRATING", "RUNNING"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import httpx
 import pytest
 
 from spotlane import wire
-from spotlane.cli import main, output, runs, watching
+from spotlane.cli import main, output, status, watching
 from spotlane.errors import InvalidDocument
+from spotlane.exchange import Answer
 from spotlane.testing import Served
 from tests.spotlane.cli_program import Shell, furnished, shell
 
@@ -75,13 +75,13 @@ def test_a_server_that_is_down_is_told_with_its_address(shell: Shell, monkeypatc
 
 
 def test_a_platform_that_is_newer_is_told_so_with_the_field_and_without_its_value(furnished: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = httpx.Response.json
+    real = Answer.json
 
-    def newer(answer: httpx.Response, **options: object) -> object:
-        told = real(answer, **options)
-        return {**told, "colour": "secret-value"} if answer.request.url.path.endswith("/web-acme") else told
+    def newer(answer: Answer) -> object:
+        told = real(answer)
+        return {**told, "colour": "secret-value"} if answer.asked.endswith("/web-acme") else told
 
-    monkeypatch.setattr(httpx.Response, "json", newer)
+    monkeypatch.setattr(Answer, "json", newer)
     furnished.run("explain", "web-acme")
     assert furnished.code == 1
     assert "colour" in furnished.error and "secret-value" not in furnished.error
@@ -110,11 +110,10 @@ def test_a_file_with_faults_is_told_fault_by_fault_with_its_lines(furnished: She
 
 
 def test_ctrl_c_while_it_waits_ends_with_130_and_says_what_goes_on(furnished: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(seconds: float) -> None:
+    def interrupted(bell: status.Bell) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs.time, "sleep", interrupted)
-    monkeypatch.setattr("spotlane.cli.watching.time.sleep", interrupted)
+    monkeypatch.setattr(status.Bell, "wait", interrupted)
     furnished.run("logs", "web-acme", "--follow")
     assert (furnished.code, "what the platform has accepted goes on" in furnished.error) == (130, True)
 

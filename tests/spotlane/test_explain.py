@@ -57,9 +57,32 @@ def test_the_whole_story_of_a_workload_that_was_moved_and_stays() -> None:
     ]
 
 
+def test_what_is_held_for_an_availability_is_told_with_the_other_ways_and_the_zones() -> None:
+    zones = [
+        {"cloud": "aws", "region": "eu-west-1", "zone": name, "held": held, "lossesPerHour": rate} for name, held, rate in (("a", 1, 0.5), ("b", 0, 0.0001))
+    ]
+    chosen, other = ({"spot": spot, "onDemand": 0, "usdPerHour": spot * 0.02, "riskUsdPerHour": risk} for spot, risk in ((2, 0.0), (1, 0.3)))
+    holding = {"availability": 0.99, "replicas": 1, "chosen": chosen, "others": [other], "zones": zones, "detail": "it holds 2 on spot"}
+    now = wire.PlanItem.model_validate({"workload": "web-acme", "verdict": "stay", "reason": "r", "decision": None, "evidence": None, "holding": holding})
+    assert sentences(told(now=now))[-4:] == [
+        "Availability: it holds 2 on spot.",
+        "  Not 1 on spot and 0 on demand: 0.0200 USD/h, and shortages would be worth 0.3000 USD/h.",
+        "  aws/eu-west-1/a, 1 held: 0.50000 losses per machine and hour expected.",
+        "  aws/eu-west-1/b, asked for one: 0.00010 losses per machine and hour expected.",
+    ]
+
+
 def test_a_gap_that_is_too_narrow_is_said_in_place_of_hours() -> None:
     hurdle = EVIDENCE["hurdle"] | {"gapUsdPerHour": 0.001}
     assert sentences(told(evidence={"hurdle": hurdle}))[-1].endswith("; the gap is too narrow.")
+
+
+def test_what_refusals_are_expected_to_cost_is_said_with_what_was_answered_of_late() -> None:
+    asking = {"chance": 0.9, "refused": 1.04, "launched": 0.0, "refusalUsd": 0.01667, "expectedUsd": 0.15}
+    assert (
+        "  It is refused 90% of the times for want of capacity (of late refused 1.0, had 0.0 times); "
+        "until another is asked that costs 0.0167 USD, 0.1500 to be expected."
+    ) in sentences(told(evidence={"asking": asking}))
 
 
 def test_a_workload_that_nothing_serves_and_that_has_no_verdict_says_so() -> None:
@@ -98,3 +121,31 @@ def test_the_caps_that_a_decision_had_to_keep_stand_in_the_story() -> None:
 
 def test_every_reason_that_leaves_nothing_has_a_next_step() -> None:
     assert {reason.value for reason in REFUSALS} - {"peer"} == set(MENDS)
+
+
+def test_a_standby_is_told_of_with_what_is_planned_for_it() -> None:
+    placed = wire.Placement.model_construct(id="acme_web_4", offer=wire.OfferRef.model_validate(HERE), state=wire.PlacementState.STANDBY)
+    evidence = EVIDENCE | {"counts": {"peer": 6, "usable": 34}}
+    known = {"workload": "web-acme", "verdict": "stay", "reason": "dwell: it waits", "decision": None, "evidence": evidence, "role": "standby"}
+    one = told()
+    story = Explained(one.workload.model_copy(update={"further": [placed]}), one.came, one.now, wire.PlanItem.model_validate(known))
+    assert sentences(story)[len(sentences(one)) :] == [
+        "acme_web_4 stands by on gcp/europe-west4/europe-west4-a e2-standard-2: it takes over where the first goes or fails.",
+        "Standby now: stay, for dwell: it waits.",
+        "  Best of 40 offers, 6 of them where the first may fail too: gcp/europe-west4/europe-west4-a e2-standard-2 at 0.0180 USD/h.",
+    ]
+
+
+def test_other_machines_that_serve_are_told_of_and_one_that_is_to_come() -> None:
+    placed = wire.Placement.model_construct(id="acme_web_4", offer=wire.OfferRef.model_validate(HERE), state=wire.PlacementState.SERVING)
+    known = {"workload": "web-acme", "verdict": "stay", "reason": "dwell: it waits", "decision": None, "evidence": EVIDENCE}
+    items = [
+        wire.PlanItem.model_validate(known | {"placement": "acme_web_4"}),
+        wire.PlanItem.model_validate(known | {"verdict": "no_offer", "reason": "peer: none"}),
+    ]
+    one = told()
+    story = Explained(one.workload.model_copy(update={"further": [placed]}), one.came, one.now, None, items)
+    assert sentences(story)[len(sentences(one)) :] == [
+        "acme_web_4 serves too, on gcp/europe-west4/europe-west4-a e2-standard-2: stay, for dwell: it waits.",
+        "Another machine is wanted: no offer, for peer: none.",
+    ]

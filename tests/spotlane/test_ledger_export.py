@@ -54,6 +54,12 @@ def test_an_hour_is_usage_at_a_dynamic_price_with_its_period_and_month() -> None
     assert (row["BillingPeriodStart"], row["BillingPeriodEnd"]) == ("2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z")
 
 
+def test_an_hour_on_demand_is_one_at_a_standard_price() -> None:
+    row = focus(HOUR.model_copy(update={"capacity": "on-demand"}))
+    assert (row["PricingCategory"], row["ResourceType"], row["SkuPriceId"]) == ("Standard", "On-demand machine", "aws/eu-west-1/m7g.large/on-demand")
+    assert row["ChargeDescription"] == "m7g.large in eu-west-1, on demand, for web-acme"
+
+
 def test_costs_are_the_ledgers_and_unit_prices_times_quantity_give_them_again() -> None:
     row = {name: Decimal(value) for name, value in focus(HOUR).items() if name.endswith(("Cost", "Price", "Quantity"))}
     assert (row["BilledCost"], row["EffectiveCost"], row["x_OnDemandCost"], row["x_StayedCost"]) == (

@@ -37,6 +37,7 @@ def faults(file: Path) -> list[tuple[int | None, str, str]]:
 def test_a_workload_file_gives_its_spec_and_its_packed_artifact(tmp_path: Path) -> None:
     manifest = load_workload(written(tmp_path, WORKLOAD))
     assert manifest.archive is not None
+    assert manifest.spec.artifact is not None
     assert (manifest.id, manifest.spec.ports.http, manifest.spec.artifact.digest) == ("web-acme", 8080, artifact.digest(manifest.archive))
 
 
@@ -53,6 +54,41 @@ def test_a_file_without_a_port_says_that_nothing_can_be_served(tmp_path: Path) -
     assert faults(written(tmp_path, WORKLOAD.replace("{http: 8080}", "{}"))) == [
         (7, "spec.ports", "name an http or a tcp port; without one nothing can be served")
     ]
+
+
+def test_an_endless_cap_is_no_cap_and_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = WORKLOAD + "  placement: {maxUsdPerMonth: .inf, stateGib: .nan}\n"
+    assert [(line, field) for line, field, _ in faults(written(tmp_path, text))] == [(8, "spec.placement.maxUsdPerMonth"), (8, "spec.placement.stateGib")]
+
+
+IMAGE = "ghcr.io/acme/web@sha256:" + "0" * 64
+AN_IMAGE = WORKLOAD.replace("artifact: {path: service}\n  command: [python3, service.py]", "image: " + IMAGE)
+
+
+def test_an_image_needs_neither_an_artifact_nor_a_command(tmp_path: Path) -> None:
+    manifest = load_workload(written(tmp_path, AN_IMAGE))
+    assert (manifest.archive, manifest.spec.artifact, manifest.spec.image, manifest.spec.command) == (None, None, IMAGE, [])
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["ghcr.io/acme/web:1.2", "ghcr.io/acme/web", "ghcr.io/acme/web:1.2@sha256:" + "0" * 64, "web@sha256:" + "0" * 64, "ghcr.io/acme/web@sha256:" + "A" * 64],
+)
+def test_an_image_by_anything_but_registry_and_digest_is_refused_with_the_reason(tmp_path: Path, image: str) -> None:
+    advice = "must be registry.example/repository@sha256:<64 hex digits>, without a tag: a tag can be moved to another image, a digest can't"
+    assert faults(written(tmp_path, AN_IMAGE.replace(IMAGE, f'"{image}"'))) == [(5, "spec.image", advice)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (WORKLOAD.replace("  artifact", f"  image: {IMAGE}\n  artifact"), "give either artifact or image"),
+        (WORKLOAD.replace("  artifact: {path: service}\n", ""), "give either artifact or image"),
+        (WORKLOAD.replace("  command: [python3, service.py]\n", ""), "command is required with an artifact"),
+    ],
+)
+def test_a_spec_says_what_it_runs_in_one_way(tmp_path: Path, spec: str, message: str) -> None:
+    assert [found[1:] for found in faults(written(tmp_path, spec))] == [("spec", message)]
 
 
 def test_a_missing_artifact_names_the_line(tmp_path: Path) -> None:

@@ -74,3 +74,18 @@ def test_caps_alerts_and_hours_of_unknown_price_stand_below_the_table() -> None:
         "alert: acme reached 80 % of its cap of 100.00 USD at 2026-03-10 07:00 UTC",
     ]
     assert (document(told)["spend"]["items"][0]["capUsd"], document(told)["alerts"][0]["percent"]) == (100, 80)
+
+
+def test_each_machine_beside_the_first_has_a_row_of_its_own_below_its_workload() -> None:
+    second = PLACED.model_copy(update={"id": "acme_web_2", "state": wire.PlacementState.SERVING})
+    standby = PLACED.model_copy(update={"id": "acme_web_4", "state": wire.PlacementState.STANDBY})
+    one = seen(workload(further=[second, standby]))
+    assert one.plan is not None
+    item = one.plan.items[0].model_copy(update={"role": "standby", "placement": "acme_web_4", "reason": "dwell: it waits"})
+    other = one.plan.items[0].model_copy(update={"placement": "acme_web_2", "reason": "cheapest of all"})
+    both = Seen(one.workloads, TOTALS, one.plan.model_copy(update={"items": [other, *one.plan.items, item]}))
+    assert rows(both) == [
+        ("web-acme", "RUNNING", "gcp/europe-west4 e2-standard-2", "0.0120", "17", "stay: cheapest"),
+        ("  acme_web_2", "SERVING", "gcp/europe-west4 e2-standard-2", "0.0120", "17", "stay: cheapest of all"),
+        ("  acme_web_4", "STANDBY", "gcp/europe-west4 e2-standard-2", "0.0120", "17", "stay: dwell: it waits"),
+    ]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import httpx
+import json
+
 import pytest
 
 from spotlane import transport
 from spotlane.errors import ApiProblem, NotSignedIn, Unreachable
+from spotlane.exchange import Answer, Http, TransportError
 
 
-def answering(*statuses: int) -> tuple[httpx.Client, list[httpx.Request]]:
-    asked: list[httpx.Request] = []
+def answering(*statuses: int) -> tuple[Http, list[str]]:
+    asked: list[str] = []
     left = list(statuses)
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        status = left.pop(0) if len(left) > 1 else left[0]
-        return httpx.Response(status, json={"accessToken": "t", "expiresIn": 900, "scopes": []})
+    class Answering(Http):
+        def request(self, method: str, url: str, **options: object) -> Answer:
+            asked.append(f"{method} {url}")
+            status = left.pop(0) if len(left) > 1 else left[0]
+            return Answer(status, {}, b'{"accessToken": "t", "expiresIn": 900, "scopes": []}', asked[-1])
 
-    return httpx.Client(transport=httpx.MockTransport(answer)), asked
+    return Answering(), asked
 
 
 @pytest.fixture(autouse=True)
@@ -32,10 +35,11 @@ def test_a_service_that_is_away_for_a_moment_is_asked_again() -> None:
 
 
 def test_no_answer_at_all_says_which_service_and_what_to_do() -> None:
-    def refuse(request: httpx.Request) -> httpx.Response:
-        raise httpx.ConnectError("refused", request=request)
+    class Refusing(Http):
+        def request(self, method: str, url: str, **options: object) -> Answer:
+            raise TransportError("refused")
 
-    http = httpx.Client(transport=httpx.MockTransport(refuse))
+    http = Refusing()
     with pytest.raises(Unreachable, match=r"the edge API at http://127\.0\.0\.1:1/x does not answer \(refused\); start the local cloud"):
         transport.send(http, "edge API", "GET", "http://127.0.0.1:1/x")
 
@@ -64,17 +68,10 @@ def test_a_problem_keeps_its_word_and_findings() -> None:
         "findings": [{"rule": "residency", "severity": "critical", "enforcement": "mandatory", "resource": "web-acme", "message": "outside"}],
     }
     with pytest.raises(ApiProblem) as caught:
-        transport.raise_for_problem(httpx.Response(409, json=document, request=httpx.Request("GET", "http://e/x")))
+        transport.raise_for_problem(Answer(409, {}, json.dumps(document).encode(), "GET /x"))
     assert (caught.value.word, [finding.rule for finding in caught.value.findings]) == ("move-refused", ["residency"])
 
 
-def test_names_under_localhost_are_loopback_and_keep_their_host_header() -> None:
-    seen: list[tuple[str, str]] = []
-
-    class Recorder(httpx.BaseTransport):
-        def handle_request(self, request: httpx.Request) -> httpx.Response:
-            seen.append((request.url.host, request.headers["host"]))
-            return httpx.Response(200)
-
-    httpx.Client(transport=transport.LoopbackNames(Recorder())).get("http://api.spotlane.localhost:7700/v1")
-    assert seen == [("127.0.0.1", "api.spotlane.localhost:7700")]
+def test_an_answer_that_is_no_problem_document_is_told_by_what_was_asked() -> None:
+    with pytest.raises(ApiProblem, match="GET /x answered 502"):
+        transport.raise_for_problem(Answer(502, {}, b"<html>", "GET /x"))

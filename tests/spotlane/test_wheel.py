@@ -21,15 +21,19 @@ from spotlane.testing import Served
 
 ROOT = Path(__file__).resolve().parents[2]
 SDK = {
-    *("httpx", "httpcore", "anyio", "h11", "certifi", "idna"),
+    *("httpcore", "anyio", "h11", "certifi", "idna"),
     *("pydantic", "pydantic-core", "annotated-types", "typing-inspection", "typing-extensions"),
 }
-"""Every distribution that the SDK needs: a new one is a decision."""
+"""Every distribution that the SDK needs: ten at most, and a new one is a decision."""
 _USE = """
-import os, sys
-import spotlane.client, spotlane.testing, spotlane.wire, spotlane.report, spotlane.forecast
+import asyncio, os, sys
+import spotlane.aio, spotlane.client, spotlane.testing, spotlane.wire, spotlane.report, spotlane.forecast
 client = spotlane.client.Client.from_env()
-print(sorted(one.id for one in client.tenants()), sorted({"yaml", "typer", "rich", "keyring", "websockets"} & set(sys.modules)))
+async def healthy():
+    async with spotlane.aio.AsyncClient.from_env() as edge:
+        return await edge.healthy()
+assert asyncio.run(healthy())
+print(sorted(one.id for one in client.tenants()), sorted({"yaml", "typer", "rich", "keyring", "websockets", "httpx"} & set(sys.modules)))
 """
 
 
@@ -43,19 +47,19 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def asked_for(requirements: Iterable[str], extra: str = "") -> set[str]:
-    """Every distribution that the requirements bring, theirs included, as installed here."""
+def asked_for(requirements: Iterable[str], extras: Iterable[str] = ()) -> set[str]:
+    """Every distribution that the requirements bring where ``extras`` are asked for, theirs included, as installed here."""
     found: set[str] = set()
     for text in requirements:
         requirement = Requirement(text)
         name = canonicalize_name(requirement.name)
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+        if requirement.marker is not None and not any(requirement.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
             continue
         try:
             theirs = distribution(name).requires or []
         except PackageNotFoundError:
             pytest.skip(f"{name} isn't installed here")
-        found |= {name} | asked_for(theirs)
+        found |= {name} | asked_for(theirs, requirement.extras)
     return found
 
 
@@ -65,8 +69,9 @@ def test_the_sdk_asks_for_what_is_listed_and_the_command_line_is_an_extra(wheel:
         assert {name.split("/")[0] for name in opened.namelist()} == {"spotlane", f"spotlane-{__version__}.dist-info"}
     requirements = metadata.get_all("Requires-Dist") or []
     assert asked_for(requirements) == SDK
-    assert {"typer", "rich", "pyyaml", "keyring"} <= asked_for(requirements, "cli")
-    assert "websockets" in asked_for(requirements, "websocket") and metadata["Version"] == __version__
+    assert len(SDK) <= 10
+    assert {"typer", "rich", "pyyaml", "keyring"} <= asked_for(requirements, ["cli"])
+    assert "websockets" in asked_for(requirements, ["websocket"]) and metadata["Version"] == __version__
 
 
 def test_it_stands_alone_and_says_how_to_get_the_command_line(wheel: Path, tmp_path: Path, spotlane_served: Served) -> None:
