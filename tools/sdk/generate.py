@@ -18,7 +18,7 @@ _HEAD = '''"""The asynchronous clients: :class:`AsyncClient` for the edge API, :
         async for workload in client.workloads():
             print(workload.id)
 
-Generated from ``spotlane/client.py`` and ``spotlane/transport.py`` by ``tools/sdk/generate.py``; do not edit.
+Generated from ``spotlane/client.py``, ``spotlane/transport.py`` and ``spotlane/exchange.py`` by ``tools/sdk/generate.py``; do not edit.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from datetime import datetime
 from typing import Any, Generic, Self, TypeVar
 
-import httpx
+import httpcore
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from spotlane import wire
-from spotlane.client import _COMPLETE_SECONDS, _PAGE, _WHOLE_BYTES, api_key_of, require
+from spotlane.client import (
+    _AGAIN, _COMPLETE_SECONDS, _CUTS, _LINES_AT_ONCE, _LINES_SECONDS, _PAGE, _PAUSE_SECONDS, _SILENT_SECONDS, _WHOLE_BYTES, api_key_of, require,
+)
 from spotlane.errors import AnswerNotUnderstood, Fault, NotSignedIn, SpotlaneError, Unreachable
+from spotlane.exchange import CONNECTIONS, KEPT, KEPT_SECONDS, Answer, Request, TransportError, answer_of, tls, told
 from spotlane.transport import _ATTEMPTS, _BACKOFF_SECONDS, _LATER, _RETRIED, _advice, _retry_after, raise_for_problem
 from spotlane.wire import Token
 
@@ -47,7 +50,8 @@ V = TypeVar("V")
 
 '''
 _PARTS = {
-    "transport": ("LoopbackNames", "TokenSource", "client", "send"),
+    "exchange": ("Stream", "Http"),
+    "transport": ("TokenSource", "client", "send"),
     "client": ("Pages", "_Session", "Client", "AutomationClient"),
 }
 _RENAMED = {
@@ -56,14 +60,13 @@ _RENAMED = {
     "Pages": "AsyncPages",
     "TokenSource": "AsyncTokenSource",
     "Iterator": "AsyncIterator",
-    "LoopbackNames": "AsyncLoopbackNames",
+    "Http": "AsyncHttp",
+    "Stream": "AsyncStream",
     "__iter__": "__aiter__",
-    "handle_request": "handle_async_request",
 }
-_OF_ANSWERS = {"iter_lines": "aiter_lines", "handle_request": "handle_async_request"}
-_OF_HTTPX = {"Client": "AsyncClient", "BaseTransport": "AsyncBaseTransport", "HTTPTransport": "AsyncHTTPTransport"}
-_WAITS = {"call", "one", "header", "send", "request", "handle_request", "_fetch", "fetch"}
-"""Calls that wait, by name; so do ``get``, ``read``, ``close`` and ``sleep`` of what :func:`_waits` names."""
+_ATTRIBUTES = {"iter_stream": "aiter_stream", "ConnectionPool": "AsyncConnectionPool", "contextmanager": "asynccontextmanager"}
+_WAITS = {"call", "one", "header", "send", "request", "_fetch", "fetch", "machine_logs"}
+"""Calls that wait, by name; so do ``get``, ``whole``, ``read``, ``close`` and ``sleep`` of what :func:`_waits` names."""
 
 
 def _waits(call: ast.Call) -> bool:
@@ -75,11 +78,13 @@ def _waits(call: ast.Call) -> bool:
     owner = ast.unparse(function.value)
     if function.attr == "get":
         return owner in ("self.http", "self._http")
-    if function.attr == "read":
+    if function.attr == "whole":
         return owner == "answer"
+    if function.attr == "read":
+        return owner == "self._response"
     if function.attr in ("close", "sleep"):
-        return owner in ("self._inner", "time", "self.http", "self._http")
-    return function.attr in _WAITS and owner in ("self", "self._session", "self._tokens", "self._inner", "http")
+        return owner in ("self._pool", "time")
+    return function.attr in _WAITS and owner in ("self", "self._session", "self._tokens", "self._pool", "http")
 
 
 class _Async(ast.NodeTransformer):
@@ -93,7 +98,7 @@ class _Async(ast.NodeTransformer):
             return ast.ListComp(ast.Name("one", ast.Load()), [each])
         if not waits:
             return node
-        if isinstance(node.func, ast.Attribute) and (node.func.attr, ast.unparse(node.func.value)) in {("read", "answer"), ("close", "self._inner")}:
+        if isinstance(node.func, ast.Attribute) and (node.func.attr, ast.unparse(node.func.value)) in {("read", "self._response"), ("close", "self._pool")}:
             node.func.attr = "a" + node.func.attr
         if ast.unparse(node.func) == "time.sleep":
             node.func = ast.parse("asyncio.sleep", mode="eval").body
@@ -108,7 +113,7 @@ class _Async(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.AST:
         self.generic_visit(node)
-        streams = any(each in ast.unparse(node.iter) for each in ("iter_lines", "self.events("))
+        streams = any(each in ast.unparse(node.iter) for each in ("iter_stream", "answer.lines(", "self.events(", "self.changes("))
         return ast.AsyncFor(node.target, node.iter, node.body, node.orelse) if streams else node
 
     def visit_With(self, node: ast.With) -> ast.AST:
@@ -118,7 +123,7 @@ class _Async(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         self.generic_visit(node)
         if isinstance(node.value, ast.YieldFrom):
-            return ast.parse("for item in items:\n    yield item").body[0]
+            return ast.parse(f"for item in {ast.unparse(node.value.value)}:\n    yield item").body[0]
         return node
 
 
@@ -130,8 +135,7 @@ class _Renamed(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)
-        ours = not (isinstance(node.value, ast.Name) and node.value.id == "httpx")
-        return ast.Attribute(node.value, (_OF_ANSWERS if ours else _OF_HTTPX).get(node.attr, node.attr), node.ctx)
+        return ast.Attribute(node.value, _ATTRIBUTES.get(node.attr, node.attr), node.ctx)
 
     def _defined(self, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         self.generic_visit(node)

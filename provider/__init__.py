@@ -1,0 +1,1 @@
+"""The Pulumi package ``spotlane``: the components for programs in every Pulumi language."""
