@@ -8,9 +8,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-SOURCES := audit automation benchmarks components demo domain languagehost localcloud policies spotlane stacks tests tools
+SOURCES := audit automation benchmarks components demo domain languagehost localcloud policies provider spotlane stacks tests tools
 
-.PHONY: help setup demo test test-console check bench soak clean prerequisites engine format goldens
+.PHONY: help setup demo test test-console tutorial docs check bench soak clean prerequisites engine format goldens yaml-host
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,13 +58,23 @@ demo: export SPOTLANE_DEMO_ASKED_AT := $(shell date +%s)
 demo: setup ## The main job: moves under live traffic, with a report
 	@$(BIN)/spotlane demo
 
+# A whole platform under traffic has the machine to itself; the rest shares it.
 test: setup ## All tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/e2e
+	@$(BIN)/python -m pytest tests/e2e
 	@npx --no-install vitest run
 
 test-console: setup ## The web console in a real Chromium
 	@$(BIN)/python -m pytest tests/e2e/test_console.py
 	@npx --no-install vitest run --project console
+
+tutorial: setup ## docs/tutorial.md, command by command, from nothing to a move
+	@$(BIN)/python -m pytest tests/docs/test_tutorial.py -m 'soak or not soak'
+
+docs: setup ## The site, into dist/site
+	@# Not --quiet: it would hide the warnings from --strict, too.
+	@$(BIN)/python tools/docs/generate.py --check
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 check: setup ## Lint, types, import directions, locks
 	@$(BIN)/ruff check $(SOURCES)
@@ -76,6 +86,8 @@ check: setup ## Lint, types, import directions, locks
 	@$(BIN)/python tools/wire/generate.py --check
 	@$(BIN)/python tools/cli/generate.py --check
 	@$(BIN)/python tools/sdk/generate.py --check
+	@$(BIN)/python tools/docs/generate.py --check
+	@$(BIN)/python tools/provider/generate.py --check
 	@$(BIN)/python tools/locks.py
 
 bench: setup ## Every benchmark, as tables
@@ -89,10 +101,14 @@ goldens: setup ## The command line's goldens and published schemas anew, to be r
 	@$(BIN)/python tools/cli/generate.py
 	@$(BIN)/python -m pytest -p no:xdist tests/spotlane/test_cli_goldens.py --regenerate
 
+yaml-host: $(STAMPS)/engine ## The language host of YAML programs beside the engine, where it isn't there: a minute with Go
+	@directory=$$(dirname "$$($(PYTHON) tools/engine/resolve.py)"); test -x "$$directory/pulumi-language-yaml" || \
+		(cd tools/yamlhost && go build -buildvcs=false -ldflags "-s -w" -o "$$directory/pulumi-language-yaml" github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml)
+
 format: setup ## Formats the sources
 	@$(BIN)/ruff format $(SOURCES)
 	@npx --no-install biome check --write components/edge localcloud/edge clients benchmarks
 
 clean: ## Stops the local cloud and removes what was built
 	@test ! -x $(BIN)/python || $(BIN)/python -m localcloud down --purge 2>/dev/null || true
-	@rm -rf $(VENV) node_modules components/edge/workers/dist components/edge/console/dist .spotlane .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) node_modules components/edge/workers/dist components/edge/console/dist dist .spotlane .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -103,8 +103,8 @@ class _Side:
         """CPU time of the proxy's process so far; 0 where there is none."""
         if self._process is None:
             return 0.0
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        # clock_getcpuclockid(3) of another process: nanoseconds, where /proc/<pid>/stat counts hundredths of a second.
+        return time.clock_gettime((~self._process.pid << 3) | 2)
 
     def close(self) -> None:
         """Closes the connection."""

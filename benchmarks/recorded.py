@@ -7,7 +7,9 @@ A row holds until the next of its pool; a null spot price says that the pool isn
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,10 @@ def table(path: Path, columns: list[str]) -> Any:
     """The file's columns. Ends the run where the file or a column isn't there."""
     if not path.is_file():
         raise SystemExit(f"{path} isn't there; --data names a directory of recorded prices with {path.name} in it")
-    found = pq.read_table(path)
+    try:
+        found = pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise SystemExit(f"{path} is no parquet file ({error})") from error
     if missing := [name for name in columns if name not in found.column_names]:
         raise SystemExit(f"{path} has no column {', '.join(missing)}; it needs {', '.join(columns)}")
     return found
@@ -57,7 +62,8 @@ class Recording:
     """One directory of recorded prices, read once."""
 
     def __init__(self, directory: Path) -> None:
-        history = table(directory / "spot_history.parquet", HISTORY)
+        self._path = directory / "spot_history.parquet"
+        history = _believed(self._path, table(self._path, HISTORY))
         snapshots = table(directory / "snapshots.parquet", ["cloud", "timestamp"])
         self._history = {cloud: history.filter(pc.equal(history["cloud"], cloud)) for cloud in ("aws", "azure", "gcp")}
         self.moments = {cloud: np.unique(_hours(snapshots.filter(pc.equal(snapshots["cloud"], cloud))["timestamp"])) for cloud in ("aws", "azure", "gcp")}
@@ -96,7 +102,7 @@ class Recording:
             history = self._history[cloud]
             rows = history.filter(pc.is_in(history["instance_type"].cast(pa.string()), pa.array([one.name for one in wanted])))
             shape = {one.name: one for one in wanted}
-            for ref, hours, spot, on_demand in _pools(rows):
+            for ref, hours, spot, on_demand in _pools(self._path, rows):
                 at = np.searchsorted(hours, axis, side="right") - 1
                 known = at >= 0
                 pools.append(ref)
@@ -115,8 +121,23 @@ class Recording:
         )
 
 
-def _pools(rows: Any) -> list[tuple[OfferRef, Floats, Floats, Floats]]:
-    """Each pool's rows in the order of time; of two of one moment the later row stays."""
+def _believed(path: Path, history: Any) -> Any:
+    """Without the rows of a price that can't be, which are said with the first's place. Ends the run at a row without a moment."""
+    if missing := history["timestamp"].null_count:
+        raise SystemExit(f"{path} has {missing} rows without a timestamp; a row says since when its price holds")
+    for name in HISTORY[5:]:
+        good = pc.fill_null(pc.and_(pc.is_finite(history[name]), pc.greater(history[name], 0.0)), True)
+        wrong = history.filter(pc.invert(good))
+        if wrong.num_rows:
+            place = "/".join(str(wrong[column][0]) for column in HISTORY[:4])
+            first = f"{place} at {wrong['timestamp'][0]}, {name} is {wrong[name][0]}"
+            sys.stderr.write(f"{path}: {wrong.num_rows} rows hold a price that can't be (the first: {first}): left out\n")
+            history = history.filter(good)
+    return history
+
+
+def _pools(path: Path, rows: Any) -> list[tuple[OfferRef, Floats, Floats, Floats]]:
+    """Each pool's rows in the order of time, whatever the file's; ends the run at two spot prices of one moment."""
     names = [rows[name].cast(pa.string()).to_pylist() for name in ("cloud", "region", "zone", "instance_type")]
     refs = [OfferRef(cloud, region, zone or "-", kind) for cloud, region, zone, kind in zip(*names, strict=True)]
     hours = _hours(rows["timestamp"])
@@ -128,6 +149,11 @@ def _pools(rows: Any) -> list[tuple[OfferRef, Floats, Floats, Floats]]:
     for ref, numbers in sorted(by_ref.items()):
         at: Index = np.array(numbers)
         at = at[np.argsort(hours[at], kind="stable")]
+        again = np.flatnonzero((np.diff(hours[at]) == 0) & ~((spot[at][1:] == spot[at][:-1]) | (np.isnan(spot[at][1:]) & np.isnan(spot[at][:-1]))))
+        if len(again):
+            one, other = spot[at][again[0] : again[0] + 2]
+            moment = datetime.fromtimestamp(hours[at][again[0]] * 3600.0, UTC)
+            raise SystemExit(f"{path}: {ref.id} at {moment:%Y-%m-%d %H:%M:%S}: two spot prices, {one:g} and {other:g} USD/h; keep the one that holds")
         found.append((ref, hours[at], spot[at], listed[at]))
     return found
 

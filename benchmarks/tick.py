@@ -18,7 +18,6 @@ from types import SimpleNamespace
 from typing import Any
 
 from automation.feeds.collection import CollectionReport
-from automation.service import rebalancer as of_the_service
 from automation.service.feed_watch import FeedWatch
 from automation.service.history import QuoteHistory
 from automation.service.rebalancer import Rebalancer
@@ -26,6 +25,8 @@ from automation.service.translation import offer_to_wire, quote_to_wire
 from benchmarks.report import Result
 from domain.catalog import CATALOG, OfferRef
 from domain.prices import Quote
+from domain.reference import Reference
+from domain.scores import Scores
 from spotlane import wire
 
 SAMPLES = 5
@@ -38,7 +39,7 @@ _BOUNDARIES: tuple[dict[str, Any], ...] = (
     {"name": "gdpr", "residency": {"regimes": ["gdpr"]}},
     {"name": "us", "residency": {"countries": ["US"]}},
 )
-_PARTS = ("_estate", "collect", "record", "_close_ledger", "_cycle", "_keep_regrets", "_propose", "_shown")
+_PARTS = ("collect", "record", "_close_ledger", "decide", "_keep_regrets", "propose", "_shown")
 """What a cycle is made of, in its order."""
 
 
@@ -84,6 +85,8 @@ class _Market:
         refs = list(CATALOG.offers())
         refs = [refs[number % len(refs)] if number < len(refs) else _beside(refs[number % len(refs)], number // len(refs)) for number in range(count)]
         self.now = _START
+        self.scores = Scores()
+        self.reference = Reference()
         self.quotes_now = {ref: Quote(ref, dice.uniform(0.01, 0.5), dice.uniform(0.5, 1.5), "benchmark", self.now, 0.0) for ref in refs}
         self._news = list(self.quotes_now.values())
 
@@ -213,7 +216,7 @@ def _metered(service: Rebalancer, market: _Market, history: QuoteHistory) -> dic
 
         setattr(owner, name, metered)
 
-    for owner, names in ((service, [name for name in _PARTS if hasattr(of_the_service.Rebalancer, name)]), (market, ["collect"]), (history, ["record"])):
-        for name in names:
-            meter(owner, name)
+    owners = (market, history, service, service._cycles, service._proposals)
+    for name in _PARTS:
+        meter(next(one for one in owners if hasattr(one, name)), name)
     return seconds

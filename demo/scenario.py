@@ -9,7 +9,7 @@ import json
 import ssl
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,6 +20,7 @@ from demo.stage import Stage
 from spotlane import wire
 from spotlane.client import AutomationClient, Client
 from spotlane.errors import ApiProblem, StillRunning
+from spotlane.exchange import TransportError
 from spotlane.transport import client
 
 _POLL_SECONDS = 0.3
@@ -73,8 +74,8 @@ class Director:
         def answers() -> bool:
             for part in CAST:
                 url = self.edge.endpoint(part.id).http
-                with suppress(httpx.HTTPError):
-                    if url is not None and client(2.0).get(url).is_success:
+                with suppress(TransportError), closing(client(2.0)) as http:
+                    if url is not None and http.get(url).is_success:
                         found.append(url)
                         return True
             return False

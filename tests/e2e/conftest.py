@@ -50,6 +50,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     yield from stand(tmp_path_factory.mktemp("platform"))
 
 
+@pytest.fixture
+def own_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform for one test alone, which may take all of it down."""
+    yield from stand(tmp_path_factory.mktemp("own"))
+
+
 def stand(home: Path) -> Iterator[Platform]:
     """Puts the whole up in ``home``, gives it once, and takes it down."""
     stage = Stage(ROOT, home, free_base(), {"seed": "11", "speed": "3600"}, 1.0)

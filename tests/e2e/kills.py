@@ -43,6 +43,7 @@ class Kill:
 
 def kill_during(platform: Platform, part: Part, step: wire.MigrationStep, victim: Victim) -> Kill:
     """Asks for a move of ``part``, kills ``victim`` once the saga is at ``step`` (or past it, where it went by between two looks), and waits for the end."""
+    platform.director.quiet(part, _MOVE_SECONDS)
     platform.automation.tick()
     asked = platform.automation.move(wire.MoveRequest(workload=part.id))
     at = asked.step

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -14,6 +16,7 @@ from demo.cast import CAST
 from domain.catalog import CATALOG
 from spotlane import wire
 from spotlane.errors import ApiProblem
+from spotlane.transport import send
 from tests.e2e.conftest import ROOT, Platform
 
 pytestmark = pytest.mark.timeout(600)
@@ -50,11 +53,11 @@ def address(platform: Platform) -> str:
     return platform.stage.environ["SPOTLANE_API_URL"].replace("//api.", "//console.").removesuffix("/v1")
 
 
-def sign_in(page: Page, platform: Platform) -> None:
+def sign_in(page: Page, platform: Platform, how: str = "live") -> None:
     page.goto(address(platform))
     page.get_by_label("API key").fill((platform.stage.home / "platform.key").read_text().strip())
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("status").filter(has_text="live")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("status").filter(has_text=how)).to_be_visible(timeout=WAIT)
 
 
 class Told(list[str]):
@@ -76,10 +79,10 @@ def page(browser: Browser, platform: Platform) -> Iterator[Page]:
     assert told == []
 
 
-def serious(page: Page) -> list[str]:
-    """What axe finds grave: rule and the first element."""
+def serious(page: Page, within: str = "html") -> list[str]:
+    """What axe finds grave in the element ``within``: rule and the first element."""
     page.evaluate(AXE)
-    found: dict[str, Any] = page.evaluate("axe.run()")
+    found: dict[str, Any] = page.evaluate("within => axe.run(within)", within)
     return [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found["violations"] if one["impact"] in ("serious", "critical")]
 
 
@@ -101,6 +104,86 @@ def test_a_workloads_page_says_where_it_is_why_and_what_it_costs(page: Page, pla
     expect(page.get_by_text(f"{workload.placement.offer.cloud.upper()} {workload.placement.offer.region}").first).to_be_visible()
     expect(page.get_by_text("Expected, all in")).to_be_visible(timeout=WAIT)
     expect(page.get_by_role("group", name="Alternatives")).to_be_visible()
+    tenant, name = GLOBEX.tenant, GLOBEX.workload
+    expect(page.get_by_role("group", name="Engine runs")).to_contain_text(f"up placement.{tenant}.{name}.", timeout=WAIT)
+    expect(page.get_by_text("Nothing caps it.")).to_be_visible(timeout=WAIT)
+    assert serious(page) == []
+
+
+def test_a_workloads_page_tells_its_caps_and_its_tenants_and_what_they_have_raised(page: Page, platform: Platform) -> None:
+    shared = {"month": "2026-03", "usdPerHour": 0.05, "hoursLeft": 200, "unknownHours": 0}
+    caps = [
+        {"owner": GLOBEX.tenant, "capUsd": 500, "paidUsd": 120, "projectedUsd": 130, "standing": "within", **shared},
+        {"owner": GLOBEX.id, "capUsd": 40, "paidUsd": 33, "projectedUsd": 43, "standing": "headed-over", **shared},
+        {"owner": "another-globex", "capUsd": 7, "paidUsd": 1, "projectedUsd": 2, "standing": "within", **shared},
+    ]
+    raised = {"owner": GLOBEX.id, "tenant": GLOBEX.tenant, "workload": GLOBEX.id, "month": "2026-03", "percent": 80}
+    raised |= {"capUsd": 40, "paidUsd": 32.5, "projectedUsd": 43, "marketAt": "2026-03-20T10:00:00Z", "raisedAt": "2026-03-20T10:00:01Z"}
+    page.route("**/v1/spend**", lambda route: route.fulfill(json={"marketNow": "2026-03-21T00:00:00Z", "items": caps}))
+    page.route("**/v1/alerts**", lambda route: route.fulfill(json={"items": [raised], "next": None}))
+    page.goto(f"{address(platform)}/workloads/{GLOBEX.id}")
+    told = page.get_by_role("group", name="Monthly caps")
+    expect(told).to_contain_text("headed over it", timeout=WAIT)
+    expect(told).to_contain_text("$500.00")
+    expect(told).not_to_contain_text("another-globex")
+    expect(page.get_by_role("group", name="Alerts of caps")).to_contain_text("80 %")
+    assert serious(page) == []
+
+
+def test_a_machines_log_is_followed_as_plain_text_with_what_was_lost(page: Page, platform: Platform) -> None:
+    workload = platform.edge.workload(GLOBEX.id)
+    assert workload.placement is not None
+    machine = workload.placement.id
+    token = platform.edge.placement_credentials(machine).access_token
+
+    def tell(first: int, *lines: tuple[str, str]) -> None:
+        entries = [{"at": "2026-03-20T10:05:07.250Z", "unit": unit, "message": message} for unit, message in lines]
+        batch = {"placement": machine, "first": first, "lines": entries}
+        answer = send(platform.edge.http, "edge API", "POST", f"{platform.edge.api_url}/logs", headers={"authorization": f"Bearer {token}"}, json=batch)
+        assert answer.json() == {"next": first + len(lines)}
+
+    page.clock.install()
+    page.goto(f"{address(platform)}/workloads/{GLOBEX.id}")
+    section = page.locator("section", has=page.get_by_role("heading", name="Machine log"))
+    expect(section).to_contain_text("doesn't tell what it writes. Put logs: true into the workload's file", timeout=WAIT)
+    platform.edge.put_workload(GLOBEX.id, workload.spec.model_copy(update={"logs": True}))
+    try:
+        expect(section).to_contain_text(f"{machine} has written nothing yet.", timeout=WAIT)
+        tell(1, ("agent", "up"))
+        page.clock.run_for(2000)
+        lines = page.get_by_role("log", name=f"Lines of {machine}").locator("> div")
+        expect(lines).to_have_text(["03-20 10:05:07 agent up"], timeout=WAIT)
+        tell(3, ("workload", "<b>bold</b> \x1b[2J"))
+        page.clock.run_for(2000)
+        expect(lines).to_have_text(["03-20 10:05:07 agent up", "1 line was lost", "03-20 10:05:07 workload <b>bold</b> \\x1b[2J"], timeout=WAIT)
+    finally:
+        platform.edge.put_workload(GLOBEX.id, workload.spec)
+    assert serious(page, "section:has(.log)") == []
+    expect(section.get_by_label("Machine", exact=True)).to_have_value(machine)
+    section.get_by_label("Unit").select_option("agent")
+    with page.expect_download() as saved:
+        section.get_by_role("button", name="Save").click()
+    assert saved.value.path().read_text() == "2026-03-20T10:05:07.250Z agent    up\n-- 1 line was lost --\n"
+    section.get_by_role("button", name="Close").click()
+    expect(lines).to_have_count(0)
+
+
+def test_each_rule_says_what_it_asks_and_which_exemptions_hold(page: Page, platform: Platform) -> None:
+    document = {
+        "exemptions": [
+            {"rule": "encryption", "resource": "scratch-*", "owner": "ops", "reason": "a cache", "expires": "2999-12-31"},
+            {"rule": "encryption", "resource": "old-*", "owner": "ops", "reason": "a cache", "expires": "2020-12-31"},
+        ]
+    }
+    held = [one.model_dump(mode="json", by_alias=True) for one in platform.edge.tenants() if one.id == GLOBEX.tenant]
+    held[0]["boundary"] |= document
+    page.route("**/v1/tenants?**", lambda route: route.fulfill(json={"items": held, "next": None}))
+    page.goto(f"{address(platform)}/boundaries")
+    rules = page.get_by_role("group", name=f"Rules of {GLOBEX.tenant}")
+    expect(rules).to_contain_text("data stays in the jurisdiction of gdpr", timeout=WAIT)
+    expect(rules.get_by_role("row").filter(has_text="encryption")).to_contain_text("1, the last until 2999-12-31 23:59")
+    expect(rules.get_by_role("row").filter(has_text="account")).to_contain_text("can't be exempted")
+    expect(page.get_by_role("group", name=f"Exemptions of {GLOBEX.tenant}")).to_contain_text("has ended")
     assert serious(page) == []
 
 
@@ -132,11 +215,25 @@ def test_a_move_is_seen_to_happen(page: Page, platform: Platform) -> None:
         and quote.offer.cloud != before.placement.offer.cloud
         and CATALOG.machine(quote.offer.cloud, quote.offer.instance_type).memory_gib >= before.spec.resources.memory_gib
     ]
-    migration = moved(platform, elsewhere, lambda: expect(page.get_by_role("heading", name="Under way")).to_be_visible(timeout=WAIT))
+    runs = page.get_by_role("group", name="Engine runs")
+    expect(runs).to_be_visible(timeout=WAIT)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(urlsplit(request.url).path + "?" + urlsplit(request.url).query))
+
+    def seen() -> None:
+        expect(page.get_by_role("heading", name="Under way")).to_be_visible(timeout=WAIT)
+        expect(runs.get_by_role("row").nth(1)).to_contain_text(re.compile("queued|running|succeeded"), timeout=WAIT)
+
+    migration = moved(platform, elsewhere, seen)
     assert migration.decision.offer is not None
     there = migration.decision.offer
     expect(page.get_by_text(f"{there.cloud.upper()} {there.region}").first).to_be_visible(timeout=WAIT)
     expect(page.get_by_role("heading", name="Under way")).to_be_hidden(timeout=WAIT)
+    expect(runs).to_contain_text(f"up placement.{GLOBEX.tenant}.{GLOBEX.workload}.{migration.id.rpartition('_')[2]}", timeout=WAIT)
+    # Told, not polled: only what has changed was asked for, no list again and again.
+    assert f"/v1/workloads/{GLOBEX.id}?" in asked
+    assert f"/v1/migrations/{migration.id}?" in asked
+    assert [one for one in asked if one.startswith(("/v1/workloads?", "/v1/migrations?"))] == []
 
 
 def test_another_boundary_is_tried_without_being_stored(page: Page, platform: Platform) -> None:
@@ -174,10 +271,11 @@ def test_a_key_is_shown_once_works_and_is_refused_once_it_is_revoked(page: Page,
     tab.get_by_role("button", name="Sign in").click()
     expect(tab.get_by_role("link", name="api", exact=True)).to_be_visible(timeout=WAIT)
     expect(tab.get_by_role("link", name="web", exact=True)).to_have_count(0)
+    tab.goto("about:blank")  # else its own stream may have signed it out before it comes again
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Revoke browser").click()
     expect(page.get_by_role("button", name="Revoke browser")).to_have_count(0, timeout=WAIT)
-    tab.reload()
+    tab.goto(address(platform))
     expect(tab.get_by_text("Your session is over")).to_be_visible(timeout=WAIT)
     other.close()
 
@@ -202,15 +300,16 @@ def test_a_name_that_doesnt_exist_is_answered_with_one_that_does(page: Page, pla
     expect(page.get_by_text("There is nothing at")).to_be_visible(timeout=WAIT)
 
 
-def test_while_the_api_is_away_the_page_keeps_what_it_had_and_goes_on_by_itself(browser: Browser, platform: Platform) -> None:
+def test_without_the_stream_it_asks_again_and_while_the_api_is_away_keeps_what_it_had(browser: Browser, platform: Platform) -> None:
     context = browser.new_context()
     opened = context.new_page()
-    sign_in(opened, platform)
+    opened.route("**/v1/changes", lambda route: route.abort())
+    sign_in(opened, platform, "every 2 s")
     expect(opened.get_by_role("link", name="api", exact=True)).to_be_visible(timeout=WAIT)
     opened.route("**/v1/**", lambda route: route.abort())
     expect(opened.get_by_role("alert")).to_contain_text("can't be reached", timeout=WAIT)
     expect(opened.get_by_role("link", name="api", exact=True)).to_be_visible()
-    opened.unroute("**/v1/**")
+    opened.unroute_all()
     expect(opened.get_by_role("status").filter(has_text="live")).to_be_visible(timeout=WAIT)
     context.close()
 
@@ -225,7 +324,105 @@ def test_an_answer_that_the_console_doesnt_know_leaves_no_empty_page(browser: Br
     context.close()
 
 
-def test_on_a_small_screen_nothing_is_cut_off_and_the_keyboard_reaches_everything(browser: Browser, platform: Platform) -> None:
+FOCUSED = """() => {
+  const one = document.activeElement;
+  if (!one || one === document.body) return null;
+  const style = getComputedStyle(one);
+  const box = one.getBoundingClientRect();
+  const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0 && box.width > 0 && box.height > 0;
+  return [window.reachable.indexOf(one), seen, one.outerHTML.slice(0, 120)];
+}"""
+REACHABLE = """() => {
+  window.reachable = [...document.querySelectorAll("a[href], button:not([disabled]), input, select, textarea, [tabindex='0']")];
+  return window.reachable.map((one) => one.outerHTML.slice(0, 120));
+}"""
+FROM_THE_TOP = """() => {
+  document.body.tabIndex = -1;
+  document.body.focus();  // the next Tab goes on from here, not from what had the focus last
+  document.body.removeAttribute("tabindex");
+  scrollTo(0, 0);
+}"""
+
+
+def walk(page: Page) -> None:
+    """From the page's top to its end by Tab: everything that can be operated is reached, in the page's own order, and is seen to have the focus."""
+    for _ in range(5):
+        page.evaluate(FROM_THE_TOP)
+        names = page.evaluate(REACHABLE)
+        reached: list[int] = []
+        unseen: list[str] = []
+        for _ in range(len(names) + 2):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(FOCUSED)
+            if focused is None or focused[0] in reached:
+                break
+            place, seen, html = focused
+            reached.append(place)
+            unseen += [] if seen else [html]
+        if page.evaluate(REACHABLE) == names:  # else something came meanwhile, and there are new places to go
+            break
+    assert unseen == [], "where the focus isn't seen"
+    assert [names[one] for one in range(len(names)) if one not in reached] == []
+    assert reached == sorted(reached)
+
+
+def test_the_whole_console_is_walked_and_operated_by_keyboard(browser: Browser, platform: Platform) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(address(platform))
+    expect(page.get_by_label("API key")).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("API key")).to_be_focused()
+    page.keyboard.type((platform.stage.home / "platform.key").read_text().strip())
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="live")).to_be_visible(timeout=WAIT)
+    for path, shows in [*PAGES.items(), (f"/workloads/{GLOBEX.id}", "Where it was")]:
+        page.goto(address(platform) + path)
+        expect(page.get_by_text(shows).first).to_be_visible(timeout=WAIT)
+        expect(page.get_by_role("status").filter(has_text="live")).to_be_visible(timeout=WAIT)
+        walk(page)
+    page.goto(address(platform))
+    expect(page.get_by_role("status").filter(has_text="live")).to_be_visible(timeout=WAIT)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    page.get_by_role("button", name="Theme").focus()
+    before = page.evaluate("document.documentElement.dataset.theme ?? ''")
+    page.keyboard.press("Space")
+    page.wait_for_function("before => document.documentElement.dataset.theme !== before", arg=before)
+    page.get_by_role("link", name="Tenants").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("main h1, main h2").first).to_be_focused()
+    form = page.locator("section", has=page.get_by_role("heading", name="Globex")).locator("form")
+    form.get_by_label("Name of a new key").focus()
+    page.keyboard.type("by-keyboard")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Done").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.activeElement.textContent.trim() === 'Keys'")
+    revoke = page.get_by_role("button", name="Revoke by-keyboard")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    revoke.focus()
+    page.keyboard.press("Enter")
+    expect(revoke).to_be_focused()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.keyboard.press("Enter")
+    expect(revoke).to_have_count(0, timeout=WAIT)
+    page.wait_for_function("document.activeElement.textContent.trim() === 'Keys'")
+    page.get_by_role("link", name="Boundaries").focus()
+    page.keyboard.press("Enter")
+    box = page.get_by_label(f"What if the boundary of {GLOBEX.tenant} were")
+    box.focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("{")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.locator("form", has=box).get_by_role("alert")).to_contain_text("isn't JSON", timeout=WAIT)
+    context.close()
+
+
+def test_on_a_small_screen_nothing_is_cut_off(browser: Browser, platform: Platform) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 740})
     opened = context.new_page()
     sign_in(opened, platform)
@@ -233,10 +430,6 @@ def test_on_a_small_screen_nothing_is_cut_off_and_the_keyboard_reaches_everythin
         opened.goto(address(platform) + path)
         expect(opened.get_by_role("status").filter(has_text="live")).to_be_visible(timeout=WAIT)
         assert opened.evaluate("document.documentElement.scrollWidth") <= 360, path
-    opened.goto(address(platform))
-    expect(opened.get_by_role("status").filter(has_text="live")).to_be_visible(timeout=WAIT)
-    opened.keyboard.press("Tab")
-    expect(opened.get_by_role("link", name="Skip to the content")).to_be_focused()
     context.close()
 
 

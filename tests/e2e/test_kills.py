@@ -28,7 +28,8 @@ def test_a_kill_leaves_one_serving_placement_and_no_machine_more(platform: Platf
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_kills_at_every_step_end_every_migration_and_leak_nothing(platform: Platform) -> None:
+def test_kills_at_every_step_end_every_migration_and_leak_nothing(own_platform: Platform) -> None:
+    platform = own_platform
     victims: tuple[Victim, ...] = ("workerd", "host")
     for number, (victim, step) in enumerate(itertools.product(victims, STEPS)):
         part = CAST[number % len(CAST)]
