@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -296,8 +297,10 @@ class MachineRoom:
         path = self._directory / "addresses.json"
         counters: dict[str, int] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         taken = {machine.address for machine in self._machines.values()}
+        # Each local cloud begins elsewhere: two that look for an address at once would find the same one unused.
+        first = zlib.crc32(bytes(self._directory.resolve()))
         while True:
-            counters[cloud] = (counters.get(cloud, -1) + 1) % 60_000
+            counters[cloud] = (counters.get(cloud, first) + 1) % 60_000
             high, low = divmod(counters[cloud], 250)
             address = f"{_NETWORKS[cloud]}.{high}.{low + 2}"
             if address not in taken and _unused(address):

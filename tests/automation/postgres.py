@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.ports import free_port
 
 
 def installed() -> Path | None:
@@ -50,9 +51,7 @@ class Server:
         self._as_user = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if os.geteuid() == 0 else []
         if self._as_user:
             shutil.chown(directory, user, user)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.run("initdb", "-D", str(directory / "data"), "-U", "spotlane", "-A", "trust", "-E", "UTF8", "--no-sync")
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from automation.runs.language_host import ATTACHED, usable
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -18,12 +19,6 @@ def port() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def closed() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_one_that_listens_is_attached_to(port: int) -> None:
     environment = {ATTACHED: f"python:{port}", "PATH": "/bin"}
     assert usable(environment) == environment
@@ -31,7 +26,7 @@ def test_one_that_listens_is_attached_to(port: int) -> None:
 
 @pytest.mark.parametrize("named", ["python:{closed}", "python:{port},nodejs:{closed}", "python"])
 def test_one_that_is_away_is_not_waited_for(port: int, named: str) -> None:
-    environment = {ATTACHED: named.format(port=port, closed=closed()), "PATH": "/bin"}
+    environment = {ATTACHED: named.format(port=port, closed=free_port()), "PATH": "/bin"}
     assert usable(environment) == {"PATH": "/bin"}
 
 

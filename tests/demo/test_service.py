@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 import websockets
 
+from tests.ports import free_port
+
 PROGRAM = Path(__file__).parents[2] / "demo" / "service" / "service.py"
 
 
@@ -32,12 +34,6 @@ class Running:
     def get(self, path: str, body: bytes | None = None) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", data=body, timeout=10) as answer:
             return bytes(answer.read())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import pytest
 
 from tests.docs.pages import ROOT
 from tests.docs.tutorial import Shell, Step, holds, steps
-from tests.e2e.conftest import free_base
+from tests.ports import free_base
 
 PAGE = ROOT / "docs" / "tutorial.md"
 STEPS = steps(PAGE.read_text(encoding="utf-8"))

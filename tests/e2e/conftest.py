@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +13,9 @@ from demo.scenario import Director
 from demo.stage import Stage
 from spotlane import wire
 from spotlane.client import AutomationClient, Client
+from tests.ports import free_base
 
 ROOT = Path(__file__).resolve().parents[2]
-PORTS = 11
-
-
-def free_base() -> int:
-    """The first of eleven free ports in a row."""
-    for base in range(17_700 + (os.getpid() % 97) * 100, 60_000, PORTS):
-        try:
-            for port in range(base, base + PORTS):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise RuntimeError("no eleven free ports in a row")
 
 
 @dataclass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,13 +18,14 @@ from botocore.config import Config
 
 from localcloud.hosts.process import processes_of
 from localcloud.state import LocalState, MarketSettings
+from tests.ports import free_base
 
 
 class Served:
     """``python -m localcloud.serve`` on a state directory; ``arm`` and ``google`` call as the providers do, by ``Host``."""
 
     def __init__(self, home: Path) -> None:
-        self.state = LocalState(home=home, port_base=_free_base(), market=MarketSettings(speed=1.0))
+        self.state = LocalState(home=home, port_base=free_base(), market=MarketSettings(speed=1.0))
         self.state.save()
         self.client = httpx.Client(timeout=30)
         self._process: subprocess.Popen[bytes] | None = None
@@ -95,16 +95,3 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     one.start()
     yield one
     one.close()
-
-
-def _free_base() -> int:
-    """A base whose ports +8 and +9 are free."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return int(port) - 8

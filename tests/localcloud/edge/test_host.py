@@ -24,7 +24,8 @@ from websockets.sync.server import ServerConnection, serve
 
 from components.relay.proxy_protocol import Ends, encode
 from components.relay.streams import Dialer, Unreachable
-from tests.localcloud.edge.conftest import ACCOUNT, ZONE, ZONE_ID, EdgeHost, free_port
+from tests.localcloud.edge.conftest import ACCOUNT, ZONE, ZONE_ID, EdgeHost
+from tests.ports import free_port
 
 COUNTER = """
 import { DurableObject } from "cloudflare:workers";

@@ -23,8 +23,10 @@ from stacks import region, relay, tenant
 from stacks.settings import load_settings, parse_stack_name
 from tests.localcloud.clouds.conftest import Served
 from tests.localcloud.providers.conftest import Program, Stage
+from tests.ports import free_ports
 
-PORT, MORE = 15432, 15433
+PORT = free_ports(2)
+MORE = PORT + 1
 HANDOVER_SECONDS = 2.0
 BOUNDARY = {"name": "acme", "residency": {"countries": ["IE", "NL"]}}
 TENANTS: dict[str, Any] = {

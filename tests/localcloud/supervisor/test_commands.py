@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_base
+
 ROOT = Path(__file__).resolve().parents[3]
 PART = "proxy,languagehost"
 
@@ -51,7 +53,7 @@ class Local:
 
 @pytest.fixture
 def local(tmp_path: Path) -> Iterator[Local]:
-    made = Local(tmp_path / "home", _free_base())
+    made = Local(tmp_path / "home", free_base())
     yield made
     made.run("down", "--purge")
 
@@ -131,18 +133,6 @@ def test_the_ports_are_those_of_the_environment_where_the_command_names_none(loc
 
 def _environments() -> list[str]:
     return [f"/proc/{name}/environ" for name in os.listdir("/proc") if name.isdigit()]
-
-
-def _free_base() -> int:
-    for base in range(21_000 + os.getpid() % 997 * 11, 60_000, 11):
-        try:
-            for port in range(base, base + 11):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
-    raise RuntimeError("no eleven free ports in a row")
 
 
 def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
