@@ -29,7 +29,7 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "objects", sequence: { groupOrder: 0 }, include: ["components/edge/workers/{api,auth,changes,control,health,logs,routes,router,shared,tcp,ws}/*.test.ts"] },
+        test: { name: "objects", testTimeout: 30_000, sequence: { groupOrder: 0 }, include: ["components/edge/workers/{api,auth,changes,control,health,logs,routes,router,shared,tcp,ws}/*.test.ts"] },
       },
       { test: { name: "console", environment: "node", include: ["components/edge/console/src/*.test.ts"], sequence: { groupOrder: 0 } } },
       {
