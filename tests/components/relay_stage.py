@@ -107,7 +107,7 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: 
 
 async def until(seen: Callable[[], bool]) -> None:
     """Waits for the loop to come to something."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not seen():
             await asyncio.sleep(0.005)
 

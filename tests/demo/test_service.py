@@ -43,7 +43,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[Running]:
     environment = {**os.environ, "HOST": "127.0.0.1", "PORT_HTTP": str(http), "PORT_TCP": str(tcp), "SPOTLANE_PLACEMENT": "acme_web_1"}
     environment["SPOTLANE_ORIGIN_KEY"] = getattr(request, "param", "")
     process = subprocess.Popen([sys.executable, str(PROGRAM)], env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", tcp)).close()

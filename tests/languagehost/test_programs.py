@@ -130,7 +130,7 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _until(condition: object, seconds: float = 15) -> None:
+def _until(condition: object, seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]  # any callable
         assert time.monotonic() < limit, "didn't happen in time"

@@ -46,7 +46,7 @@ class Served:
         self._process.terminate()
         return self._process.wait(timeout=15)
 
-    def until(self, holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    def until(self, holds: Callable[[], bool], seconds: float = 60.0) -> None:
         deadline = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < deadline, (self.state.home / "log").read_text()[-3000:]

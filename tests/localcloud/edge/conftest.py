@@ -40,7 +40,7 @@ class EdgeHost:
         log = (self.home / "host.log").open("ab")
         environment = {**os.environ, "SPOTLANE_ZONE": ZONE}
         self.process = subprocess.Popen(["node", "localcloud/edge/host.mjs", *arguments], cwd=ROOT, stdout=log, stderr=log, env=environment)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.HTTPError):
                 if self.control.get("/healthz").status_code == 200:

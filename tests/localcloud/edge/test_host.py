@@ -153,7 +153,7 @@ def test_state_survives_kill_and_workerd_dies_with_the_host(edge: EdgeHost) -> N
     workerd = [int(pid) for pid in children if b"workerd" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert workerd
     edge.end(signal.SIGKILL)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}/exe").exists() for pid in workerd) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in workerd if Path(f"/proc/{pid}/exe").exists()]
@@ -194,7 +194,7 @@ export default { fetch: async (_, env) => Response.json(await log(env).all()), s
     assert edge.get(f"control.{ZONE}").json() == []
     edge.end(signal.SIGKILL)
     edge.start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not (crons := edge.get(f"control.{ZONE}").json()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert crons == ["0 0 1 1 *"]
@@ -300,8 +300,8 @@ def test_spectrum_follows_the_route_for_new_connections_and_ends_open_ones_when_
         identity, listener = _application(edge, "echo-acme")
         with socket.create_connection(listener, timeout=5) as first:
             assert _said(first, b"1") == b"127.0.0.3 1"
-            _point(edge, 2, names[1], drain_seconds=2.0)
-            deadline = time.monotonic() + 1
+            _point(edge, 2, names[1], drain_seconds=4.0)
+            deadline = time.monotonic() + 3
             answer = b""
             while answer != b"127.0.0.4 2" and time.monotonic() < deadline:
                 with socket.create_connection(listener, timeout=5) as second:

@@ -124,7 +124,7 @@ def spec(machine: str, user_data: bytes) -> MachineSpec:
     return MachineSpec(machine, "aws", "123456789012", "eu-west-1", "eu-west-1a", "m5.large", machine, user_data)
 
 
-def until(holds: Callable[[], object], seconds: float = 15.0) -> None:
+def until(holds: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline

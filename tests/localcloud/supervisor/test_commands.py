@@ -135,7 +135,7 @@ def _environments() -> list[str]:
     return [f"/proc/{name}/environ" for name in os.listdir("/proc") if name.isdigit()]
 
 
-def _until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def _until(condition: Callable[[], bool], seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "didn't happen in time"
