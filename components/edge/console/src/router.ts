@@ -6,13 +6,17 @@ addEventListener("popstate", () => {
   path.value = location.pathname;
 });
 
-/** Goes to `to`; the new page begins at its top, with the focus on its heading. */
+/** Goes to `to`; the new page begins at its top, with the focus on its heading, unless it has gone elsewhere by then. */
 export function go(to: string): void {
   if (to === location.pathname) return;
+  const from = document.activeElement;
   history.pushState(null, "", to);
   path.value = to;
   scrollTo(0, 0);
-  requestAnimationFrame(() => document.querySelector<HTMLElement>("main h1, main h2")?.focus({ preventScroll: true }));
+  requestAnimationFrame(() => {
+    const at = document.activeElement;
+    if (at === from || at === document.body) document.querySelector<HTMLElement>("main h1, main h2")?.focus({ preventScroll: true });
+  });
 }
 
 /** A click on a link of ours stays in the page; with a modifier, or on another button, it is the browser's. */
