@@ -4,7 +4,7 @@
         async for workload in client.workloads():
             print(workload.id)
 
-Generated from ``spotlane/client.py``, ``spotlane/transport.py`` and ``spotlane/exchange.py`` by ``tools/sdk/generate.py``; do not edit.
+Generated from ``spotlane/client.py``, ``pages.py``, ``session.py``, ``transport.py`` and ``exchange.py`` by ``tools/sdk/generate.py``; do not edit.
 """
 
 from __future__ import annotations
@@ -23,21 +23,10 @@ import httpcore
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from spotlane import wire
-from spotlane.client import (
-    _AGAIN,
-    _COMPLETE_SECONDS,
-    _CUTS,
-    _LINES_AT_ONCE,
-    _LINES_SECONDS,
-    _PAGE,
-    _PAUSE_SECONDS,
-    _SILENT_SECONDS,
-    _WHOLE_BYTES,
-    api_key_of,
-    require,
-)
+from spotlane.client import _COMPLETE_SECONDS, _LINES_AT_ONCE, _LINES_SECONDS, _WHOLE_BYTES, api_key_of, require
 from spotlane.errors import AnswerNotUnderstood, Fault, NotSignedIn, SpotlaneError, Unreachable
 from spotlane.exchange import CONNECTIONS, KEPT, KEPT_SECONDS, Answer, Request, TransportError, answer_of, tls, told
+from spotlane.session import _AGAIN, _CUTS, _PAGE, _PAUSE_SECONDS, _SILENT_SECONDS
 from spotlane.transport import _ATTEMPTS, _BACKOFF_SECONDS, _LATER, _RETRIED, _advice, _retry_after, raise_for_problem
 from spotlane.wire import Token
 

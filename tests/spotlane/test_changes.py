@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from spotlane import aio, client, wire
+from spotlane import aio, client, session, wire
 from spotlane.cli.status import Bell
 from spotlane.errors import ApiProblem, NotSignedIn, Unreachable
 from spotlane.testing.server import Served
@@ -19,7 +19,7 @@ __all__ = ["furnished", "shell"]
 
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(session, "_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(aio, "_PAUSE_SECONDS", 0.0)
 
 
@@ -62,7 +62,7 @@ def test_a_refusal_that_may_pass_is_tried_again_and_one_that_does_not_is_raised(
 def test_an_edge_that_is_away_for_good_is_unreachable(furnished: Shell, spotlane_served: Served) -> None:
     edge = spotlane_served.client()
     edge.workload("web-acme")  # it has its token
-    away = client._Session("edge API", "http://127.0.0.1:9/v1", edge.tokens, edge.http)
+    away = session.Session("edge API", "http://127.0.0.1:9/v1", edge.tokens, edge.http)
     with pytest.raises(Unreachable):
         next(away.follow(wire.Change, "/changes", {}, None))
 

@@ -11,6 +11,7 @@ from reading import code, table
 
 _MODULES = {
     "client": "Clients of the edge and of the automation service.",
+    "pages": "What a listing is.",
     "aio": "The same, asynchronous: each method of the same name is awaited, each iterator is asynchronous.",
     "manifest": "Workload and tenant files.",
     "artifact": "Artifacts.",

@@ -18,7 +18,7 @@ _HEAD = '''"""The asynchronous clients: :class:`AsyncClient` for the edge API, :
         async for workload in client.workloads():
             print(workload.id)
 
-Generated from ``spotlane/client.py``, ``spotlane/transport.py`` and ``spotlane/exchange.py`` by ``tools/sdk/generate.py``; do not edit.
+Generated from ``spotlane/client.py``, ``pages.py``, ``session.py``, ``transport.py`` and ``exchange.py`` by ``tools/sdk/generate.py``; do not edit.
 """
 
 from __future__ import annotations
@@ -37,11 +37,10 @@ import httpcore
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from spotlane import wire
-from spotlane.client import (
-    _AGAIN, _COMPLETE_SECONDS, _CUTS, _LINES_AT_ONCE, _LINES_SECONDS, _PAGE, _PAUSE_SECONDS, _SILENT_SECONDS, _WHOLE_BYTES, api_key_of, require,
-)
+from spotlane.client import _COMPLETE_SECONDS, _LINES_AT_ONCE, _LINES_SECONDS, _WHOLE_BYTES, api_key_of, require
 from spotlane.errors import AnswerNotUnderstood, Fault, NotSignedIn, SpotlaneError, Unreachable
 from spotlane.exchange import CONNECTIONS, KEPT, KEPT_SECONDS, Answer, Request, TransportError, answer_of, tls, told
+from spotlane.session import _AGAIN, _CUTS, _PAGE, _PAUSE_SECONDS, _SILENT_SECONDS
 from spotlane.transport import _ATTEMPTS, _BACKOFF_SECONDS, _LATER, _RETRIED, _advice, _retry_after, raise_for_problem
 from spotlane.wire import Token
 
@@ -52,12 +51,15 @@ V = TypeVar("V")
 _PARTS = {
     "exchange": ("Stream", "Http"),
     "transport": ("TokenSource", "client", "send"),
-    "client": ("Pages", "_Session", "Client", "AutomationClient"),
+    "pages": ("Pages",),
+    "session": ("Session",),
+    "client": ("Client", "AutomationClient"),
 }
 _RENAMED = {
     "Client": "AsyncClient",
     "AutomationClient": "AsyncAutomationClient",
     "Pages": "AsyncPages",
+    "Session": "_Session",
     "TokenSource": "AsyncTokenSource",
     "Iterator": "AsyncIterator",
     "Http": "AsyncHttp",
@@ -192,7 +194,7 @@ def main(argv: list[str]) -> int:
     stale = not TARGET.exists() or TARGET.read_text() != wanted
     if "--check" in argv:
         if stale:
-            sys.stderr.write("error: spotlane/aio.py is not what spotlane/client.py says; run `python tools/sdk/generate.py`\n")
+            sys.stderr.write("error: spotlane/aio.py is not what the synchronous client says; run `python tools/sdk/generate.py`\n")
         return 1 if stale else 0
     TARGET.write_text(wanted)
     return 0
