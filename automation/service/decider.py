@@ -192,6 +192,7 @@ class Decider:
         excluded = exclusions.at(market_now, [quote.offer for quote in quotes])
         regrets = self._history.regrets()
         domains = learn(standbys.failures(estate.migrations))
+        saving = [one for one in estate.migrations if standbys.rescues(one)]
         whole = {one.id: one for one in estate.workloads}
         demands: list[Demand] = [
             demand(
@@ -206,7 +207,7 @@ class Decider:
                 regret=None if one.placement is None else regrets.get(one.placement.id),
                 cap_usd_per_hour=self.boundary(one, estate).boundary.spend.usd_per_hour,
                 caps=months.caps(one),
-                apart=frozenset() if alone else standbys.apart(whole[one.id], one.placement, domains),
+                apart=frozenset() if alone else standbys.apart(whole[one.id], one.placement, domains, saving),
             )
             for one in workloads
         ]

@@ -214,6 +214,8 @@ class Rebalancer:
         if incident.kind != "unhealthy":
             self._decider.interrupted(offer_from_wire(hit.offer), market_now)
         standby, role = standbys.standby_of(workload), standbys.role_of(hit)
+        if standby is not None and any(one.decision.promote == standby.id for one in estate.migrations if standbys.rescues(one)):
+            standby = None  # it takes over from another machine
         # What is made or given up beside it, or moves without need, doesn't keep a machine that serves waiting.
         if workload.active_migration is not None if role == "standby" else not standbys.yields(workload, hit, estate.migrations):
             return None

@@ -88,10 +88,12 @@ def as_standby(workload: wire.Workload) -> wire.Workload:
     return workload.model_copy(update={"placement": standby_of(workload), "spec": workload.spec.model_copy(update={"placement": rules})})
 
 
-def apart(workload: wire.Workload, placement: wire.Placement | None, domains: Domains) -> frozenset[ZoneRef]:
-    """The zones where this machine of the workload (None: one to come) may not be for the sake of the others. Where two are in one domain, it is the one
-    that comes later in :func:`machines` that leaves."""
-    taken: set[ZoneRef] = set()
+def apart(workload: wire.Workload, placement: wire.Placement | None, domains: Domains, saving: Iterable[wire.Migration] = ()) -> frozenset[ZoneRef]:
+    """The zones where this machine of the workload (None: one to come) may not be for the sake of the others; of ``saving``, what :func:`rescues`, those on
+    their way count as well. Where two are in one domain, it is the one that comes later in :func:`machines` that leaves."""
+    own = None if placement is None else placement.id
+    coming = [one.decision.offer for one in saving if one.workload == workload.id and one.from_placement != own]
+    taken = {zone for offer in coming if offer is not None for zone in domains.around(offer_from_wire(offer)[:3])}
     precedes = True
     for other in machines(workload):
         if placement is not None and other.id == placement.id:
@@ -120,9 +122,16 @@ def retired(workloads: Iterable[wire.Workload], chosen: Mapping[str, Retire | No
             yield Retire(one.id, surplus[0].id, "its owner asks for no standby" if kept is None else f"{kept.id} stands by already", "standby")
 
 
+def rescues(migration: wire.Migration) -> bool:
+    """Whether it is making a machine serve in the place of one that goes or fails, and hasn't told yet who serves."""
+    forced = migration.kind in ("interruption", "unhealthy") and migration.decision.role == "serving"
+    return forced and migration.status == "running" and migration.step not in _AFTER_COMMIT
+
+
 def yields(workload: wire.Workload, hit: wire.Placement, migrations: Iterable[wire.Migration]) -> bool:
-    """Whether what is at work on the workload gives way to what saves its machine ``hit`` (adr/0072), as the edge will see it: nothing is, or a machine beside
-    is made or given up, or another one moves that needn't, or who serves is settled and an old machine's end alone is left."""
+    """Whether what is at work on the workload keeps what saves its machine ``hit`` from nothing (adr/0072), as the edge will see it: nothing is, or a machine
+    beside is made or given up, or another one moves that needn't, or who serves is settled and an old machine's end alone is left. Where another one is saved,
+    too, both machines are made at once."""
     if workload.active_migration is None:
         return True
     active = next((one for one in migrations if one.id == workload.active_migration), None)
@@ -130,6 +139,8 @@ def yields(workload: wire.Workload, hit: wire.Placement, migrations: Iterable[wi
         return False
     if active.step in _AFTER_COMMIT or active.decision.role == "standby" or active.kind == "retire":
         return True
+    if rescues(active):
+        return active.from_placement != hit.id
     if active.step is wire.MigrationStep.COMMIT:
         return False
     other = workload.placement is not None if active.kind == "deploy" else active.from_placement != hit.id

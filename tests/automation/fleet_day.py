@@ -80,7 +80,6 @@ class World:
     minute: int = 0
     machines: dict[str, Made] = field(default_factory=dict)
     moved: list[wire.Migration] = field(default_factory=list)
-    active: str | None = None
     generation: int = 0
     first: str | None = None
     paid: float = 0.0
@@ -130,10 +129,12 @@ class World:
         """Taken."""
 
     def decide(self, decision: wire.Decision) -> wire.Migration:
-        if self.active is not None and decision.kind != "interruption":
+        at_work = self.at_work
+        beside = all(one.kind == "interruption" and one.from_placement != decision.from_placement for one in at_work)
+        if at_work and (decision.kind != "interruption" or (at_work[0].kind == "interruption" and not beside)):
             raise ApiProblem(wire.Problem(type="https://spotlane.dev/problems/lease-held", title="moving already", status=409))
-        if self.active is not None:
-            self._end(self.active, "it gave way to a machine of the workload that goes")
+        if at_work and not beside:
+            self._end(at_work[0].id, "it gave way to a machine of the workload that goes")
         self.generation += 1
         ident = f"acme_web_{self.generation}"
         known = {"id": ident, "workload": "web-acme", "tenant": "acme", "generation": self.generation, "kind": decision.kind, "step": "provision"}
@@ -154,7 +155,6 @@ class World:
             | {"fingerprint": "a", "capacity": decision.capacity}
         )
         self.machines[ident] = Made(made, self.now + COLD)
-        self.active = ident
         return migration
 
     # What happens meanwhile
@@ -165,8 +165,8 @@ class World:
         self.minute += 1
         for zone in self.zones:
             self._take_back(zone)
-        if self.active is not None and self.machines[self.active].serves_at <= self.now:
-            self._serve(self.active)
+        while self.at_work and self.machines[self.at_work[0].id].serves_at <= self.now:
+            self._serve(self.at_work[0].id)
         for name, one in list(self.machines.items()):
             if one.dead and one.placement.state is wire.PlacementState.SERVING:
                 self.service.incident(wire.Incident(placement=name, kind="interruption", deadline=self.now, detail="taken back"))
@@ -177,6 +177,16 @@ class World:
         self.steps += 1
         self.enough += len(serving) >= self.rules["replicas"]
         self.most = max(self.most, len(serving))
+
+    @property
+    def at_work(self) -> list[wire.Migration]:
+        """What isn't at its end, in the order in which it commits: rescues of several machines make theirs at once."""
+        return [one for one in self.moved if one.status == "running"]
+
+    @property
+    def active(self) -> str | None:
+        """The migration at work on the workload."""
+        return next((one.id for one in self.at_work), None)
 
     @property
     def availability(self) -> float:
@@ -203,8 +213,8 @@ class World:
         for one in alive[self.capacity(self.zones.index(zone), self.minute) :]:
             self.losses += 1
             one.dead = True
-            if one.placement.id == self.active:
-                self._end(self.active, _REFUSED)
+            if any(each.id == one.placement.id for each in self.at_work):
+                self._end(one.placement.id, _REFUSED)
 
     def _serve(self, name: str) -> None:
         migration = next(one for one in self.moved if one.id == name)
@@ -237,8 +247,6 @@ class World:
         if error is not None and name in self.machines:
             made = self.machines[name]
             made.placement = made.placement.model_copy(update={"state": wire.PlacementState.DESTROYED})
-        if self.active == name:
-            self.active = None
 
 
 def bursts(seed: int, minutes: int, calm: float = 150.0, rough: float = 30.0) -> Callable[[int, int], int]:

@@ -24,6 +24,7 @@ from tests.automation.test_rebalancer import CHEAPER, HERE, NOW, Edge, Prices
 from tests.automation.test_redeploys import QUOTE, placement, workload
 
 THIRD = OfferRef("aws", "eu-west-1", "eu-west-1c", "m5.large")
+FOURTH = OfferRef("aws", "eu-west-1", "eu-west-1d", "m5.large")
 HOUR = timedelta(hours=1)
 
 
@@ -49,11 +50,11 @@ def guarded(**changes: Any) -> wire.Workload:
 
 
 class Three(Prices):
-    """HERE is cheap; of the others CHEAPER costs less than THIRD."""
+    """HERE is cheap; of the others CHEAPER costs less than THIRD, and ``more`` are dearer still."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: OfferRef) -> None:
         super().__init__()
-        told = ((HERE, 0.01), (CHEAPER, 0.02), (THIRD, 0.021))
+        told = ((HERE, 0.01), (CHEAPER, 0.02), (THIRD, 0.021), *((one, 0.022) for one in more))
         self.quotes = tuple(Quote(ref, spot, 0.1, "test", NOW, 0.0) for ref, spot in told)
 
 
@@ -72,10 +73,10 @@ class Held(Edge):
 def start(tmp_path: Path) -> Any:
     made: list[Any] = []
 
-    def begin(edge: Edge, holds: dict[str, Hold] | None = None) -> Rebalancer:
+    def begin(edge: Edge, holds: dict[str, Hold] | None = None, more: tuple[OfferRef, ...] = ()) -> Rebalancer:
         history, watch = QuoteHistory(tmp_path / "quotes.sqlite"), FeedWatch(tmp_path / "feeds.sqlite", 6 * HOUR)
         made.extend((history, watch))
-        service = Rebalancer(edge, Three(), history, 6.0, watch, lambda: NOW, lambda: holds or {})  # type: ignore[arg-type]  # fakes with the calls in use
+        service = Rebalancer(edge, Three(*more), history, 6.0, watch, lambda: NOW, lambda: holds or {})  # type: ignore[arg-type]  # fakes with the calls in use
         service.tick()
         return service
 
@@ -307,16 +308,37 @@ def test_an_interruption_doesnt_wait_for_a_machine_that_is_made_beside(start: An
         ("redeploy", "acme_web_1", "commit", True),
         ("move", "acme_web_2", "provision", True),
         ("move", "acme_web_2", "drain", False),
-        ("interruption", "acme_web_1", "provision", True),
+        ("interruption", "acme_web_1", "provision", False),
+        ("unhealthy", "acme_web_1", "commit", False),
+        ("interruption", "acme_web_2", "provision", True),
         ("interruption", "acme_web_1", "decommission", False),
         ("terminate", "acme_web_1", "drain", True),
     ],
 )
-def test_an_interruption_of_one_machine_waits_for_no_move_of_another_that_needs_not_be(start: Any, kind: str, left: str, step: str, waits: bool) -> None:
+def test_an_interruption_of_one_machine_waits_for_no_rescue_of_another_and_no_move_that_needs_not_be(
+    start: Any, kind: str, left: str, step: str, waits: bool
+) -> None:
     at_work = migration(kind, THIRD, HERE, HOUR, status="running", step=step, fromPlacement=left)
     edge = Held(several(2, beside(CHEAPER, 2), active_migration="acme_web_7"), at_work)
-    start(edge).incident(interrupted("acme_web_2"))
+    start(edge, more=(FOURTH,)).incident(interrupted("acme_web_2"))
     assert [(one.kind, one.from_placement) for one in edge.decisions] == ([] if waits else [("interruption", "acme_web_2")])
+
+
+def test_of_two_machines_that_go_at_once_the_second_goes_to_a_domain_that_the_first_hasnt_taken(start: Any) -> None:
+    at_work = migration("interruption", THIRD, HERE, HOUR, status="running", step="provision", fromPlacement="acme_web_1")
+    edge = Held(several(2, beside(CHEAPER, 2), active_migration="acme_web_7"), at_work)
+    start(edge).incident(interrupted("acme_web_2"))
+    assert edge.decisions == []
+    start(edge, more=(FOURTH,)).incident(interrupted("acme_web_2"))
+    assert [one.offer and one.offer.zone for one in edge.decisions] == [FOURTH.zone]
+
+
+def test_a_standby_that_takes_over_from_one_machine_is_not_asked_to_for_another(start: Any) -> None:
+    at_work = migration("interruption", THIRD, HERE, HOUR, status="running", step="verify")
+    at_work = at_work.model_copy(update={"decision": at_work.decision.model_copy(update={"promote": "acme_web_3"})})
+    edge = Held(several(2, beside(CHEAPER, 2), standby(THIRD, generation=3), active_migration="acme_web_7", warm=True), at_work)
+    start(edge, more=(FOURTH,)).incident(interrupted("acme_web_2"))
+    assert [(one.from_placement, one.promote) for one in edge.decisions] == [("acme_web_2", None)]
 
 
 def test_of_too_many_the_youngest_is_given_up_and_never_the_first() -> None:

@@ -30,7 +30,11 @@ def test_where_spot_is_refused_a_machine_on_demand_serves(platform: Platform) ->
     for code in ("InsufficientInstanceCapacity", "AllocationFailed", "ZONE_RESOURCE_POOL_EXHAUSTED"):
         fault(platform, code=code)
     platform.stage.control("POST", f"/hosts/{machine['id']}/interrupt", {})
-    platform.director.wait("a refusal", 120, lambda: next(iter(platform.edge.migrations(ACME.id))).status == "failed")
+
+    def refused() -> bool:
+        return any(one.status == "failed" and one.from_placement == before.id for one in platform.edge.migrations(ACME.id))
+
+    platform.director.wait("a refusal", 120, refused)
     platform.stage.control("DELETE", "/faults")
 
     def bought(capacity: str) -> bool:

@@ -51,12 +51,11 @@ function shown(run: Run): Run {
   return { ...run, outputs: {} };
 }
 
-/** The runs of the move under way that the saga hasn't been told of; none where the service doesn't answer, as they are of use to a reader only. */
+/** The runs of the moves under way that the saga hasn't been told of; none where the service doesn't answer, as they are of use to a reader only. */
 async function working(env: ApiEnv, workload: string): Promise<Run[]> {
-  const active = await env.DB.prepare("select id, from_placement from migrations where workload = ? and status = 'running'").bind(workload).first<Active>();
-  if (!active) return [];
-  const keys = ["address", "provision", "compensate", ...(active.from_placement ? [`decommission:${active.from_placement}`] : [])];
-  const found = await Promise.all(keys.map(async (key) => one(env, `run-${(await sha256(`${active.id}:${key}`)).slice(0, 24)}`)));
+  const active = await env.DB.prepare("select id, from_placement from migrations where workload = ? and status = 'running'").bind(workload).all<Active>();
+  const keys = active.results.flatMap(({ id, from_placement: from }) => ["address", "provision", "compensate", ...(from ? [`decommission:${from}`] : [])].map((key) => `${id}:${key}`));
+  const found = await Promise.all(keys.map(async (key) => one(env, `run-${(await sha256(key)).slice(0, 24)}`)));
   return found.filter((run) => run !== null);
 }
 

@@ -6,9 +6,9 @@
  */
 import { NonRetryableError } from "cloudflare:workflows";
 import { mark, OF_PLATFORM } from "../shared/changes";
-import { prices, roleOf, terminate } from "../shared/decisions";
+import { givesWay, outdatedBy, prices, roleOf, terminate } from "../shared/decisions";
 import { generationOf, nameOf, tenantOf, workloadOf } from "../shared/ids";
-import { endMigration, livePlacements, migrationOf, migrationRow, placementBy, setPlacement, setState, setStep, workloadRow } from "../shared/records";
+import { endMigration, livePlacements, migrationOf, migrationRow, placementBy, setActive, setPlacement, setState, setStep, workloadRow } from "../shared/records";
 import type { AuthorityStub, Change, Target } from "../shared/route";
 import { automation, watchOf } from "../shared/services";
 import type { Migration, MigrationStep, Placement, Run, RunRequest, StackRef, WorkloadSpec } from "../shared/wire";
@@ -28,6 +28,8 @@ export interface Subject {
   serving: Placement | null;
   /** The route's version that names the new placement, where an earlier attempt of this saga has committed it. */
   committed: number | null;
+  /** The saga makes its machine without the lease, which another one has that saves another machine. */
+  waits: boolean;
 }
 
 /** Shares of the traffic; a standby gets some only while nothing else is in rotation. */
@@ -62,6 +64,7 @@ export class Effects {
       beside: role === "standby" || ![null, arriving, migration.fromPlacement].includes(workload.placement),
       serving: await placementBy(this.env.DB, migration.fromPlacement),
       committed: route?.targets.some(there) ? route.version : null,
+      waits: migration.fencingToken === null,
     };
   }
 
@@ -72,6 +75,25 @@ export class Effects {
     const reserved: Reserved = await this.#prices().reserve(subject.migration.decision, subject.migration.id);
     if (!reserved.ok) throw new NonRetryableError(`${reserved.word}: ${reserved.detail}`);
     await setStep(this.env.DB, id, "reserve", { fencingToken: reserved.token });
+    return reserved.token;
+  }
+
+  /**
+   * The lease, for a saga whose machine was made without it; throws, to be asked again, while another one has it. Throws {@link Fenced} or what can't be asked
+   * again where there is nothing left to replace.
+   */
+  async take(subject: Subject): Promise<number> {
+    const { id, workload, decision } = subject.migration;
+    const row = await workloadRow(this.env.DB, workload);
+    if (!row || row.state === "STOPPING" || row.state === "TERMINATED") throw new Fenced(id, 0);
+    const outdated = outdatedBy(row, await livePlacements(this.env.DB, workload), decision);
+    if (outdated !== null) throw new NonRetryableError(`stale-decision: ${outdated}`);
+    const active = row.active_migration === id ? null : row.active_migration;
+    const instead = await givesWay(this.env.DB, { ...row, active_migration: active }, decision);
+    if (active !== null && instead === null) throw new Error(`${active} is at work on ${workload}`);
+    const reserved = await this.#prices().reserve(decision, id, instead);
+    if (!reserved.ok) throw new Error(`${reserved.word}: ${reserved.detail}`);
+    await setActive(this.env.DB, id, workload, reserved.token);
     return reserved.token;
   }
 
@@ -272,14 +294,14 @@ export class Effects {
   }
 
   /**
-   * Whether what the user sees of the workload is this migration's to say. One that gave its lease away says so still where nobody else will: the one at work
-   * is about a machine beside the first, or has ended.
+   * Whether what the user sees of the workload is this migration's to say. One that gave its lease away says so still where nobody else will: what is shown is
+   * what it has said, and the one at work is about a machine beside the first, or has ended.
    */
   async #tells({ migration }: Subject): Promise<boolean> {
     const row = await workloadRow(this.env.DB, migration.workload);
     if (!row || row.active_migration === migration.id) return row !== null;
     const present = await migrationRow(this.env.DB, row.active_migration ?? "");
-    return row.state === "MIGRATING" && present?.from_placement !== row.placement;
+    return (row.state === "MIGRATING" || row.reason === migration.decision.reason) && present?.from_placement !== row.placement;
   }
 
   /** How a run stands: as it was delivered, should the saga have missed its event, else as the automation service says. Keeps the lease alive. */

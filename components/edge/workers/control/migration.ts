@@ -8,7 +8,8 @@
  * over there is nothing to provision: it is probed and committed; one that gives no good answer is destroyed, and what serves stays.
  *
  * Until its commit a saga may lose the lease to one that saves another machine, and undoes what it has begun; from the commit's beginning until it is known who
- * serves nobody takes the lease; what is left then, the old machine's end, needs none (docs/adr/0072).
+ * serves nobody takes the lease; what is left then, the old machine's end, needs none. Where two machines go at once, the second one's saga makes its machine
+ * without the lease and takes it to commit (docs/adr/0072).
  */
 import { WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep, type WorkflowStepConfig } from "cloudflare:workers";
 import { AFTER_COMMIT } from "../shared/decisions";
@@ -21,6 +22,8 @@ import type { ControlEnv } from "./env";
 /** A pause that stays short: a part that was away for minutes is found again within a second of its return. Twenty minutes in all. */
 const QUICK: WorkflowStepConfig = { retries: { limit: 1_200, delay: 1_000, backoff: "constant" }, timeout: "1 minute" };
 const LONG: WorkflowStepConfig = { retries: { limit: 60, delay: 500, backoff: "constant" }, timeout: "3 minutes" };
+/** A lease that another saga has until its commit, which may be as long as a machine takes to be made: asked for again twice a second, for half an hour. */
+const TURN: WorkflowStepConfig = { retries: { limit: 3_600, delay: 500, backoff: "constant" }, timeout: "1 minute" };
 const VERIFY_MS = 60_000;
 /** A standby answers at once or is of no use: another machine must be looked for. */
 const STANDBY_VERIFY_MS = 3_000;
@@ -48,8 +51,9 @@ export class MigrationWorkflow extends WorkflowEntrypoint<ControlEnv, { id: stri
   override async run(event: Readonly<WorkflowEvent<{ id: string }>>, step: WorkflowStep): Promise<void> {
     const effects = new Effects(this.env);
     const loaded = (await step.do("load", QUICK, () => effects.load(event.payload.id) as never)) as unknown as Subject;
-    // A saga that was begun before there were standbys has kept neither.
-    const subject: Subject = { ...loaded, arriving: loaded.arriving ?? loaded.migration.id, role: loaded.role ?? "serving", beside: loaded.beside ?? loaded.role === "standby" };
+    // A saga that was begun by an earlier release has kept less.
+    const { migration, role = "serving" } = loaded;
+    const subject: Subject = { ...loaded, arriving: loaded.arriving ?? migration.id, role, beside: loaded.beside ?? role === "standby", waits: loaded.waits ?? false };
     const saga = new Saga(
       this.env,
       subject,
@@ -91,6 +95,8 @@ class Saga {
   #withdrawn = false;
   /** The standby that was to take over gave no good answer. */
   #unfit = false;
+  /** It has no lease yet: it makes its own machine, and writes nothing that others write, too. */
+  #waits: boolean;
   readonly #forced: boolean;
 
   constructor(
@@ -99,6 +105,7 @@ class Saga {
     private readonly effects: Effects,
     private readonly step: Steps,
   ) {
+    this.#waits = subject.waits;
     this.#forced = subject.role === "serving" && (subject.migration.kind === "interruption" || subject.migration.kind === "unhealthy");
   }
 
@@ -120,12 +127,13 @@ class Saga {
     let version = subject.committed;
     if (version === null) {
       try {
-        this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
+        if (!this.#waits) this.#token = await step.do("reserve", QUICK, () => effects.reserve(subject));
         if (subject.migration.decision.promote) await this.#standby();
         else {
           await this.#provision();
           await this.#verify();
         }
+        if (this.#waits) await this.#turn();
         version = await this.#commit();
       } catch (error) {
         // What can't be told from a commit that was written and not heard of is left to the reconciler, which begins anew and sees.
@@ -199,6 +207,16 @@ class Saga {
     });
   }
 
+  /** The lease, once the saga that has it has told who serves, or has failed. */
+  async #turn(): Promise<void> {
+    this.#token = await this.step.do("turn", TURN, () => this.effects.take(this.subject));
+    this.#waits = false;
+  }
+
+  async #fence(): Promise<void> {
+    if (!this.#waits) await this.effects.fence(this.subject, this.#token);
+  }
+
   async #commit(): Promise<number> {
     const { subject, effects, step } = this;
     try {
@@ -237,7 +255,7 @@ class Saga {
     const { migration, serving } = subject;
     const request = effects.placementRun(subject, migration.id, "provision", `${migration.id}:provision`);
     const run = await step.do("provision", QUICK, async () => {
-      await effects.fence(subject, this.#token);
+      await this.#fence();
       await effects.step(subject, "provision");
       if (migration.kind === "interruption") await effects.state(subject, "INTERRUPTED", migration.decision.reason);
       else if (migration.kind === "unhealthy") await effects.state(subject, "UNHEALTHY", migration.decision.reason);
@@ -265,7 +283,7 @@ class Saga {
   async #verify(): Promise<void> {
     const { subject, effects, step } = this;
     await step.do("verify", QUICK, async () => {
-      await effects.fence(subject, this.#token);
+      await this.#fence();
       await effects.step(subject, "verify");
     });
     const deadline = this.#withdrawn ? null : this.#deadline();
@@ -278,14 +296,15 @@ class Saga {
     if (late === 0) throw new Failed("the new machine never gave a healthy answer");
   }
 
-  /** When the machine that serves will be gone, in ms of the wall clock; null where it isn't known to go. */
+  /** When the machine that serves will be gone, in ms of the wall clock; null where it isn't known to go, or isn't for this saga yet to take out of rotation. */
   #deadline(): number | null {
     const { deadline } = this.subject.migration.decision;
-    return this.#forced && this.subject.serving && deadline ? Date.parse(deadline) : null;
+    return this.#forced && !this.#waits && this.subject.serving && deadline ? Date.parse(deadline) : null;
   }
 
   /** The old machine leaves rotation: the router holds requests until a machine answers. */
   async #withdraw(): Promise<void> {
+    if (this.#waits) return;
     await this.step.do("withdraw", LONG, () => this.effects.commit(this.subject, null, this.#token));
     this.#withdrawn = true;
   }

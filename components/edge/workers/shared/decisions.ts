@@ -1,4 +1,4 @@
-/** A decision becomes a migration: lease first, then its rows, then its saga. */
+/** A decision becomes a migration: lease first, then its rows, then its saga; where it saves a machine while another one is saved, the lease comes last. */
 import type { PriceEngine, Reserved } from "../control/prices";
 import { fingerprintOf } from "./fingerprint";
 import { originOf, placementId, tcpOriginOf } from "./ids";
@@ -35,13 +35,14 @@ export async function propose(env: DecisionEnv, row: WorkloadRow, decision: Deci
   const twin = await env.DB.prepare("select * from migrations where workload = ? and json_extract(decision, '$.id') = ?").bind(row.id, decision.id).first<MigrationRow>();
   if (twin) return migrationOf(twin);
   const instead = await givesWay(env.DB, row, decision);
-  if (row.active_migration !== null && instead === null) throw new ProblemError(409, "lease-held", TITLES["lease-held"], `${row.active_migration} is at work on ${row.id}; wait for its end`);
+  const waits = row.active_migration !== null && instead === null;
+  if (waits && !(await besideRescue(env.DB, row, decision))) throw new ProblemError(409, "lease-held", TITLES["lease-held"], `${row.active_migration} is at work on ${row.id}; wait for its end`);
   if (decision.kind !== "terminate" && (row.state === "STOPPING" || row.state === "TERMINATED")) throw new ProblemError(409, "stopping", "The workload is being removed", row.id);
   const outdated = outdatedBy(row, await livePlacements(env.DB, row.id), decision);
   if (outdated !== null) throw new ProblemError(409, "stale-decision", TITLES["stale-decision"], outdated);
   const generation = await nextGeneration(env.DB, row.id);
   const id = placementId(row.id, generation);
-  const reserved = await reserve(env, decision, id, instead);
+  const reserved: { ok: true; token: number | null } | Extract<Reserved, { ok: false }> = waits ? { ok: true, token: null } : await reserve(env, decision, id, instead);
   if (!reserved.ok) throw new ProblemError(409, reserved.word, TITLES[reserved.word], reserved.detail);
   try {
     await store(env, row, decision, id, generation, reserved.token);
@@ -62,8 +63,8 @@ export async function propose(env: DecisionEnv, row: WorkloadRow, decision: Deci
  * made beside, given up, or moved of another machine. Before its commit such a saga loses the lease and undoes what it has begun; a saga that has told who
  * serves has only the old machine's end left. Between the two the lease isn't given away, which the lease's keeper sees to.
  */
-async function givesWay(db: D1Database, { active_migration: active, placement }: WorkloadRow, decision: Decision): Promise<string | null> {
-  if (active === null || (decision.kind !== "interruption" && decision.kind !== "unhealthy") || roleOf(decision) === "standby") return null;
+export async function givesWay(db: D1Database, { active_migration: active, placement }: WorkloadRow, decision: Decision): Promise<string | null> {
+  if (active === null || !rescues(decision)) return null;
   const row = await migrationRow(db, active);
   if (!row || row.kind === "terminate") return null;
   const held = JSON.parse(row.decision) as Decision;
@@ -71,6 +72,22 @@ async function givesWay(db: D1Database, { active_migration: active, placement }:
   // The successor of the very machine that goes is on its way already.
   const other = held.kind === "deploy" ? placement !== null : held.fromPlacement !== decision.fromPlacement;
   return UNFORCED.has(held.kind) && other ? active : null;
+}
+
+/**
+ * Whether a decision may make its machine at once and take the lease once that is ready: it saves a machine, and what is at work saves another one. A standby
+ * needs no machine to be made. One saga a machine: where one is at work for it, or waits, another is not begun.
+ */
+async function besideRescue(db: D1Database, { id, active_migration: active }: WorkloadRow, decision: Decision): Promise<boolean> {
+  if (!rescues(decision) || decision.promote) return false;
+  const { results } = await db.prepare("select * from migrations where workload = ? and status = 'running'").bind(id).all<MigrationRow>();
+  const held = results.find((one) => one.id === active);
+  return held !== undefined && rescues(JSON.parse(held.decision) as Decision) && results.every((one) => one.from_placement !== decision.fromPlacement);
+}
+
+/** Whether a decision replaces a machine that serves and goes or fails. */
+function rescues(decision: Decision): boolean {
+  return (decision.kind === "interruption" || decision.kind === "unhealthy") && roleOf(decision) === "serving";
 }
 
 /** Decisions from before there were standbys have none. */
@@ -122,7 +139,7 @@ async function nextGeneration(db: D1Database, workload: string): Promise<number>
   return row.generation;
 }
 
-async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id: string, generation: number, token: number): Promise<void> {
+async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id: string, generation: number, token: number | null): Promise<void> {
   const now = new Date().toISOString();
   const statements = [
     env.DB.prepare("insert into migrations values (?, ?, ?, ?, ?, 'reserve', 'running', ?, ?, ?, null, null, ?, null)").bind(
@@ -136,8 +153,8 @@ async function store(env: DecisionEnv, row: WorkloadRow, decision: Decision, id:
       JSON.stringify(decision),
       now,
     ),
-    env.DB.prepare("update workloads set active_migration = ?, updated_at = ? where id = ?").bind(id, now, row.id),
   ];
+  if (token !== null) statements.push(env.DB.prepare("update workloads set active_migration = ?, updated_at = ? where id = ?").bind(id, now, row.id));
   // A standby that takes over is a placement already.
   if (decision.offer && decision.evidence && !decision.promote) {
     const spec = JSON.parse(row.spec) as WorkloadSpec;

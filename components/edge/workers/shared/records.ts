@@ -135,12 +135,25 @@ export async function setStep(db: D1Database, id: string, step: MigrationStep, c
     .run();
 }
 
+/** The migration has the workload's lease under `fencingToken`, and is at work on it from now on. */
+export async function setActive(db: D1Database, id: string, workload: string, fencingToken: number): Promise<void> {
+  await db.batch([
+    db.prepare("update migrations set fencing_token = ? where id = ? and status = 'running'").bind(fencingToken, id),
+    db.prepare("update workloads set active_migration = ?, updated_at = ? where id = ?").bind(id, new Date().toISOString(), workload),
+  ]);
+}
+
+/** The end of a migration. One of the workload's that still waits for the lease is at work on it from now on. */
 export async function endMigration(db: D1Database, id: string, workload: string, succeeded: boolean, error: string | null): Promise<void> {
   const now = new Date().toISOString();
   await db.batch([
     db
       .prepare("update migrations set status = ?, step = ?, error = ?, finished_at = ? where id = ? and status = 'running'")
       .bind(succeeded ? "succeeded" : "failed", succeeded ? "done" : "compensated", error, now, id),
-    db.prepare("update workloads set active_migration = null, updated_at = ? where id = ? and active_migration = ?").bind(now, workload, id),
+    db
+      .prepare(
+        "update workloads set updated_at = ?1, active_migration = (select id from migrations where workload = ?2 and status = 'running' and fencing_token is null order by generation limit 1) where id = ?2 and active_migration = ?3",
+      )
+      .bind(now, workload, id),
   ]);
 }

@@ -106,6 +106,56 @@ test("once a move has told who serves, a machine that goes doesn't wait for the 
   expect(moves.items.map(({ migration }) => migration).sort()).toEqual(["acme_calm_1", "acme_calm_2", "acme_calm_3", "acme_calm_4"]);
 });
 
+const saving = (id: string, from: string, seconds = 30): Promise<Migration> =>
+  propose(id, "interruption", { fromPlacement: from, offer: offer("gcp"), deadline: new Date(Date.now() + seconds * 1000).toISOString() });
+
+test("two machines that go at once: both get another one at once, and one commits after the other", async () => {
+  await pair("twin-acme");
+  edge.automation.delayMs = 1_500;
+  const first = await saving("twin-acme", "acme_twin_1");
+  const second = await saving("twin-acme", "acme_twin_2");
+  expect([second.step, second.fencingToken, (await shown("twin-acme")).activeMigration]).toEqual(["reserve", null, first.id]);
+  const again = await edge.request("POST", "/workloads/twin-acme/decisions", { ...decision("twin-acme", "unhealthy", offer("aws"), 0.03), fromPlacement: "acme_twin_2" });
+  expect([again.status, ((await again.json()) as { detail: string }).detail]).toEqual([409, "acme_twin_3 is at work on twin-acme; wait for its end"]);
+  await edge.until("both runs", async () => ["up placement.acme.twin.3", "up placement.acme.twin.4"].every((one) => edge.automation.operations.includes(one)));
+  expect((await edge.call<Migration>("GET", `/migrations/${first.id}`)).routeVersion).toBeNull();
+  const ended = await Promise.all([first, second].map(({ id }) => edge.ended(id)));
+  expect(ended.map(({ status, fencingToken }) => [status, fencingToken])).toEqual([
+    ["succeeded", 3],
+    ["succeeded", 4],
+  ]);
+  expect(await shown("twin-acme")).toMatchObject({ state: "RUNNING", activeMigration: null, placement: { id: "acme_twin_3" }, further: [{ id: "acme_twin_4", replaces: "acme_twin_2" }] });
+  expect((await states("twin-acme")).map(([, state]) => state)).toEqual(["SERVING", "SERVING", "DESTROYED", "DESTROYED"]);
+  expect(await answers("twin-acme")).toEqual(["twin-acme-3", "twin-acme-4"]);
+});
+
+test("a machine that is ready before that of the rescue ahead waits for its turn; where the one ahead fails, it comes at once", async () => {
+  await pair("turn-acme");
+  edge.automation.delayMs = 2_000;
+  edge.automation.failing.set("up placement.acme.turn.3", "no capacity");
+  const first = await saving("turn-acme", "acme_turn_1");
+  await edge.until("the run", async () => edge.automation.operations.includes("up placement.acme.turn.3"));
+  edge.automation.delayMs = 20;
+  const second = await saving("turn-acme", "acme_turn_2");
+  await edge.until("the machine", async () => (await states("turn-acme")).some(([id, state]) => id === "acme_turn_4" && state === "VERIFYING"));
+  expect((await edge.call<Migration>("GET", `/migrations/${second.id}`)).fencingToken).toBeNull();
+  expect((await edge.ended(first.id)).status).toBe("failed");
+  expect(await edge.ended(second.id)).toMatchObject({ status: "succeeded", fencingToken: 4 });
+  expect(await shown("turn-acme")).toMatchObject({ state: "INTERRUPTED", activeMigration: null, placement: { id: "acme_turn_1" }, further: [{ id: "acme_turn_4" }] });
+});
+
+test("a workload that is removed while a rescue waits leaves none of its machines", async () => {
+  await pair("quit-acme");
+  edge.automation.delayMs = 1_500;
+  const first = await saving("quit-acme", "acme_quit_1");
+  const second = await saving("quit-acme", "acme_quit_2");
+  await edge.call("DELETE", "/workloads/quit-acme");
+  await Promise.all([first, second].map(({ id }) => edge.ended(id)));
+  await edge.until("the end", async () => (await shown("quit-acme")).state === "TERMINATED");
+  expect((await states("quit-acme")).filter(([, state]) => state !== "DESTROYED" && state !== "FAILED")).toEqual([]);
+  expect(edge.automation.operations.filter((one) => one.startsWith("destroy placement.acme.quit.")).sort()).toEqual([1, 2, 3, 4].map((one) => `destroy placement.acme.quit.${one}`));
+});
+
 test("one machine too many is given up, and a removed workload leaves none behind", async () => {
   await pair("less-acme");
   expect((await edge.ended((await propose("less-acme", "retire", { fromPlacement: "acme_less_2", offer: null, evidence: null })).id)).status).toBe("succeeded");
