@@ -136,6 +136,34 @@ def test_a_machine_that_goes_is_replaced_while_another_one_is_moving(platform: P
     until_cycles(platform, "the second machine's end")
 
 
+def test_two_machines_that_go_at_once_are_both_replaced_under_the_traffic(platform: Platform) -> None:
+    platform.director.quiet(ACME, 120)
+    asked(platform, replicas=2)
+    both = until_cycles(platform, "a second machine", replicas=2)
+    assert both.placement is not None
+    gone = {both.placement.id, others(both)[0].id}
+    machines = [platform.director.machine(ACME, one) for one in (both.placement, *others(both))]
+    load = Load([target(platform, ACME.id)], platform.stage.environ)
+    load.start()
+    for machine in machines:
+        platform.stage.control("POST", f"/hosts/{machine['id']}/interrupt", {})
+
+    def replaced() -> bool:
+        one = platform.edge.workload(ACME.id)
+        return one.active_migration is None and one.placement is not None and not gone & {one.placement.id, *(each.id for each in others(one))}
+
+    platform.director.wait("two other machines", 180, replaced)
+    tally = load.stop()
+    assert (tally.http_failed, tally.ws_lost, tally.ws_duplicated, tally.tcp_failed) == (0, 0, 0, 0), tally.faults
+    rescues = [one for one in platform.edge.migrations(ACME.id) if one.from_placement in gone and one.status == "succeeded"]
+    assert sorted(one.kind for one in rescues) == ["interruption", "interruption"]
+    ups = {run.stack: run for run in platform.edge.workload_runs(ACME.id) if run.operation == "up"}
+    one, other = (ups[f"placement.acme.web.{each.generation}"] for each in rescues)
+    assert one.accepted_at < other.finished_at and other.accepted_at < one.finished_at  # type: ignore[operator]  # both have ended
+    asked(platform)
+    until_cycles(platform, "the second machine's end")
+
+
 def test_an_availability_that_is_worth_a_spare_gets_one_and_one_that_isnt_gives_it_up(own_platform: Platform) -> None:
     platform = own_platform  # what it holds is decided by what its zones did before
     platform.director.quiet(ACME, 120)
