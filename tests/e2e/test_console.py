@@ -387,6 +387,22 @@ def test_the_whole_console_is_walked_and_operated_by_keyboard(browser: Browser, 
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
+    world = page.get_by_role("listbox", name="World map. ")
+    world.focus()
+    busiest = world.get_by_role("option", selected=True)
+    expect(busiest).to_contain_text("here", timeout=WAIT)
+    here = busiest.text_content()
+    page.keyboard.press("Home")
+    expect(world.get_by_role("option", selected=True)).not_to_have_text(here or "-")
+    expect(world.get_by_role("option").first).to_have_attribute("aria-selected", "true")
+    expect(page.locator("figcaption").first).to_contain_text(world.get_by_role("option").first.text_content() or "-")
+    for _ in range(world.get_by_role("option").count()):
+        page.keyboard.press("ArrowRight")
+        if world.get_by_role("option", selected=True).text_content() == here:
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/workloads**")
+    page.go_back()
     page.get_by_role("button", name="Theme").focus()
     before = page.evaluate("document.documentElement.dataset.theme ?? ''")
     page.keyboard.press("Space")

@@ -4,6 +4,7 @@ import type { Change, LedgerHour, OfferRef, Placement, PriceBook, Quote, Workloa
 import { lines, stays } from "./chart";
 import { exemptionsOf, holding } from "./exemptions";
 import { besides, changesOf, costsOf, DASH, dollars, hourly, lasted, machinesOf, nearest, percent, savedNow } from "./figures";
+import { eastward, next, pointsOf, said } from "./map/points";
 import { beyond, cheapest, sites } from "./regions";
 import { concerns, heard, merged } from "./stream";
 
@@ -88,6 +89,24 @@ test("a region shows its least known price, and a site all that stand there", ()
     ["europe-west4", 1],
     ["eu-west-1", 2],
   ]);
+});
+
+test("a point of the map says who runs there, from what price, and whether a boundary keeps it out", () => {
+  const points = pointsOf([standing("a", HOLLAND), standing("b", HOLLAND)], BOOK, { aws: [], gcp: ["europe-west4"] });
+  expect(points.map(said)).toEqual(["AWS eu-west-1 (IE): from $0.1000 an hour; outside the boundary", "GCP europe-west4 (NL): not quoted now; a, b run here"]);
+  expect(pointsOf([], null, null)).toEqual([]);
+});
+
+test("arrows lead from west to east and back, over regions of one place too, to the ends and not beyond", () => {
+  const twins = [offer("aws", "eu-central-1"), offer("gcp", "europe-west3"), IRELAND].map((of) => quote(of, 0.1));
+  const points = pointsOf([standing("a", HOLLAND)], { ...BOOK, quotes: twins }, null);
+  const row = eastward(points).map(({ key }) => key);
+  expect(row).toEqual(["aws/eu-west-1", "gcp/europe-west4", "aws/eu-central-1", "gcp/europe-west3"]);
+  const lead = (from: string | null, key: string) => next(points, from, key)?.key ?? null;
+  expect(row.map((from) => lead(from, "ArrowRight"))).toEqual([...row.slice(1), row[3]]);
+  expect(row.map((from) => lead(from, "ArrowUp"))).toEqual([row[0], ...row.slice(0, 3)]);
+  expect([lead(row[2] ?? "", "Home"), lead(row[1] ?? "", "End"), lead(row[0] ?? "", "PageDown"), lead(row[0] ?? "", "x")]).toEqual([row[0], row[3], row[3], null]);
+  expect([lead(null, "ArrowRight"), lead("gone/away", "Home"), next([], null, "Home")]).toEqual(["gcp/europe-west4", "gcp/europe-west4", null]);
 });
 
 test("a run that works is measured until now, one that waits isn't", () => {
