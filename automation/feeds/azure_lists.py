@@ -7,6 +7,7 @@ once a day of the market's clock.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,6 +27,9 @@ _PAGES = 200
 _MIB_IN_GB = 2**20 / 10**9
 """More pages than any query of ours has; a chain of links that is longer runs in a circle."""
 _METERS = (("Intra Continent Data Transfer Out", AREA), ("Inter Continent Data Transfer Out", WORLD))
+_MODEL = re.compile(r"_(T4|A100|H100|H200)_v\d+")
+"""NVIDIA's model as Azure's naming of sizes has it, ``Standard_NC24ads_A100_v4``. Where a size may have part of one (A10) or its name says none, it isn't told;
+another maker's GPU would need an image of its own."""
 _INTERNET = ("Rtn Preference: MGN", "Standard Data Transfer Out")
 """Product and meter of what leaves to the internet over Microsoft's own network, the default."""
 
@@ -148,19 +152,25 @@ def _shape(item: dict[str, Any], at: datetime) -> Shape | None:
             SKUS,
             at,
             family=str(item.get("family") or "") or None,
+            gpu_type=_gpu_type(name) if told.get("GPUs", "0") != "0" else None,
             local_disk_gb=disk,
         )
     except (KeyError, ValueError):
         return None
 
 
+def _gpu_type(name: str) -> str | None:
+    found = _MODEL.search(name)
+    return None if found is None else found[1]
+
+
 def _serves(item: dict[str, Any], told: Mapping[str, str]) -> bool:
-    """Whether a new size can run what is placed here: sold as spot and to this subscription, without GPUs (their model isn't told), from an image of
-    generation 2, and not confidential, which takes images of its own."""
+    """Whether a new size can run what is placed here: sold as spot and to this subscription, with GPUs only where its name tells their model, from an image
+    of generation 2, and not confidential, which takes images of its own."""
     return (
         told.get("LowPriorityCapable") == "True"
         and "V2" in told.get("HyperVGenerations", "").split(",")
         and not item.get("restrictions")
-        and told.get("GPUs", "0") == "0"
+        and (told.get("GPUs", "0") == "0" or _gpu_type(str(item.get("name", ""))) is not None)
         and "ConfidentialComputingType" not in told
     )

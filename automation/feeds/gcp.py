@@ -1,12 +1,13 @@
 """Google's prices, from the Cloud Billing Catalog (cloudbilling.googleapis.com v1, services.skus.list); an API key or an access token is enough.
 
-Machine types aren't priced: a machine costs its cores times the family's core rate plus its GiB times the memory rate; spot is usageType "Preemptible".
+Machine types aren't priced: a machine costs its cores times the family's core rate plus its GiB times the memory rate, and of a family with GPUs those times
+the rate of their model; spot is usageType "Preemptible".
 Prices are by region and hold in every zone of it; the API tells no preemption rates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -25,13 +26,21 @@ from domain.told import Egress, Shape
 URL = "https://cloudbilling.googleapis.com/v1/services/6F81-5844-456A/skus"
 """6F81-5844-456A is Compute Engine."""
 _PAGES = 100
-_PREFIXES = {"N2 Instance": "n2", "N2D AMD Instance": "n2d", "E2 Instance": "e2", "C3 Instance": "c3", "T2A Arm Instance": "t2a"}
+_PREFIXES = {
+    "N2 Instance": "n2", "N2D AMD Instance": "n2d", "E2 Instance": "e2", "C3 Instance": "c3", "T2A Arm Instance": "t2a",
+    "A2 Instance": "a2", "G2 Instance": "g2",
+}  # fmt: skip
 """Beginning of a SKU's description to the family; "Custom", "Sole Tenancy" and the like stand between or before, and so don't match."""
 _UNITS = {"Core": "h", "Ram": "GiBy.h"}
+_GPUS = {"Nvidia L4 GPU": "L4", "Nvidia Tesla A100 GPU": "A100"}
+"""Description of a GPU's SKU to the model (``gcp_lists.GPU_MODELS``); its unit is the hour."""
+_SPOT_GPU = " attached to Spot Preemptible VMs"
 
 
 @dataclass(frozen=True, slots=True)
 class _Rate:
+    """Of a family's ``Core`` or ``Ram``, or of a GPU's model (part ``Gpu``)."""
+
     family: str
     part: str
     spot: bool
@@ -69,7 +78,7 @@ class GcpFeed:
                     if egress.take(sku):
                         continue
                     if (rate := _rate_of(sku)) is not None:
-                        price = _unit_price(sku, _UNITS[rate.part])
+                        price = _unit_price(sku, _UNITS.get(rate.part, "h"))
                         for region in wanted.intersection(sku.get("serviceRegions") or ()):
                             rates[region, rate] = price
         except FeedFault as fault:
@@ -99,7 +108,10 @@ class GcpFeed:
                 prices: list[Price | Quarantined] = []
                 for is_spot in (True, False):
                     core, gib = (rates.get((place.name, _Rate(machine.family, part, is_spot))) for part in _UNITS)
-                    prices.append(_composed(OfferRef("gcp", place.name, "-", machine.name), shape.vcpu, shape.memory_gib, core, gib, observed))
+                    parts = [(shape.vcpu, core), (shape.memory_gib, gib)]
+                    if machine.gpu:
+                        parts.append((machine.gpu, rates.get((place.name, _Rate(machine.gpu_type or "", "Gpu", is_spot)))))
+                    prices.append(_composed(OfferRef("gcp", place.name, "-", machine.name), parts, observed))
                 faults += [price for price in prices if isinstance(price, Quarantined)]
                 spot, listed = (Unknown("quarantined") if isinstance(price, Quarantined) else price for price in prices)
                 if not isinstance(spot, Unknown):
@@ -136,6 +148,8 @@ def _rate_of(sku: dict[str, Any]) -> _Rate | None:
     if usage not in ("OnDemand", "Preemptible"):
         return None
     head, _, _ = str(sku.get("description", "")).removeprefix("Spot Preemptible ").partition(" running in ")
+    if (gpu := _GPUS.get(head.removesuffix(_SPOT_GPU))) is not None:
+        return _Rate(gpu, "Gpu", usage == "Preemptible")
     words, _, part = head.rpartition(" ")
     family = _PREFIXES.get(words)
     return None if family is None or part not in _UNITS else _Rate(family, part, usage == "Preemptible")
@@ -156,15 +170,15 @@ def _unit_price(sku: dict[str, Any], unit: str) -> Decimal | str:
         return "no readable price"
 
 
-def _composed(
-    offer: OfferRef, vcpu: int, memory_gib: float, core: Decimal | str | None, gib: Decimal | str | None, at: datetime
-) -> float | Unknown | Quarantined:
-    if core is None or gib is None:
+def _composed(offer: OfferRef, parts: Sequence[tuple[float, Decimal | str | None]], at: datetime) -> float | Unknown | Quarantined:
+    """The price of a machine of ``parts``, each a number and the rate of one."""
+    total = Decimal(0)
+    if any(rate is None for _, rate in parts):
         return Unknown("not sold")
-    for rate in (core, gib):
-        if isinstance(rate, str):
-            return Quarantined(offer, "currency" if rate.startswith("currency") else "malformed", rate, at)
+    for number, rate in parts:
+        if rate is None or isinstance(rate, str):
+            return Quarantined(offer, "currency" if str(rate).startswith("currency") else "malformed", str(rate), at)
         if rate <= 0:
             return Quarantined(offer, "zero" if rate == 0 else "negative", f"a rate of {rate} USD", at)
-    total = vcpu * Decimal(core) + Decimal(str(memory_gib)) * Decimal(gib)
+        total += Decimal(str(number)) * rate
     return price_or_fault(total, offer, at)

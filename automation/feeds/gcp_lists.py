@@ -24,6 +24,8 @@ AGAIN = timedelta(hours=1)
 _PAGES = 100
 _GROUPS = {"PremiumInternetEgress": INTERNET, "InterregionEgress": WORLD}
 _APART = ("China", "Australia", "Hong Kong")
+GPU_MODELS = {"nvidia-l4": "L4", "nvidia-tesla-a100": "A100"}
+"""GPUs whose rates are read, as Compute Engine names them, to the models that users ask for."""
 _ARCHES = {"X86_64": "x86_64", "ARM64": "arm64"}
 
 
@@ -129,12 +131,13 @@ def _regions(zones: set[str]) -> frozenset[str]:
 
 
 def _shape(one: Any, families: frozenset[str], at: datetime) -> Shape | None:
-    """A machine type; None for one without its figures and for a new one that isn't made of whole cores and memory alone (:func:`_serves`)."""
+    """A machine type; None for one without its figures and for a new one that isn't made of what has a price here (:func:`_serves`)."""
     if not isinstance(one, dict) or not (CATALOG.has_machine("gcp", str(one.get("name"))) or _serves(one, families)):
         return None
     try:
         name = str(one["name"])
-        gpu = sum(int(each.get("guestAcceleratorCount") or 0) for each in one.get("accelerators") or ())
+        gpus = one.get("accelerators") or ()
+        gpu = sum(int(each.get("guestAcceleratorCount") or 0) for each in gpus)
         arch = _ARCHES.get(str(one.get("architecture")))
         return Shape(
             "gcp",
@@ -146,6 +149,7 @@ def _shape(one: Any, families: frozenset[str], at: datetime) -> Shape | None:
             SOURCE,
             at,
             family=name.partition("-")[0],
+            gpu_type=GPU_MODELS.get(str(gpus[0].get("guestAcceleratorType"))) if gpus else None,
             local_disk_gb=0.0,
         )
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -153,12 +157,15 @@ def _shape(one: Any, families: frozenset[str], at: datetime) -> Shape | None:
 
 
 def _serves(one: dict[str, Any], families: frozenset[str]) -> bool:
-    """Whether a new type's price is that of its cores and memory: of a family whose rates are read, with no shared core, GPU, local disk or bare metal."""
+    """Whether a new type's price is that of its cores, memory and GPUs of one model: of a family whose rates are read, as are those of the model, with no
+    shared core, local disk or bare metal."""
     name = str(one.get("name"))
+    kinds = {str(each.get("guestAcceleratorType")) if isinstance(each, dict) else "" for each in one.get("accelerators") or ()}
     return (
         name.partition("-")[0] in families
         and not one.get("isSharedCpu")
-        and not one.get("accelerators")
+        and kinds <= GPU_MODELS.keys()
+        and len(kinds) < 2
         and not one.get("bundledLocalSsds")
         and not one.get("deprecated")
         and not name.endswith(("-metal", "-lssd"))

@@ -26,6 +26,7 @@ from automation.feeds.azure_scores import AzureScores
 from automation.feeds.gcp import GcpFeed
 from automation.feeds.gcp_lists import GcpShapes
 from automation.feeds.gcp_scores import GcpScores
+from domain.catalog import Machine
 from domain.ports import Scope
 from domain.scores import Scores
 from domain.told import AREA, INTERNET, WORLD, Grade
@@ -375,6 +376,32 @@ def test_googles_egress_and_rates_in_another_currency_are_named_and_not_used() -
     assert report.egress == () and [error.detail for error in report.errors] == ["egress prices: EUR where USD was asked for"] and len(report.quotes) == 3
     report = google([*rates("EUR"), *egress_skus()]).collect(START)
     assert report.quotes == () and {one.reason for one in report.quarantined} == {"currency"} and len(report.egress) == 3
+
+
+def gpu_skus(model: str = "Nvidia L4 GPU") -> list[dict[str, Any]]:
+    parts = [
+        sku(f"{spot}G2 Instance {part} running in Las Vegas", "Compute", group, usage, unit, [(0, nanos)])
+        for part, group, unit, nanos in (("Core", "CPU", "h", 20_000_000), ("Ram", "RAM", "GiBy.h", 3_000_000))
+        for spot, usage in (("", "OnDemand"), ("Spot Preemptible ", "Preemptible"))
+    ]
+    beside = [
+        (f"{model} running in Las Vegas", "OnDemand", 560_000_000),
+        (f"{model} attached to Spot Preemptible VMs running in Las Vegas", "Preemptible", 220_000_000),
+    ]
+    return [*parts, *(sku(name, "Compute", "GPU", usage, "h", [(0, nanos)]) for name, usage, nanos in beside)]
+
+
+def priced(model: str) -> list[tuple[Any, Any]]:
+    """Spot and on demand of two L4 beside 24 cores and 96 GiB, where SKUs of GPUs name ``model``."""
+    feed = google(gpu_skus(model))
+    feed.scope = Scope(frozenset({"us-west4"}), frozenset(), (Machine("gcp", "g2-standard-24", "g2", 24, 96, gpu=2, gpu_type="L4"),))
+    return [(one.spot, one.on_demand) for one in feed.collect(START).quotes]
+
+
+def test_a_machine_of_google_with_gpus_costs_what_they_cost_too_and_has_no_price_without_their_rate() -> None:
+    parts = 24 * 0.02 + 96 * 0.003
+    assert priced("Nvidia L4 GPU") == [pytest.approx((parts + 2 * 0.22, parts + 2 * 0.56))] * 3
+    assert priced("Nvidia Tesla T4 GPU") == []
 
 
 def types_page(zones: dict[str, list[str]], **more: Any) -> dict[str, Any]:

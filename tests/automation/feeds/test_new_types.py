@@ -124,12 +124,22 @@ def test_a_new_size_of_azure_is_read_with_its_temporary_disk_and_the_vcpus_that_
 
 
 @pytest.mark.parametrize(
+    ("name", "model"),
+    [("Standard_NC24ads_A100_v4", "A100"), ("Standard_NC80adis_H100_v5", "H100"), ("Standard_NC16as_T4_v3", "T4"), ("Standard_ND96isr_H200_v5", "H200")],
+)
+def test_a_new_size_of_azure_with_gpus_is_read_with_the_model_that_its_name_tells(name: str, model: str) -> None:
+    [shape] = azure(size(name, GPUs="2"))
+    assert (shape.gpu, shape.gpu_type) == (2, model) and placeable(shape)
+    assert Reference().told([shape], [])[0].new_machines[0].gpu_type == model
+
+
+@pytest.mark.parametrize(
     "one",
     [
-        size(LowPriorityCapable="False"), size(HyperVGenerations="V1"), size(GPUs="1"), size(ConfidentialComputingType="SNP"),
-        size(restrictions=("Location",)), size(vCPUs=None),
+        size(LowPriorityCapable="False"), size(HyperVGenerations="V1"), size(GPUs="1"), size("Standard_NV6ads_A10_v5", GPUs="1"),
+        size("Standard_ND96isr_MI300X_v5", GPUs="8"), size(ConfidentialComputingType="SNP"), size(restrictions=("Location",)), size(vCPUs=None),
     ],
-    ids=["not spot", "generation 1", "GPU without a model", "confidential", "restricted", "no vCPUs"],
+    ids=["not spot", "generation 1", "GPU without a model", "part of a GPU", "another maker's GPU", "confidential", "restricted", "no vCPUs"],
 )  # fmt: skip
 def test_a_new_size_of_azure_that_could_not_run_is_left_out(one: dict[str, Any]) -> None:
     assert azure(one) == ()
@@ -137,9 +147,13 @@ def test_a_new_size_of_azure_that_could_not_run_is_left_out(one: dict[str, Any])
 
 def google(machine: dict[str, Any], zones: tuple[str, ...]) -> tuple[Shape, ...]:
     document = {"items": {f"zones/{zone}": {"machineTypes": [machine]} for zone in zones}}
-    return GcpShapes(Wire(lambda _: httpx.Response(200, json=document)).fetcher, dict, "platform", {"n2"}).refreshed(START)
+    return GcpShapes(Wire(lambda _: httpx.Response(200, json=document)).fetcher, dict, "platform", {"n2", "g2", "a2"}).refreshed(START)
 
 
+G2: dict[str, Any] = {
+    "name": "g2-standard-4", "guestCpus": 4, "memoryMb": 16384, "architecture": "X86_64",
+    "accelerators": [{"guestAcceleratorType": "nvidia-l4", "guestAcceleratorCount": 2}],
+}  # fmt: skip
 HIGHCPU: dict[str, Any] = {"name": "n2-highcpu-2", "guestCpus": 2, "memoryMb": 2048, "architecture": "X86_64"}
 
 
@@ -148,15 +162,22 @@ def test_a_new_type_of_google_is_sold_where_every_zone_of_the_region_lists_it() 
     assert (shape.family, shape.memory_gib, shape.only) == ("n2", 2.0, frozenset({"us-west4"}))
 
 
+def test_a_new_type_of_google_with_gpus_is_read_with_their_model() -> None:
+    [shape] = google({**G2, "name": "g2-standard-24"}, CATALOG.region("gcp", "us-west4").zones)
+    assert (shape.family, shape.gpu, shape.gpu_type) == ("g2", 2, "L4") and placeable(shape)
+    assert Reference().told([shape], [])[0].new_machines[0].gpu_type == "L4"
+
+
 @pytest.mark.parametrize(
     "odd",
     [
         {"isSharedCpu": True}, {"bundledLocalSsds": {"defaultCount": 1}}, {"accelerators": [{"guestAcceleratorCount": 1}]}, {"name": "c4-standard-2"},
-        {"name": "n2-x-metal"},
+        {"name": "n2-x-metal"}, {"accelerators": [{"guestAcceleratorType": "nvidia-h100-80gb", "guestAcceleratorCount": 8}]},
+        {"accelerators": [{"guestAcceleratorType": one, "guestAcceleratorCount": 1} for one in ("nvidia-l4", "nvidia-tesla-a100")]},
     ],
-    ids=["shared core", "local disk", "GPU", "family without rates", "metal"],
-)  # fmt: skip  # fmt: skip
-def test_a_new_type_of_google_whose_price_is_not_its_cores_and_memory_is_left_out(odd: dict[str, Any]) -> None:
+    ids=["shared core", "local disk", "GPU without a model", "family without rates", "metal", "GPU without a rate", "two models"],
+)  # fmt: skip
+def test_a_new_type_of_google_whose_price_is_not_its_cores_memory_and_gpus_is_left_out(odd: dict[str, Any]) -> None:
     assert google({**HIGHCPU, **odd}, CATALOG.region("gcp", "us-west4").zones) == ()
 
 
