@@ -25,7 +25,7 @@ class MigrationStep(StrEnum):
 
 
 class Migration(Wire):
-    """One run of the saga. ``fencing_token`` only grows per workload."""
+    """One run of the saga. ``fencing_token`` only grows per workload; a rescue that makes its machine beside another one has none until that one's commit."""
 
     id: PlacementId
     workload: WorkloadId

@@ -261,6 +261,9 @@ def _state(file: Path) -> dict[str, Any]:
 
 
 def _killed(pid: int) -> bool:
+    """Whether there was something to kill; what waits to be started again has no process, and 0 would be this program's own group."""
+    if pid <= 0:
+        return False
     try:
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
