@@ -107,10 +107,7 @@ class Engine:
 
     def exists(self, stack: str) -> bool:
         """Whether the backend has this stack."""
-        if self._files is not None:
-            return self._files.exists(stack)
-        listed = self._tool(stack, "settle", ["stack", "ls", "--json"])
-        return any(entry["name"] == stack for entry in json.loads(listed))
+        return self._files.exists(stack) if self._files is not None else self._exported(stack) is not None
 
     def settings(self, stack: str) -> dict[str, Any]:
         """The stack's settings of its last run, secrets encrypted; empty where there was none."""
@@ -119,17 +116,24 @@ class Engine:
 
     def deployment(self, stack: str) -> dict[str, Any] | None:
         """The stack's state as ``pulumi stack export`` gives it; None where there is no such stack. Raises :class:`EngineFailed` for an unreadable one."""
-        if not self.exists(stack):
-            return None
         try:
-            if self._files is not None:
-                return self._files.deployment(stack)
-            document: dict[str, Any] = json.loads(self._tool(stack, "export", ["stack", "export", "-s", stack]))
-            return document
+            if self._files is None:
+                return self._exported(stack)
+            return self._files.deployment(stack) if self._files.exists(stack) else None
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError) as error:
             raise EngineFailed(stack, "export", [f"the state can't be read ({error})"], []) from error
+
+    def _exported(self, stack: str) -> dict[str, Any] | None:
+        """By the engine, of one stack: a list of them costs a store as many requests as it holds."""
+        try:
+            document: dict[str, Any] = json.loads(self._tool(stack, "export", ["stack", "export", "-s", stack]))
+        except EngineFailed as error:
+            if any(f"no stack named '{stack}' found" in line for line in error.diagnostics):
+                return None
+            raise
+        return document
 
     def _begin(self, stack: str) -> None:
         """Makes a stack. The first one is the engine's; where its form is known, the next begin as it did, under the same key.

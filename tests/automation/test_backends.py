@@ -67,6 +67,9 @@ def test_a_stack_lives_in_an_s3_compatible_store_its_secrets_under_the_key_of_th
     engine = Engine(program, ROOT, tmp_path / "home" / "project", environment(aws, bucket, tmp_path), secrets_provider=provider)
     engine.settle("placement.acme.web.1", SETTINGS)
     assert (engine.exists("placement.acme.web.1"), engine.exists("placement.acme.web.2")) == (True, False)
+    made = engine.deployment("placement.acme.web.1")
+    assert made is not None and (made["version"], made["deployment"].get("resources")) == (3, None)
+    assert engine.deployment("placement.acme.web.2") is None
     objects = [one["Key"] for one in store.list_objects_v2(Bucket=bucket)["Contents"]]
     assert any(key.startswith(".pulumi/stacks/spotlane/placement.acme.web.1.json") for key in objects)
     document = yaml.safe_load((tmp_path / "home" / "config" / "Pulumi.placement.acme.web.1.yaml").read_text())
