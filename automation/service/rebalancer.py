@@ -216,11 +216,12 @@ class Rebalancer:
         standby, role = standbys.standby_of(workload), standbys.role_of(hit)
         if standby is not None and any(one.decision.promote == standby.id for one in estate.migrations if standbys.rescues(one)):
             standby = None  # it takes over from another machine
-        # What is made or given up beside it, or moves without need, doesn't keep a machine that serves waiting.
-        if workload.active_migration is not None if role == "standby" else not standbys.yields(workload, hit, estate.migrations):
+        trigger = Trigger.UNHEALTHY if incident.kind == "unhealthy" else Trigger.INTERRUPTION
+        # What is made or given up beside it, or moves without need, doesn't keep a machine that serves waiting; nor another one's rescue one that is lost.
+        beside = trigger is Trigger.INTERRUPTION and standby is None
+        if workload.active_migration is not None if role == "standby" else not standbys.yields(workload, hit, estate.migrations, beside=beside):
             return None
         seen = standbys.as_standby(workload) if role == "standby" else standbys.as_one_of(workload, hit)
-        trigger = Trigger.UNHEALTHY if incident.kind == "unhealthy" else Trigger.INTERRUPTION
         try:
             if standby is not None and role == "serving":
                 migration = self._proposals.taken_over(seen, standby, trigger, estate, market_now, incident.deadline)

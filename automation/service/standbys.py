@@ -128,10 +128,10 @@ def rescues(migration: wire.Migration) -> bool:
     return forced and migration.status == "running" and migration.step not in _AFTER_COMMIT
 
 
-def yields(workload: wire.Workload, hit: wire.Placement, migrations: Iterable[wire.Migration]) -> bool:
+def yields(workload: wire.Workload, hit: wire.Placement, migrations: Iterable[wire.Migration], *, beside: bool) -> bool:
     """Whether what is at work on the workload keeps what saves its machine ``hit`` from nothing (adr/0072), as the edge will see it: nothing is, or a machine
     beside is made or given up, or another one moves that needn't, or who serves is settled and an old machine's end alone is left. Where another one is saved,
-    too, both machines are made at once."""
+    too, a machine that is taken back and needs another made (``beside``) gets it at once."""
     if workload.active_migration is None:
         return True
     active = next((one for one in migrations if one.id == workload.active_migration), None)
@@ -140,7 +140,7 @@ def yields(workload: wire.Workload, hit: wire.Placement, migrations: Iterable[wi
     if active.step in _AFTER_COMMIT or active.decision.role == "standby" or active.kind == "retire":
         return True
     if rescues(active):
-        return active.from_placement != hit.id
+        return beside and active.from_placement != hit.id
     if active.step is wire.MigrationStep.COMMIT:
         return False
     other = workload.placement is not None if active.kind == "deploy" else active.from_placement != hit.id

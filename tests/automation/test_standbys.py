@@ -324,6 +324,15 @@ def test_an_interruption_of_one_machine_waits_for_no_rescue_of_another_and_no_mo
     assert [(one.kind, one.from_placement) for one in edge.decisions] == ([] if waits else [("interruption", "acme_web_2")])
 
 
+def test_a_machine_that_fails_its_probes_waits_for_the_rescue_of_another_and_a_standby_takes_over_from_one_at_a_time(start: Any) -> None:
+    at_work = migration("interruption", THIRD, HERE, HOUR, status="running", step="provision", fromPlacement="acme_web_1")
+    edge = Held(several(2, beside(CHEAPER, 2), active_migration="acme_web_7"), at_work)
+    start(edge, more=(FOURTH,)).incident(wire.Incident(placement="acme_web_2", kind="unhealthy", deadline=None, detail="503"))
+    guard = Held(several(2, beside(CHEAPER, 2), standby(FOURTH, generation=3), active_migration="acme_web_7", warm=True), at_work)
+    start(guard).incident(interrupted("acme_web_2"))
+    assert (edge.decisions, guard.decisions) == ([], [])
+
+
 def test_of_two_machines_that_go_at_once_the_second_goes_to_a_domain_that_the_first_hasnt_taken(start: Any) -> None:
     at_work = migration("interruption", THIRD, HERE, HOUR, status="running", step="provision", fromPlacement="acme_web_1")
     edge = Held(several(2, beside(CHEAPER, 2), active_migration="acme_web_7"), at_work)

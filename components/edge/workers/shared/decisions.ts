@@ -75,11 +75,12 @@ export async function givesWay(db: D1Database, { active_migration: active, place
 }
 
 /**
- * Whether a decision may make its machine at once and take the lease once that is ready: it saves a machine, and what is at work saves another one. A standby
- * needs no machine to be made. One saga a machine: where one is at work for it, or waits, another is not begun.
+ * Whether a decision may make its machine at once and take the lease once that is ready: its machine is taken back, and what is at work saves another one. A
+ * standby needs no machine to be made; and where several fail their probes, one at a time shows whether another machine helps. One saga a machine: where one is
+ * at work for it, or waits, another is not begun.
  */
 async function besideRescue(db: D1Database, { id, active_migration: active }: WorkloadRow, decision: Decision): Promise<boolean> {
-  if (!rescues(decision) || decision.promote) return false;
+  if (decision.kind !== "interruption" || !rescues(decision) || decision.promote) return false;
   const { results } = await db.prepare("select * from migrations where workload = ? and status = 'running'").bind(id).all<MigrationRow>();
   const held = results.find((one) => one.id === active);
   return held !== undefined && rescues(JSON.parse(held.decision) as Decision) && results.every((one) => one.from_placement !== decision.fromPlacement);

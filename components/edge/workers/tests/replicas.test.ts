@@ -115,8 +115,10 @@ test("two machines that go at once: both get another one at once, and one commit
   const first = await saving("twin-acme", "acme_twin_1");
   const second = await saving("twin-acme", "acme_twin_2");
   expect([second.step, second.fencingToken, (await shown("twin-acme")).activeMigration]).toEqual(["reserve", null, first.id]);
-  const again = await edge.request("POST", "/workloads/twin-acme/decisions", { ...decision("twin-acme", "unhealthy", offer("aws"), 0.03), fromPlacement: "acme_twin_2" });
-  expect([again.status, ((await again.json()) as { detail: string }).detail]).toEqual([409, "acme_twin_3 is at work on twin-acme; wait for its end"]);
+  for (const kind of ["interruption", "unhealthy"] as const) {
+    const again = await edge.request("POST", "/workloads/twin-acme/decisions", { ...decision("twin-acme", kind, offer("aws"), 0.03), fromPlacement: "acme_twin_2" });
+    expect([again.status, ((await again.json()) as { detail: string }).detail]).toEqual([409, "acme_twin_3 is at work on twin-acme; wait for its end"]);
+  }
   await edge.until("both runs", async () => ["up placement.acme.twin.3", "up placement.acme.twin.4"].every((one) => edge.automation.operations.includes(one)));
   expect((await edge.call<Migration>("GET", `/migrations/${first.id}`)).routeVersion).toBeNull();
   const ended = await Promise.all([first, second].map(({ id }) => edge.ended(id)));
