@@ -130,7 +130,10 @@ def _scenes(director: Director, *, replay: bool) -> None:
         director.dearer(acme, 4.0, _SCENE_SECONDS)
         director.dearer(acme, 4.0, _SCENE_SECONDS)
     director.refused(globex)
+    # While the daemon moves nothing by price: a move that it has just begun would be the machine's way out.
+    director.automation.daemon(paused=True)
     director.interruption(globex, _SCENE_SECONDS)
+    director.automation.daemon(paused=False)
     for part in CAST:
         director.quiet(part, _SCENE_SECONDS)
 
