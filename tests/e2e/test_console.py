@@ -388,6 +388,7 @@ def test_the_whole_console_is_walked_and_operated_by_keyboard(browser: Browser, 
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     world = page.get_by_role("listbox", name="World map. ")
+    expect(world.get_by_role("option").nth(len(CAST))).to_be_attached(timeout=WAIT)  # the prices are there, too
     world.focus()
     busiest = world.get_by_role("option", selected=True)
     expect(busiest).to_contain_text("here", timeout=WAIT)

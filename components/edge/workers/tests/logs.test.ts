@@ -80,7 +80,7 @@ test("a machine that tells without a pause is told when again, and its workload'
   const answers = await Promise.all(Array.from({ length: 30 }, (_, at) => told(at + 1)));
   const refused = answers.filter(({ status }) => status === 429);
   expect(refused.length).toBeGreaterThan(0);
-  expect(refused[0]?.headers.get("retry-after")).toBe("2");
+  expect(refused[0]?.headers.get("retry-after")).toMatch(/^[12]$/);
   expect(await refused[0]?.json()).toMatchObject({ type: "https://spotlane.dev/problems/too-many-requests" });
   await edge.call("PUT", "/workloads/marker-acme", spec());
   await follower.sees(({ subject }) => subject === "marker-acme");
