@@ -35,19 +35,22 @@ def main(argv: list[str] | None = None) -> int:
     except RecordingFault as fault:
         sys.stderr.write(f"error: {fault}\n")
         return 2
-    wait = (lambda _: True) if arguments.once else _stop_by_signal()
+    wait = (lambda _: True) if arguments.once else stop_by_signal()
     answered = record(Collection.of_all_clouds(Fetcher()), recorder, wait, arguments.every, sys.stderr.write)
     return 0 if answered or not arguments.once else 1
 
 
-def _stop_by_signal() -> Callable[[float], bool]:
+def stop_by_signal() -> Callable[[float], bool]:
     """Waits so many seconds, or until the program was told to stop; whether it was.
 
-    A pipe, since an event that a handler sets can wait for the lock that the very wait it interrupts holds.
+    The interpreter writes to a pipe as the signal arrives. An event that a handler sets can wait for the lock that the very wait it interrupts holds,
+    and no handler runs before a wait ends that began just after the signal or whose thread wasn't the one to get it.
     """
     reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: os.write(writing, b"."))
+        signal.signal(one, lambda *_: None)
     return lambda seconds: bool(select.select([reading], [], [], seconds)[0])
 
 

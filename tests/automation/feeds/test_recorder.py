@@ -169,3 +169,20 @@ def test_ctrl_c_ends_a_recording_well() -> None:
         running.send_signal(signal.SIGINT)
         assert "aws us-east-1: unavailable" in running.stderr.read()
     assert running.returncode == 0 and not Path("never.parquet").exists()
+
+
+def test_a_stop_ends_a_pause_that_no_handler_could_interrupt() -> None:
+    """The signal goes to another thread, as one that arrives just before the wait begins: nothing interrupts the wait itself."""
+    waits = """
+import signal, threading, time
+from automation.feeds.__main__ import stop_by_signal
+wait = stop_by_signal()
+def tell():
+    time.sleep(0.2)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+threading.Thread(target=tell).start()
+print(wait(5.0), wait(0.0))
+"""
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    told = subprocess.run([sys.executable, "-c", waits], capture_output=True, text=True, env=env, check=True)
+    assert told.stdout == "True True\n"
