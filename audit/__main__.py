@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.heads import load_heads, public_key
-from audit.log import entries
+from audit.segments import entries
 from audit.verify import Report, verify
 
 FILTERS = ("tenant", "principal", "cloud", "service", "action", "region", "account", "resource", "verdict", "rule", "point", "digest")

@@ -17,6 +17,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from audit.segments import last_line
+
 
 @dataclass(frozen=True, slots=True)
 class Head:
@@ -46,12 +48,16 @@ def load_heads(path: Path) -> list[Head]:
         return []
     documents = json.loads(text) if text.startswith("[") else [json.loads(each) for each in text.splitlines()]
     try:
-        return [
-            Head(str(one["point"]), int(one["seq"]), str(one["hash"]), str(one["at"]), str(one.get("signature", "")), str(one.get("member", "local")))
-            for one in documents
-        ]
+        return [_head(one) for one in documents]
+    except ValueError as error:
+        raise ValueError(f"{path}: not a list of audit heads ({error})") from error
+
+
+def _head(one: Any) -> Head:
+    try:
+        return Head(str(one["point"]), int(one["seq"]), str(one["hash"]), str(one["at"]), str(one.get("signature", "")), str(one.get("member", "local")))
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a list of audit heads ({error!r})") from error
+        raise ValueError(repr(error)) from error
 
 
 class HeadSigner:
@@ -79,9 +85,20 @@ class HeadSigner:
         return head
 
     def last(self) -> Head | None:
-        """The newest head, None where there is none. Raises ``ValueError`` for a file with faults."""
-        heads = load_heads(self.path) if self.path.exists() else []
-        return heads[-1] if heads else None
+        """The newest head, None where there is none. Raises ``ValueError`` where it can't be read.
+
+        Half a line at the end is one that a loss of power cut short: nobody was told of that head, so it goes.
+        """
+        if not self.path.exists():
+            return None
+        text = last_line(self.path)
+        if text and not text.endswith(b"\n"):
+            os.truncate(self.path, self.path.stat().st_size - len(text))
+            text = last_line(self.path)
+        try:
+            return _head(json.loads(text)) if text else None
+        except ValueError as error:
+            raise ValueError(f"{self.path}: its last line is no audit head ({error})") from error
 
 
 def public_key(path: Path) -> Ed25519PublicKey:
@@ -109,8 +126,10 @@ def _private_key(path: Path) -> Ed25519PrivateKey:
         return key
     made = Ed25519PrivateKey.generate()
     pem = made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    whole = path.with_suffix(".key.new")
+    with os.fdopen(os.open(whole, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(pem)
         file.flush()
         os.fsync(file.fileno())
+    whole.replace(path)
     return made

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import json
 import logging
 import os
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from audit.heads import Head, HeadSigner
+from audit.segments import entries_after, last_line, number, segments
 from domain.boundary.call import Call
 from domain.boundary.record import GENESIS, Outcome, line, record, record_hash
 
@@ -105,16 +106,7 @@ class AuditLog:
 
     def after(self, seq: int, limit: int) -> list[dict[str, Any]]:
         """At most ``limit`` records after number ``seq``, from all segments."""
-        found: list[dict[str, Any]] = []
-        for path in segments(self.path):
-            with path.open("rb") as file:
-                for text in file:
-                    entry = json.loads(text)
-                    if entry["seq"] > seq:
-                        found.append(entry)
-                        if len(found) >= limit:
-                            return found
-        return found
+        return list(itertools.islice(entries_after(self.path, seq), limit))
 
     def close(self) -> None:
         """Flushes to the disk, signs the last head and closes."""
@@ -172,7 +164,7 @@ class AuditLog:
     def _resume(self) -> None:
         older = segments(self.path)[:-1]
         if older:
-            self._adopt(_last_line(older[-1]), older[-1])
+            self._adopt(last_line(older[-1]), older[-1])
             self._first = self.seq + 1
         with os.fdopen(os.dup(self._file), "rb") as file:
             file.seek(0)
@@ -183,7 +175,7 @@ class AuditLog:
                     os.ftruncate(self._file, self._length)
                     break
                 if not self._length:
-                    self._first = _number(text, self._first)
+                    self._first = number(text) or self._first
                 self._length += len(text)
                 last = text
         if last:
@@ -225,32 +217,3 @@ class _Directory:
 
     def close(self) -> None:
         os.close(self.file)
-
-
-def segments(path: Path) -> list[Path]:
-    """The log's files, oldest first, the one that is written last (also where it doesn't exist)."""
-    return [*sorted(path.parent.glob(f"{path.stem}-{'[0-9]' * 12}{path.suffix}")), path]
-
-
-def entries(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of all segments. Raises ``ValueError`` for a line that is none."""
-    for segment in segments(path):
-        if segment.exists():
-            with segment.open("rb") as file:
-                for text in file:
-                    yield json.loads(text)
-
-
-def _last_line(path: Path) -> bytes:
-    last = b""
-    with path.open("rb") as file:
-        for text in file:
-            last = text
-    return last
-
-
-def _number(text: bytes, otherwise: int) -> int:
-    try:
-        return int(json.loads(text)["seq"])
-    except (ValueError, KeyError, TypeError):
-        return otherwise

@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from audit.heads import Head, genuine
-from audit.log import segments
+from audit.segments import segments
 from domain.boundary.record import FIELDS, GENESIS, line, record_hash
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from audit.log import entries
+from audit.segments import entries
 from domain.boundary import export
 from domain.boundary.call import Accounts
 from domain.boundary.compiled import CompiledBoundary, compile

@@ -15,7 +15,8 @@ import pytest
 
 from audit.__main__ import main
 from audit.heads import Head, load_heads, public_key
-from audit.log import AuditLog, AuditUnavailable, segments
+from audit.log import AuditLog, AuditUnavailable
+from audit.segments import entries_after, last_line, segments
 from audit.verify import Report, verify
 from domain.boundary.call import Call
 from domain.boundary.record import FIELDS, GENESIS, line, record_hash
@@ -228,3 +229,45 @@ def test_verify_and_query_from_the_command_line(tmp_path: Path, capsys: pytest.C
     path.write_bytes(path.read_bytes()[:-400])
     assert main([*home, "verify", "--json"]) == 1
     assert main(["--home", str(tmp_path / "nowhere"), "verify"]) == 2
+
+
+def test_a_record_is_found_by_its_number_without_reading_those_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "audit.jsonl"
+    written(path, 3000, segment_bytes=400_000).close()
+    assert len(segments(path)) > 2
+    read: list[int] = []
+    parsed = json.loads
+    monkeypatch.setattr("audit.segments.json.loads", lambda text: read.append(1) or parsed(text))
+    for seq in [0, 1, 2, 700, 1499, 2998, 2999, 3000]:
+        read.clear()
+        found = [entry["seq"] for _, entry in zip(range(3), entries_after(path, seq), strict=False)]
+        assert found == list(range(seq + 1, min(seq + 4, 3001)))
+        assert len(read) < 300
+    assert [entry["seq"] for entry in entries_after(path, 0)] == list(range(1, 3001))
+
+
+def test_a_segments_last_line_is_found_from_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    for lines in ([b"a\n"], [b"a\n", b"b\n"], [b"a\n", b"x" * 200_000 + b"\n"], [b"a\n", b"half"], []):
+        path.write_bytes(b"".join(lines))
+        assert last_line(path) == (lines[-1] if lines else b"")
+
+
+def test_half_a_head_that_a_loss_of_power_left_is_taken_away(tmp_path: Path) -> None:
+    path, heads = tmp_path / "audit.jsonl", tmp_path / "audit.heads.jsonl"
+    written(path).close()
+    whole = heads.read_bytes()
+    heads.write_bytes(whole + whole[:40])
+    log = AuditLog(path)
+    assert heads.read_bytes() == whole
+    log.record(CALL, "allow", "", "", "sha256:1", NOW)
+    log.close()
+    assert (checked(path).sound, checked(path).heads) == (True, 2)
+
+
+def test_a_head_that_cannot_be_read_stops_the_log(tmp_path: Path) -> None:
+    path, heads = tmp_path / "audit.jsonl", tmp_path / "audit.heads.jsonl"
+    written(path).close()
+    heads.write_bytes(heads.read_bytes() + b"{}\n")
+    with pytest.raises(AuditUnavailable, match="last line is no audit head"):
+        AuditLog(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from audit.log import entries
+from audit.segments import entries
 from automation.feeds.collection import CollectionReport
 from automation.http.app import app
 from automation.service.feed_watch import FeedWatch
