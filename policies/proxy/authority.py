@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ DOMAINS = ("amazonaws.com", "azure.com", "microsoftonline.com", "windows.net", "
 _LIFE = timedelta(days=30)
 _RENEW_BEFORE = timedelta(days=7)
 _LEAF_LIFE = timedelta(days=2)
+_CONTEXTS_KEPT = 256
+"""Hosts whose certificates are kept: a bucket's name makes a host, so a client can think of as many as it likes."""
 
 
 class Authority:
@@ -30,15 +33,16 @@ class Authority:
         names = (*DOMAINS, *sorted({host for host in hosts if not host.endswith(tuple(f".{domain}" for domain in DOMAINS))}))
         self._certificate, self._key = _load(directory, names) or _make(directory, names)
         self._leaf_key = ec.generate_private_key(ec.SECP256R1())
-        self._contexts: dict[str, tuple[ssl.SSLContext, datetime]] = {}
+        self._contexts: OrderedDict[str, tuple[ssl.SSLContext, datetime]] = OrderedDict()
         ours = self._certificate.public_bytes(serialization.Encoding.PEM)
         _write(directory / "bundle.pem", Path(certifi.where()).read_bytes() + b"\n" + ours, 0o644)
 
     def context(self, host: str) -> ssl.SSLContext:
-        """A server's TLS context for ``host``, kept until a certificate's last day."""
+        """A server's TLS context for ``host``, kept until a certificate's last day or until many others were asked for since."""
         now = datetime.now(UTC)
         kept = self._contexts.get(host)
         if kept and kept[1] > now:
+            self._contexts.move_to_end(host)
             return kept[0]
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -49,6 +53,9 @@ class Authority:
             file.flush()
             context.load_cert_chain(file.name)
         self._contexts[host] = (context, now + _LEAF_LIFE - timedelta(days=1))
+        self._contexts.move_to_end(host)
+        if len(self._contexts) > _CONTEXTS_KEPT:
+            self._contexts.popitem(last=False)
         return context
 
     def _issue(self, host: str, now: datetime) -> bytes:

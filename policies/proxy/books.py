@@ -6,7 +6,6 @@ Sessions are the proxy's own (``proxy/sessions.json``, mode 0600), so that a res
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import os
@@ -70,16 +69,15 @@ class Books:
         self._owners: dict[tuple[str, str], list[str]] = {}
         self._sessions: dict[str, str] = _read(directory / "sessions.json")
 
-    def authenticate(self, principal: str, key: str) -> bool:
-        """Whether ``key`` is the principal's."""
+    def knows(self, principal: str, key_sha256: str) -> bool:
+        """Whether it is the hash (hex) of the principal's key."""
         self._refresh(principal)
         path = self._directory / "principals.json"
         stamp = _stamp(path)
         if stamp != self._principals_stamp:
             self._principals, self._principals_stamp = _read(path), stamp
-        digest = hashlib.sha256(key.encode()).hexdigest()
         known = self._principals.get(principal) or (self._tenants[principal].key_sha256 if principal in self._tenants else "")
-        return bool(known) and hmac.compare_digest(known.removeprefix("sha256:"), digest)
+        return bool(known) and hmac.compare_digest(known.removeprefix("sha256:"), key_sha256)
 
     def tenant(self, name: str) -> TenantBook | None:
         """The tenant, or None."""
@@ -88,12 +86,10 @@ class Books:
 
     def owner(self, cloud: str, account: str) -> TenantBook | None:
         """The tenant who owns the account. An account that two tenants claim is nobody's."""
-        self._refresh()
         key = (cloud, account.lower())
         owners = self._owners.get(key, [])
-        if len(owners) == 1:
-            self._refresh(owners[0])
-            owners = self._owners.get(key, [])
+        self._refresh(owners[0] if len(owners) == 1 else None)
+        owners = self._owners.get(key, [])
         return self._tenants[owners[0]] if len(owners) == 1 else None
 
     def claimed(self, cloud: str, account: str) -> bool:

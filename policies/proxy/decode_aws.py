@@ -213,12 +213,24 @@ def _s3_control(request: ApiRequest) -> tuple[str, dict[str, Any]]:
     return "PutPublicAccessBlock", {"AccountId": account}
 
 
+_ENCODING = re.compile(r"\ufeff?<\?xml\b[^>]*?\bencoding\s*=\s*[\"']([^\"']*)")
+
+
 def _xml(body: bytes) -> list[tuple[str, str]]:
-    """Tags (without namespace) and texts of an XML document. Raises :class:`Refused`; declarations that could define entities are refused unread."""
-    if b"<!" in body:
-        raise Refused("request", "the XML declares a document type", 400)
+    """Tags (without namespace) and texts of an XML document. Raises :class:`Refused`; declarations that could define entities are refused unread.
+
+    UTF-8 only, as in JSON: in another encoding a declaration is other bytes, and a reader that doesn't believe the encoding reads another document.
+    """
     try:
-        found = [(element.tag.rpartition("}")[2], (element.text or "").strip()) for element in ElementTree.fromstring(body).iter()]
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refused("request", "the XML is not UTF-8", 400) from error
+    if "<!" in text:
+        raise Refused("request", "the XML declares a document type", 400)
+    if (declared := _ENCODING.match(text)) and declared[1].lower() not in {"utf-8", "us-ascii"}:
+        raise Refused("request", f"the XML's encoding is {declared[1]!r}", 400)
+    try:
+        found = [(element.tag.rpartition("}")[2], (element.text or "").strip()) for element in ElementTree.fromstring(text).iter()]
     except (ElementTree.ParseError, ValueError) as error:
         raise Refused("request", "the body is not XML", 400) from error
     if len({tag for tag, _ in found}) != len(found):

@@ -195,44 +195,6 @@ def passes_through(head: Head, known: KnownHost) -> bool:
     return through
 
 
-class BodyBudget:
-    """Memory for bodies that are read whole, of all clients together."""
-
-    def __init__(self, limit: int = 256 * 1024 * 1024) -> None:
-        self._limit = limit
-        self.held = 0
-
-    async def whole(self, exchange: Exchange, limit: int, seconds: float) -> bytes:
-        """The whole body, within ``seconds``; :meth:`release` its length afterwards.
-
-        Raises :class:`Refused` beyond ``limit`` bytes, where it takes longer, or where all together hold too much.
-        """
-        if (exchange.head.length or 0) > limit:
-            raise Refused("request", f"the body is longer than {limit} bytes", 413)
-        chunks: list[bytes] = []
-        size = 0
-        try:
-            async for chunk in exchange.body(asyncio.get_running_loop().time() + seconds):
-                size += len(chunk)
-                self.held += len(chunk)
-                if size > limit:
-                    raise Refused("request", f"the body is longer than {limit} bytes", 413)
-                if self.held > self._limit:
-                    raise Refused("request", f"bodies of more than {self._limit} bytes are being judged already; try again", 429)
-                chunks.append(chunk)
-        except TimeoutError as error:
-            self.held -= size
-            raise Refused("request", f"the body took longer than {seconds:g} s", 408) from error
-        except BaseException:
-            self.held -= size
-            raise
-        return b"".join(chunks)
-
-    def release(self, size: int) -> None:
-        """Gives ``size`` bytes back."""
-        self.held -= size
-
-
 def body_limit(known: KnownHost) -> int:
     """How long a body that is read whole may be, in bytes."""
     return UPLOAD_LIMIT if known.kind in {"cloudflare", "platform"} else BODY_LIMIT

@@ -21,7 +21,7 @@ import h2.exceptions
 import h2.settings
 import h11
 
-from policies.proxy.exchange import CHUNK, Exchange, Head, Headers
+from policies.proxy.exchange import CHUNK, Exchange, Head, Headers, Send
 from policies.proxy.request import Refused
 
 log = logging.getLogger("spotlane.proxy")
@@ -92,13 +92,13 @@ class Http2Tunnel:
     def __init__(
         self,
         reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        send: Send,
         serve: Callable[[Exchange], Awaitable[None]],
         refuse: Callable[[Exchange, Refused], Awaitable[None]],
         idle_seconds: float,
     ) -> None:
         self._reader = reader
-        self._writer = writer
+        self._send = send
         self._serve = serve
         self._refuse = refuse
         self._idle = idle_seconds
@@ -226,8 +226,7 @@ class Http2Tunnel:
 
     async def _flush(self) -> None:
         if data := self._http.data_to_send():
-            self._writer.write(data)
-            await self._writer.drain()
+            await self._send(data)
 
     async def read(self, number: int, stream: _Stream) -> bytes | None:
         """The next of a stream's body, whose room the client gets back now; None at its end."""

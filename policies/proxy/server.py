@@ -9,13 +9,12 @@ A body that carries nothing to decide on passes as it comes, once its head was j
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
+import contextlib
 import ipaddress
 import json
 import logging
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl
@@ -27,7 +26,8 @@ from domain.boundary.call import Call
 from domain.boundary.record import Outcome
 from policies.proxy.authority import Authority
 from policies.proxy.books import PLATFORM, Books
-from policies.proxy.exchange import CHUNK, BodyBudget, Exchange, Http1Exchange, Send, body_limit, check_head, is_grpc, next_event, passes_through
+from policies.proxy.clients import BodyBudget, Client, Clients, Limits, sender
+from policies.proxy.exchange import CHUNK, Exchange, Http1Exchange, Send, body_limit, check_head, is_grpc, next_event, passes_through
 from policies.proxy.forward import Allowed, Lines, forward, refuse
 from policies.proxy.grpc import transcoded
 from policies.proxy.hosts import KnownHost, classify
@@ -47,26 +47,12 @@ def _utc() -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What one client may take, in connections and seconds."""
-
-    connections: int = 512
-    """Of all clients together; one more is closed unread."""
-    head_seconds: float = 20.0
-    """From a request's first byte to the end of its head, TLS included."""
-    body_seconds: float = 120.0
-    """From the head's end to the body's."""
-    idle_seconds: float = 120.0
-    """Between two requests."""
-
-
-@dataclass(frozen=True, slots=True)
 class _Tunnel:
     """What holds for every request of one CONNECT."""
 
     known: KnownHost
     host: str
-    principal: str
+    client: Client
     lines: Lines
 
 
@@ -94,6 +80,7 @@ class Proxy:
         self._replays = Replays()
         self._bodies = BodyBudget()
         self._limits = limits or Limits()
+        self._clients = Clients(books, self._limits)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client, from its first byte to its last."""
@@ -128,7 +115,7 @@ class Proxy:
     async def _first(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
         while True:
-            request = await self._head(http, reader)
+            request = await self._head(http, reader, self._limits.head_seconds)
             if not isinstance(request, h11.Request):
                 return
             if request.method == b"CONNECT":
@@ -139,13 +126,13 @@ class Proxy:
                 return
             http.start_next_cycle()
 
-    async def _head(self, http: h11.Connection, reader: asyncio.StreamReader) -> object:
-        """The next event; its first byte may take its time, what follows may not."""
+    async def _head(self, http: h11.Connection, reader: asyncio.StreamReader, idle_seconds: float) -> object:
+        """The next event; its first byte may take ``idle_seconds``, what follows may not."""
         event = http.next_event()
         if event is not h11.NEED_DATA:
             return event
         # `timeout` and not `wait_for`, which makes a task of its own for every read.
-        async with asyncio.timeout(self._limits.idle_seconds):
+        async with asyncio.timeout(idle_seconds):
             http.receive_data(await reader.read(CHUNK))
         event = http.next_event()
         if event is not h11.NEED_DATA:
@@ -168,7 +155,8 @@ class Proxy:
         if request.method == b"GET" and path == "/healthz":
             status, document = 200, {"status": "ok", "seq": self._audit.seq}
         elif request.method == b"GET" and path in {"/audit", "/audit/head"}:
-            if self._principal(request.headers) != PLATFORM:
+            client = self._clients.authenticated(request.headers)
+            if client is None or client.principal != PLATFORM:
                 status, document = 401, {"error": "the audit view takes the platform's credential"}
             elif path == "/audit/head":
                 status, document = 200, {"point": "api", "seq": self._audit.seq, "hash": self._audit.hash, "at": self._clock().isoformat()}
@@ -181,12 +169,12 @@ class Proxy:
                     status, document = 400, {"error": "after and limit are numbers"}
         elif not path.startswith("/"):
             status, document = 403, {"error": "plain HTTP isn't passed on; use CONNECT"}
-        await _answer(http, _sender(writer), status, "application/json", json.dumps(document).encode())
+        await _answer(http, sender(writer, self._limits.stall_seconds), status, "application/json", json.dumps(document).encode())
 
     async def _connect(self, request: h11.Request, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        send = _sender(writer)
-        principal = self._principal(request.headers)
-        if principal is None:
+        send = sender(writer, self._limits.stall_seconds)
+        client = self._clients.authenticated(request.headers)
+        if client is None:
             await _answer(
                 http,
                 send,
@@ -197,27 +185,31 @@ class Proxy:
             )
             return
         host, _, port = request.target.decode("ascii").lower().rpartition(":")
-        known = (classify(host) or self._own_host(host, principal)) if port == "443" and not _is_address(host) else None
-        try:
-            if known is None:
-                raise Refused("host", f"host {host}:{port} is none of the clouds' APIs that are known here")
-            if http.trailing_data[0]:
-                raise Refused("request", "bytes came before the tunnel was open", 400)
-        except Refused as refused:
-            status = self._record(unreadable(known, principal, None, refused), refused.status)
-            await _answer(http, send, status, "text/plain", f"Spotlane boundary [{refused.rule}]: {refused.message}\n".encode())
-            return
+        known = (classify(host) or self._own_host(host, client.principal)) if port == "443" and not _is_address(host) else None
+        with contextlib.ExitStack() as taken:
+            try:
+                if known is None:
+                    raise Refused("host", f"host {host}:{port} is none of the clouds' APIs that are known here")
+                if http.trailing_data[0]:
+                    raise Refused("request", "bytes came before the tunnel was open", 400)
+                taken.enter_context(self._clients.tunnel(client))
+            except Refused as refused:
+                status = self._record(unreadable(known, client.principal, None, refused), refused.status)
+                await _answer(http, send, status, "text/plain", f"Spotlane boundary [{refused.rule}]: {refused.message}\n".encode())
+                return
+            await self._tunnel(_Tunnel(known, host, client, Lines(known, self._upstreams, host)), reader, writer, send)
+
+    async def _tunnel(self, tunnel: _Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, send: Send) -> None:
+        """Opens the tunnel, and serves it until it ends."""
         await send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        context = self._authority.context(host)
-        named = _require_name(context, host)
+        named = _require_name(self._authority.context(tunnel.host), tunnel.host)
         await asyncio.wait_for(writer.start_tls(named), self._limits.head_seconds)
-        tunnel = _Tunnel(known, host, principal, Lines(known, self._upstreams, host))
         try:
             secured = writer.get_extra_info("ssl_object")
             if secured is not None and secured.selected_alpn_protocol() == "h2":
-                await self._serve_http2(tunnel, reader, writer)
+                await self._serve_http2(tunnel, reader, send)
             else:
-                await self._serve(tunnel, reader, writer)
+                await self._serve(tunnel, reader, send)
         finally:
             tunnel.lines.close()
 
@@ -225,16 +217,15 @@ class Proxy:
         """A host that only the platform's settings name, for the platform only."""
         return self._own_things.host(host) if principal == PLATFORM else None
 
-    async def _serve(self, tunnel: _Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, tunnel: _Tunnel, reader: asyncio.StreamReader, send: Send) -> None:
         """The requests inside one tunnel, one after the other."""
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
-        send = _sender(writer)
         while True:
             try:
-                head = await self._head(http, reader)
+                head = await self._head(http, reader, self._limits.idle_seconds)
             except (h11.RemoteProtocolError, Refused) as error:
                 refused = error if isinstance(error, Refused) else Refused("request", f"not an HTTP/1.1 request: {error}", 400)
-                status = self._record(unreadable(tunnel.known, tunnel.principal, None, refused), refused.status)
+                status = self._record(unreadable(tunnel.known, tunnel.client.principal, None, refused), refused.status)
                 if http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
                     await _answer(http, send, *refusal(tunnel.known, status, refused.rule, refused.message))
                 return
@@ -245,21 +236,21 @@ class Proxy:
                 return
             http.start_next_cycle()
 
-    async def _serve_http2(self, tunnel: _Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_http2(self, tunnel: _Tunnel, reader: asyncio.StreamReader, send: Send) -> None:
         """The requests inside one tunnel, several at once."""
 
         async def serve(exchange: Exchange) -> None:
             await self._call(tunnel, exchange)
 
         async def unread(exchange: Exchange, refused: Refused) -> None:
-            status = self._record(unreadable(tunnel.known, tunnel.principal, None, refused), refused.status)
+            status = self._record(unreadable(tunnel.known, tunnel.client.principal, None, refused), refused.status)
             await refuse(exchange, *refusal(tunnel.known, status, refused.rule, refused.message), refused.message)
 
-        streams = Http2Tunnel(reader, writer, serve, unread, self._limits.idle_seconds)
+        streams = Http2Tunnel(reader, send, serve, unread, self._limits.idle_seconds)
         try:
             await streams.run()
         except Refused as refused:
-            self._record(unreadable(tunnel.known, tunnel.principal, None, refused), refused.status)
+            self._record(unreadable(tunnel.known, tunnel.client.principal, None, refused), refused.status)
             await streams.goodbye()
 
     async def _call(self, tunnel: _Tunnel, exchange: Exchange) -> None:
@@ -276,15 +267,16 @@ class Proxy:
                 return
             await forward(Allowed(request, exchange, passing, verdict), tunnel.lines, self._books)
         finally:
-            self._bodies.release(held)
+            self._bodies.release(held, tunnel.client.principal)
             self._busy -= 1
 
     async def _judged(self, tunnel: _Tunnel, exchange: Exchange) -> tuple[Verdict, ApiRequest | None, int, Passing | None]:
         """Verdict, request, the status of a refusal, and the body that is still to pass."""
-        head, host, known, principal = exchange.head, tunnel.host, tunnel.known, tunnel.principal
+        head, host, known, principal = exchange.head, tunnel.host, tunnel.known, tunnel.client.principal
         request: ApiRequest | None = None
         passing: Passing | None = None
         try:
+            self._clients.check(tunnel.client)
             check_head(head, host)
             body = b""
             if is_grpc(head) and not exchange.trailers:
@@ -292,7 +284,7 @@ class Proxy:
             if not is_grpc(head) and passes_through(head, known):
                 passing = Passing(head.length or 0, exchange.body())
             else:
-                body = await self._bodies.whole(exchange, body_limit(known), self._limits.body_seconds)
+                body = await self._bodies.whole(exchange, body_limit(known), self._limits.body_seconds, principal)
             path, _, query = head.target.decode("ascii").partition("?")
             headers = {name.decode("ascii"): value.decode("latin-1") for name, value in head.headers}
             request = ApiRequest(head.method.decode("ascii"), host, path, query, headers, body)
@@ -324,17 +316,6 @@ class Proxy:
             return 503
         return status
 
-    def _principal(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        """The authenticated principal of a ``Proxy-Authorization`` (own pages: ``Authorization`` too), or None."""
-        for name, value in headers:
-            if name.lower() in {b"proxy-authorization", b"authorization"} and value[:6].lower() == b"basic ":
-                try:
-                    principal, _, key = base64.b64decode(value[6:], validate=True).decode().partition(":")
-                except (binascii.Error, UnicodeDecodeError):
-                    return None
-                return principal if self._books.authenticate(principal, key) else None
-        return None
-
 
 def _require_name(context: ssl.SSLContext, host: str) -> ssl.SSLContext:
     """Also refuses a client that names no host: the callback is called with None then."""
@@ -353,15 +334,6 @@ async def _answer(http: h11.Connection, send: Send, status: int, kind: str, body
     data = http.send(h11.Response(status_code=status, headers=whole)) or b""
     data += http.send(h11.Data(data=body)) or b""
     await send(data + (http.send(h11.EndOfMessage()) or b""))
-
-
-def _sender(writer: asyncio.StreamWriter) -> Send:
-    async def send(data: bytes) -> None:
-        if data:
-            writer.write(data)
-            await writer.drain()
-
-    return send
 
 
 def _is_address(host: str) -> bool:

@@ -57,6 +57,15 @@ class Upstreams:
         self._path = path
         self._stamp = -1
         self._places: dict[str, Place] = {}
+        self._contexts: dict[str | None, ssl.SSLContext] = {}
+
+    def context(self, protocol: str | None) -> ssl.SSLContext:
+        """How upstreams are verified; ``protocol`` is offered by ALPN. Made once, since reading the public roots takes longer than a handshake."""
+        if protocol not in self._contexts:
+            context = self._contexts[protocol] = ssl.create_default_context()
+            if protocol is not None:
+                context.set_alpn_protocols([protocol])
+        return self._contexts[protocol]
 
     def place(self, host: str) -> Place:
         """Where ``host`` is. Raises :class:`Refused`."""
@@ -164,9 +173,7 @@ class Line:
             return self._streams
         self.close()
         place = self._upstreams.place(self._host)
-        context = ssl.create_default_context() if place.tls else None
-        if context is not None and self.protocol is not None:
-            context.set_alpn_protocols([self.protocol])
+        context = self._upstreams.context(self.protocol) if place.tls else None
         opening = asyncio.open_connection(place.host, place.port, ssl=context, server_hostname=place.host if place.tls else None)
         self._streams = await asyncio.wait_for(opening, CONNECT_SECONDS)
         secured = self._streams[1].get_extra_info("ssl_object")

@@ -85,6 +85,8 @@ SNAKES = {"network_interfaces": [{"access_configs": [{}]}]}
 TEMPLATE = "projects/acme-1/global/instanceTemplates/t"
 OTHER_TYPE = {"machineType": "zones/us-east1-b/machineTypes/e2"}
 ENTITY = b'<!DOCTYPE c [<!ENTITY r "us-west-2">]><C><LocationConstraint>&r;</LocationConstraint></C>'
+HIDDEN = ENTITY.decode().replace("us-west-2", "eu-west-1")
+"""What it says may be done; but a document type can be read in more than one way."""
 REPLICA = b'{"Name": "n", "AddReplicaRegions": [{"Region": "us-east-1"}]}'
 SPOT_VM = {"location": "westeurope", "properties": {"priority": "Spot"}}
 SPOT_INSTANCE = {"name": "web", "scheduling": {"provisioningModel": "SPOT"}}
@@ -296,6 +298,10 @@ AWS = [
     Attempt("a rule opened later", ec2("ModifySecurityGroupRules", GroupId="sg-1", SecurityGroupRule__1__SecurityGroupRule__CidrIpv4="0.0.0.0/0"), EC2),
     Attempt("a form that is no form", form(EC2, run()).replace(b"application/x-www-form-urlencoded", b"multipart/form-data"), EC2),
     Attempt("a form that isn't UTF-8", form(EC2, run() + "&ClientToken=\xff"), EC2),
+    Attempt("an entity in UTF-16", request(S3, "PUT", "/b", HIDDEN.encode("utf-16"),
+            *by("s3")), S3),
+    Attempt("an entity in EBCDIC", request(S3, "PUT", "/b",
+            b'<?xml version="1.0" encoding="cp037"?>' + HIDDEN.encode("cp037"), *by("s3")), S3),
     Attempt("a bucket outside", request(S3, "PUT", "/b", b'<C xmlns="x"><LocationConstraint xmlns="y">us-west-2</LocationConstraint></C>',
             *by("s3")), S3),
     Attempt("a bucket outside by an entity", request(S3, "PUT", "/b", ENTITY,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from policies.proxy.exchange import STREAM_LIMIT, BodyBudget, Head, passes_through
+from policies.proxy.clients import BodyBudget
+from policies.proxy.exchange import STREAM_LIMIT, Head, passes_through
 from policies.proxy.hosts import KnownHost, classify
 from policies.proxy.request import Refused
 from tests.policies.attempts import S3
@@ -188,11 +189,28 @@ def test_all_clients_together_hold_no_more_than_the_budget() -> None:
 
     async def scene() -> None:
         budget = BodyBudget(100)
-        assert len(await budget.whole(Told(b"x" * 60), 80, 1.0)) == 60  # type: ignore[arg-type]  # only asked for its body
+        assert len(await budget.whole(Told(b"x" * 60), 80, 1.0, "platform")) == 60  # type: ignore[arg-type]  # only asked for its body
         with pytest.raises(Refused) as refused:
-            await budget.whole(Told(b"y" * 30, b"y" * 30), 80, 1.0)  # type: ignore[arg-type]
+            await budget.whole(Told(b"y" * 30, b"y" * 30), 80, 1.0, "platform")  # type: ignore[arg-type]
         assert (refused.value.status, budget.held) == (429, 60)
-        budget.release(60)
-        assert len(await budget.whole(Told(b"y" * 30, b"y" * 30), 80, 1.0)) == 60  # type: ignore[arg-type]
+        budget.release(60, "platform")
+        assert len(await budget.whole(Told(b"y" * 30, b"y" * 30), 80, 1.0, "platform")) == 60  # type: ignore[arg-type]
+
+    asyncio.run(scene())
+
+
+def test_one_tenant_holds_a_quarter_of_the_budget() -> None:
+
+    async def scene() -> None:
+        budget = BodyBudget(100)
+        assert len(await budget.whole(Told(b"x" * 25), 80, 1.0, "acme")) == 25  # type: ignore[arg-type]  # only asked for its body
+        with pytest.raises(Refused, match="more than 25 bytes") as refused:
+            await budget.whole(Told(b"y"), 80, 1.0, "acme")  # type: ignore[arg-type]
+        assert (refused.value.status, budget.held) == (429, 25)
+        assert len(await budget.whole(Told(b"z" * 25), 80, 1.0, "globex")) == 25  # type: ignore[arg-type]
+        assert len(await budget.whole(Told(b"p" * 50), 80, 1.0, "platform")) == 50  # type: ignore[arg-type]
+        for size, principal in ((25, "acme"), (25, "globex"), (50, "platform")):
+            budget.release(size, principal)
+        assert len(await budget.whole(Told(b"x" * 25), 80, 1.0, "acme")) == 25  # type: ignore[arg-type]
 
     asyncio.run(scene())
