@@ -86,11 +86,11 @@ class ServiceModel:
                 word = kind["member"].get("locationName", "member")
                 if self.protocol != "ec2" and part in {word, "member"}:
                     continue
-                if not part.isdigit():
+                if not _is_index(part):
                     return False
                 shape = kind["member"]["shape"]
             elif kind.get("type") == "map":
-                if part.isdigit() or part == "entry":
+                if _is_index(part) or part == "entry":
                     continue
                 if part not in {"key", "value"}:
                     return False
@@ -128,6 +128,11 @@ class ServiceModel:
                 yield from self._strangers(kind["value"]["shape"], item, f"{path}.{key}", depth + 1)
         elif isinstance(value, Mapping | list) or (not kind and path):
             yield path or "document"
+
+
+def _is_index(part: str) -> bool:
+    """Whether it is a number as AWS writes one, not one of another script."""
+    return part.isascii() and part.isdecimal()
 
 
 @cache

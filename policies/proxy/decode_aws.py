@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 from xml.etree import ElementTree
 
 from domain.boundary.call import Access, Named
@@ -18,6 +18,7 @@ from domain.boundary.regions import of_zone
 from policies.facts.resource import Facts
 from policies.proxy import cbor, decode_ec2
 from policies.proxy.aws_model import Operation, ServiceModel, model
+from policies.proxy.aws_writes import check_delete, check_s3_headers, check_write
 from policies.proxy.hosts import KnownHost
 from policies.proxy.request import ApiRequest, Refused
 
@@ -61,6 +62,10 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
     _check_signature(request, host)
     action, parameters = _action(request, host)
     access = _access(action, host)
+    if access == "write":
+        check_write(host.service, action)
+    elif access == "delete":
+        check_delete(host.service, action)
     facts = Facts(scope="global" if host.service in GLOBAL_SERVICES else "regional")
     if host.region and facts.scope == "regional":
         facts.regions.append(Named(host.region, "host"))
@@ -187,12 +192,18 @@ def _s3(request: ApiRequest) -> tuple[str, dict[str, Any]]:
     parameters: dict[str, Any] = {"BucketName": bucket}
     if verb == "Put" and own_bucket and request.body and not query:
         parameters |= {tag: text for tag, text in _xml(request.body) if text}
-    if source := request.headers.get("x-amz-copy-source"):
-        parameters["CopySource"] = source
+    if verb == "Put":
+        check_s3_headers(request.headers)
+    # Keys, owners and access points that its headers name count as if parameters did. A copy's source is quoted.
+    parameters |= {
+        name: unquote(text).lstrip("/") for name, text in request.headers.items() if name.startswith("x-amz-") and not name.startswith(_WITHOUT_MEANING)
+    }
     kind = "Bucket" if own_bucket else "Object"
     return f"{verb}{kind}{''.join(sorted(key.title() for key in query.keys() & S3_SUBRESOURCES - {'x-id', 'uploadId', 'partNumber'}))}", parameters
 
 
+_WITHOUT_MEANING = ("x-amz-meta-", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token")
+"""Of S3's headers: the object's own notes, and the signature's."""
 _PUBLIC_ACCESS = frozenset({"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"})
 
 

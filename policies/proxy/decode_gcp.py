@@ -66,6 +66,7 @@ def decode(request: ApiRequest, host: KnownHost) -> tuple[str, Access, Facts, st
     if request.method in {"GET", "DELETE"} and request.body.strip():
         raise Refused("request", f"a {request.method} with a body", 400)
     query = request.parameters()
+    _check_query(query)
     body = request.json()
     _check_names(body)
     place = next((parts[index + 1] for index, part in enumerate(parts[:-1]) if part in _PLACES), None)
@@ -153,6 +154,16 @@ def _check_names(value: Any) -> None:
                 raise Refused("request", f"{key!r} is not written in camel case", 400)
             if key not in _FREE:
                 _check_names(item)
+
+
+_QUERY = frozenset({"$alt", "$fields", "$prettyPrint", "$.xgafv", "access_token", "oauth_token", "upload_protocol"})
+"""Google's own parameters that are written in another way than a method's."""
+
+
+def _check_query(query: Mapping[str, str]) -> None:
+    """Raises :class:`Refused` for names that Google reads as another's, and for its own by which a query stands for headers, a method or a body."""
+    if strange := sorted(name for name in query if name not in _QUERY and (not name[:1].isalpha() or name[:1].isupper() or "_" in name)):
+        raise Refused("request", f"the query's {', '.join(map(repr, strange))} isn't read here", 400)
 
 
 def _judged(service: str, parts: list[str], verb: str) -> str:

@@ -46,8 +46,10 @@ def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, no
     if host.kind == "platform":
         return Verdict(_of_platform(request, host), False, "account", f"{request.host} is the platform's own; of it, only what its settings name may be used.")
     call = decode(request, host, principal)
-    if host.kind in {"prices", "login"} or (call.access == "metadata" and host.kind != "cloudflare"):
+    if host.kind in {"prices", "login"}:
         return Verdict(call, True)
+    if call.access == "metadata" and host.kind != "cloudflare":
+        return _catalogue(call, principal, books)
     if host.kind == "cloudflare":
         if principal == PLATFORM:
             return Verdict(call, True)
@@ -62,6 +64,14 @@ def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, no
     if principal not in {PLATFORM, owner.name}:
         return Verdict(call, False, "account", f"Account {call.account!r} isn't tenant {principal!r}'s.")
     return _by_boundary(replace(call, tenant=owner.name), owner, now)
+
+
+def _catalogue(call: Call, principal: str, books: Books) -> Verdict:
+    """What a cloud sells is told to everyone, but not by way of another tenant's account: there stand that tenant's images, too."""
+    owner = books.owner(call.cloud, call.account) if call.account and principal != PLATFORM else None
+    if owner is not None and owner.name != principal:
+        return Verdict(call, False, "account", f"Account {call.account!r} isn't tenant {principal!r}'s.")
+    return Verdict(call, True)
 
 
 def _by_platform(request: ApiRequest, books: Books) -> bool:

@@ -88,6 +88,7 @@ ENTITY = b'<!DOCTYPE c [<!ENTITY r "us-west-2">]><C><LocationConstraint>&r;</Loc
 HIDDEN = ENTITY.decode().replace("us-west-2", "eu-west-1")
 """What it says may be done; but a document type can be read in more than one way."""
 REPLICA = b'{"Name": "n", "AddReplicaRegions": [{"Region": "us-east-1"}]}'
+OVERRIDDEN = "global/networks/n?%24httpHeaders=x-http-method-override%3ADELETE"
 SPOT_VM = {"location": "westeurope", "properties": {"priority": "Spot"}}
 SPOT_INSTANCE = {"name": "web", "scheduling": {"provisioningModel": "SPOT"}}
 
@@ -115,6 +116,18 @@ def _block(value: str, settings: int = 4) -> bytes:
 def ec2(action: str, **parameters: str) -> bytes:
     """Another EC2 action."""
     return form(EC2, urlencode({"Action": action, "Version": "2016-11-15", **{key.replace("__", "."): value for key, value in parameters.items()}}))
+
+
+def spoken(service: str, target: str, document: Any, region: str = "eu-west-1") -> tuple[bytes, str]:
+    """A call of a service that speaks JSON, and its host."""
+    host = f"{service}.{region}.amazonaws.com"
+    lines = [f"{name}: {value}" for name, value in signed(region, "ASIATENANT", service).items()]
+    return request(host, "POST", "/", json.dumps(document).encode(), f"X-Amz-Target: {target}", "Content-Type: application/x-amz-json-1.1", *lines), host
+
+
+def stored(target: str, *headers: str) -> bytes:
+    """A write to S3 in the tenant's region."""
+    return request(S3, "PUT", target, b"", *headers, *by("s3"))
 
 
 TUNNELS = [
@@ -234,6 +247,8 @@ AZURE = [
 
 GOOGLE = [
     Attempt("a zone outside", google("zones/us-central1-a/instances", SPOT_INSTANCE), GCE),
+    Attempt("a method in the query", request(GCE, "GET", f"/compute/v1/projects/acme-1/{OVERRIDDEN}"), GCE),
+    Attempt("a parameter in another case", google("zones/europe-west1-b/instances?source_instance_template=global/instanceTemplates/t", SPOT_INSTANCE), GCE),
     Attempt("a region called global", google("regions/global/subnetworks", {"name": "s"}), GCE),
     Attempt("an on-demand instance", google("zones/europe-west1-b/instances", {"name": "web"}), GCE),
     Attempt("a public address", google("zones/europe-west1-b/instances", {**SPOT_INSTANCE, "networkInterfaces": [{"accessConfigs": [{}]}]}), GCE),
@@ -306,6 +321,22 @@ AWS = [
             *by("s3")), S3),
     Attempt("a bucket outside by an entity", request(S3, "PUT", "/b", ENTITY,
             *by("s3")), S3),
+    Attempt("an object that the world reads", stored("/b/key", "x-amz-acl: public-read"), S3),
+    Attempt("an object given to another", stored("/b/key", "x-amz-grant-read: id=0123"), S3),
+    Attempt("an object that leads elsewhere", stored("/b/key", "x-amz-website-redirect-location: https://192.0.2.1/"), S3),
+    Attempt("a copy from an access point outside", stored("/b/key", "x-amz-copy-source: arn%3Aaws%3As3%3Aus-west-2%3A123456789012%3Aaccesspoint/a/k"), S3),
+    Attempt("an object under another's key", stored("/b/key", "x-amz-server-side-encryption-aws-kms-key-id: arn:aws:kms:eu-west-1:999999999999:key/k"), S3),
+    Attempt("a runbook that makes calls of its own", *spoken("ssm", "AmazonSSM.StartAutomationExecution", {"DocumentName": "d"})),
+    Attempt("a command on machines", *spoken("ssm", "AmazonSSM.SendCommand", {"DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-1"]})),
+    Attempt("a table carried out", *spoken("dynamodb", "DynamoDB_20120810.ExportTableToPointInTime", {"S3Bucket": "theirs"})),
+    Attempt("logs carried out", *spoken("logs", "Logs_20140328.CreateExportTask", {"destination": "theirs", "logGroupName": "g", "from": 0, "to": 1})),
+    Attempt("an account that leaves its organisation", *spoken("organizations", "AWSOrganizationsV20161128.LeaveOrganization", {}, "us-east-1")),
+    Attempt("machines by a group", form("autoscaling.eu-west-1.amazonaws.com", urlencode({"Action": "CreateAutoScalingGroup", "Version": "2011-01-01",
+            "AutoScalingGroupName": "g", "MinSize": "1", "MaxSize": "9", "LaunchTemplate.LaunchTemplateId": "lt-1"}), service="autoscaling"),
+            "autoscaling.eu-west-1.amazonaws.com"),
+    Attempt("a key without an end", form("iam.amazonaws.com", urlencode({"Action": "CreateAccessKey", "Version": "2010-05-08", "UserName": "u"}),
+            service="iam", region="us-east-1"), "iam.amazonaws.com"),
+    Attempt("an index of another script", form(EC2, run() + "&" + urlencode({"NetworkInterface.\u00b2.AssociatePublicIpAddress": "true"})), EC2),
     Attempt("a bucket replicated", request(S3, "PUT", "/b?replication", b"<R/>", *by("s3")), S3),
     Attempt("a bucket opened by policy", request(S3, "PUT", "/b?policy", b"{}", *by("s3")), S3),
     Attempt("CBOR with a key twice", request("monitoring.eu-west-1.amazonaws.com", "POST", "/service/GraniteServiceVersion20100801/operation/PutMetricData",

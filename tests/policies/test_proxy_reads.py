@@ -9,6 +9,11 @@ import pytest
 from botocore.credentials import Credentials
 
 from automation.calls.signing import JSON, signed
+from components.tenant import aws_permissions
+from policies.proxy.aws_writes import check_write
+from policies.proxy.decode_aws import _access
+from policies.proxy.decode_ec2 import WRITES
+from policies.proxy.hosts import KnownHost
 from tests.policies.stage import SUBSCRIPTION, Stage, staged
 
 ROLE = "arn:aws:iam::123456789012:role/spotlane-automation"
@@ -137,3 +142,44 @@ def test_capacity_is_advised_on_and_nothing_else_of_a_foreign_project_is_asked(s
     assert sent(stage, httpx.Request("POST", f"{base}/advice/other", json={"size": 1})).status_code == 403
     form = "Action=GetSpotPlacementScores&Version=2016-11-15&TargetCapacity=1&InstanceType.1=m5.large&RegionName.1=ap-south-1"
     assert sent(stage, signed(Credentials("AKIAPLATFORM", "s"), "ec2", "us-east-1", "https://ec2.us-east-1.amazonaws.com/", form)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("service", "target", "body"),
+    [
+        ("secretsmanager", "secretsmanager.CreateSecret", '{"Name": "n", "SecretString": "s"}'),
+        ("dynamodb", "DynamoDB_20120810.PutItem", '{"TableName": "t", "Item": {}}'),
+        ("logs", "Logs_20140328.PutRetentionPolicy", '{"logGroupName": "g", "retentionInDays": 30}'),
+        ("ssm", "AmazonSSM.PutParameter", '{"Name": "n", "Value": "v"}'),
+        ("kms", "TrentService.Encrypt", '{"KeyId": "k", "Plaintext": "eA=="}'),
+    ],
+)
+def test_what_keeps_a_tenants_data_in_its_place_is_written(stage: Stage, service: str, target: str, body: str) -> None:
+    assert sent(stage, signed(entered(stage), service, "eu-west-1", f"https://{service}.eu-west-1.amazonaws.com/", body, JSON, target)).status_code == 200
+
+
+def test_an_object_is_written_under_the_accounts_own_key_and_notes(stage: Stage) -> None:
+    own = "arn:aws:kms:eu-west-1:123456789012:key/k"
+    headers = {"x-amz-acl": "private", "x-amz-server-side-encryption-aws-kms-key-id": own, "x-amz-meta-region": "home", "x-amz-copy-source": "b%2Fother"}
+    session = entered(stage)
+    request = signed(session, "s3", "eu-west-1", "https://s3.eu-west-1.amazonaws.com/b/key", "x", "text/plain")
+    request = httpx.Request("PUT", request.url, headers={**request.headers, **headers}, content=b"x")
+    assert sent(stage, request).status_code == 200
+
+
+def test_every_write_of_the_stacks_on_aws_is_judged() -> None:
+    tables = (aws_permissions.MAKES, aws_permissions.CHANGES, aws_permissions.ROLES, aws_permissions.BOUNDED, aws_permissions.LOGS, aws_permissions.KEYS)
+    asked = {tuple(one.split(":")) for one in " ".join(tables).split()}
+    for service, action in sorted(asked):
+        known = KnownHost("aws", "aws", service)
+        if _access(action, known) == "write" and service != "ec2":
+            check_write(service, action)
+        assert service != "ec2" or _access(action, known) != "write" or action in WRITES
+
+
+def test_a_tenant_reads_a_catalogue_but_not_by_way_of_another_tenants_account(stage: Stage) -> None:
+    def images(project: str) -> int:
+        with stage.client("acme", "k-acme") as client:
+            return client.get(f"https://compute.googleapis.com/compute/v1/projects/{project}/global/images").status_code
+
+    assert [images(project) for project in ("acme-1", "debian-cloud", "globex-1")] == [200, 200, 403]
