@@ -55,7 +55,7 @@ def gcp_place(path: str) -> str | None:
 
 
 def strings(value: Any, path: str = "") -> list[tuple[str, str]]:
-    """Every string in a decoded document, with its path (``a.b[0].c``)."""
+    """Every string in a decoded document, with its path (``a.b[0].c``). Names that are resource ids count, too: Azure lists a machine's identities so."""
     found: list[tuple[str, str]] = []
     _gather(value, path, found)
     return found
@@ -68,7 +68,10 @@ def _gather(value: Any, path: str, found: list[tuple[str, str]]) -> None:
         found.append((path, value))
     elif kind is dict or isinstance(value, Mapping):
         for key, item in value.items():
-            _gather(item, f"{path}.{key}" if path else str(key), found)
+            where = f"{path}.{key}" if path else str(key)
+            if type(key) is str and key.startswith(("/", "arn:")):
+                found.append((where, key))
+            _gather(item, where, found)
     elif kind is list or (isinstance(value, Sequence) and not isinstance(value, bytes)):
         for index, item in enumerate(value):
             _gather(item, f"{path}[{index}]", found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from domain.boundary.call import Named, TraitName
 from domain.boundary.names import gcp_place, gcp_project
 from domain.boundary.regions import of_zone
@@ -16,6 +18,7 @@ LABELLED_KINDS = frozenset({"Instance", "Project", "Disk", "CryptoKey"})
 _LABELLED_MODULES = frozenset({"compute", "organizations", "kms"})
 _PLACED_BY = {"CryptoKey": "keyRing", "CryptoKeyIAMMember": "cryptoKeyId", "CryptoKeyVersion": "cryptoKey"}
 """Kinds of Cloud KMS that stand where the one stands that this input names."""
+_IMAGE = re.compile(r"(?:https://[a-z.]+/compute/[a-z0-9]+/)?projects/[a-z0-9.:-]+/global/images/(?:family/)?[a-z0-9-]+")
 
 
 def facts(resource: Resource) -> Facts:
@@ -45,7 +48,7 @@ def facts(resource: Resource) -> Facts:
 def linked_project(text: str) -> str | None:
     """The project that a link names. Boot images are their vendors'; a federated identity (``principal://…/projects/<number>/…``) is somebody, not a
     resource, as a user's or a service account's address is."""
-    if "projects/" not in text or "/images/" in text or text.startswith(("principal://", "principalSet://")):
+    if "projects/" not in text or _IMAGE.fullmatch(text) or text.startswith(("principal://", "principalSet://")):
         return None
     return gcp_project(text)
 

@@ -89,6 +89,7 @@ HIDDEN = ENTITY.decode().replace("us-west-2", "eu-west-1")
 """What it says may be done; but a document type can be read in more than one way."""
 REPLICA = b'{"Name": "n", "AddReplicaRegions": [{"Region": "us-east-1"}]}'
 OVERRIDDEN = "global/networks/n?%24httpHeaders=x-http-method-override%3ADELETE"
+THEIRS = "/subscriptions/9b1f6471-1bf0-4dda-aec3-999999999999/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 SPOT_VM = {"location": "westeurope", "properties": {"priority": "Spot"}}
 SPOT_INSTANCE = {"name": "web", "scheduling": {"provisioningModel": "SPOT"}}
 
@@ -247,6 +248,8 @@ AZURE = [
 
 GOOGLE = [
     Attempt("a zone outside", google("zones/us-central1-a/instances", SPOT_INSTANCE), GCE),
+    Attempt("another's disk that looks like an image", google("zones/europe-west1-b/instances/web/attachDisk",
+            {"source": "projects/globex-1/zones/europe-west1-b/disks/d?/images/"}), GCE),
     Attempt("a method in the query", request(GCE, "GET", f"/compute/v1/projects/acme-1/{OVERRIDDEN}"), GCE),
     Attempt("a parameter in another case", google("zones/europe-west1-b/instances?source_instance_template=global/instanceTemplates/t", SPOT_INSTANCE), GCE),
     Attempt("a region called global", google("regions/global/subnetworks", {"name": "s"}), GCE),
@@ -317,6 +320,7 @@ AWS = [
             *by("s3")), S3),
     Attempt("an entity in EBCDIC", request(S3, "PUT", "/b",
             b'<?xml version="1.0" encoding="cp037"?>' + HIDDEN.encode("cp037"), *by("s3")), S3),
+    Attempt("a machine with another's identity", put(MACHINE, {**SPOT_VM, "identity": {"type": "UserAssigned", "userAssignedIdentities": {THEIRS: {}}}}), ARM),
     Attempt("a bucket outside", request(S3, "PUT", "/b", b'<C xmlns="x"><LocationConstraint xmlns="y">us-west-2</LocationConstraint></C>',
             *by("s3")), S3),
     Attempt("a bucket outside by an entity", request(S3, "PUT", "/b", ENTITY,
