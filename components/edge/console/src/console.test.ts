@@ -1,7 +1,8 @@
 /** What the pages are computed from. */
 import { expect, test } from "vitest";
-import type { Change, LedgerHour, OfferRef, Placement, PriceBook, Quote, Workload } from "../../workers/shared/wire";
+import type { Change, Evidence, LedgerHour, OfferRef, Placement, PriceBook, Quote, Workload } from "../../workers/shared/wire";
 import { lines, stays } from "./chart";
+import { costRows } from "./evidence";
 import { exemptionsOf, holding } from "./exemptions";
 import { besides, changesOf, costsOf, DASH, dollars, hourly, lasted, machinesOf, nearest, percent, savedNow } from "./figures";
 import { eastward, next, pointsOf, said } from "./map/points";
@@ -151,4 +152,37 @@ test("changed rows take the place of the old ones, new ones come at the end, and
     ["e", null],
   ]);
   expect(then.map(({ id, turn }) => `${id}${turn}`)).toEqual(["a1", "b2", "d2"]);
+});
+
+const evidence: Evidence = {
+  marketNow: "2026-01-01T00:00:00Z",
+  quote: quote(IRELAND, 0.1),
+  quoteAgeSeconds: 60,
+  currentQuote: null,
+  expectedUsdPerHour: 0.1234,
+  currentUsdPerHour: null,
+  moveCostUsd: 0,
+  horizonHours: 720,
+  netSavingUsd: null,
+  netSavingShare: null,
+  offersConsidered: 9,
+  alternatives: [],
+  parts: null,
+  hurdle: null,
+  caps: [],
+  counts: {},
+  asking: null,
+};
+
+test("a decision's cost says what its offer's refusals are expected to cost, where it reckoned with them", () => {
+  expect(costRows(evidence)).toEqual([["Expected, all in", "$0.1234 an hour"]]);
+  expect(costRows({ ...evidence, asking: { chance: 0.25, refused: 1, launched: 3, refusalUsd: 0.07, expectedUsd: 0.018 }, netSavingUsd: 12 })).toEqual([
+    ["Expected, all in", "$0.1234 an hour"],
+    ["Refusals to be expected", "$0.02, at 25 % a time"],
+    ["Net saving", "$12.00 over 720 h"],
+  ]);
+});
+
+test("what is less than half a cent isn't shown as nothing", () => {
+  expect([dollars(0), dollars(0.0004), dollars(0.006), dollars(null)]).toEqual(["$0.00", "under $0.01", "$0.01", DASH]);
 });

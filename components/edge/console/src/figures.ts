@@ -8,8 +8,9 @@ export function hourly(price: number | null | undefined): string {
   return price == null ? DASH : `$${price.toFixed(4)}`;
 }
 
-/** USD. */
+/** USD, in cents; what is less than half a cent is told from nothing. */
 export function dollars(amount: number | string | null | undefined): string {
+  if (amount != null && Number(amount) > 0 && Number(amount) < 0.005) return "under $0.01";
   return amount == null ? DASH : new Intl.NumberFormat("en-US", { style: "currency", currency: "USD" }).format(Number(amount));
 }
 

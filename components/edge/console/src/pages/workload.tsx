@@ -2,7 +2,8 @@
 import type { Decision, Endpoint, Evidence, LedgerHour, Migration, Placement, Workload, WorkloadEvent } from "../../../workers/shared/wire";
 import { useAsked } from "../ask";
 import { Chart } from "../chart";
-import { ago, besides, costsOf, dollars, hourly, machinesOf, minute, nearest, offerName, percent, savedNow } from "../figures";
+import { costRows } from "../evidence";
+import { ago, besides, costsOf, hourly, machinesOf, minute, nearest, offerName, percent, savedNow } from "../figures";
 import { clock, type Items, migrations, workloads } from "../live";
 import { type Column, Empty, Panel, Place, State, Table } from "../parts";
 import { newestFirst } from "../tail";
@@ -71,26 +72,9 @@ function Head({ workload, endpoint }: { workload: Workload; endpoint: Endpoint |
 }
 
 function Cost({ evidence }: { evidence: Evidence }) {
-  const { parts } = evidence;
-  const rows: [string, string][] = [["Expected, all in", `${hourly(evidence.expectedUsdPerHour)} an hour`]];
-  if (parts)
-    rows.push(
-      ["Spot price", `${hourly(parts.spotUsdPerHour)} an hour`],
-      ["Egress of the service", `${hourly(parts.egressUsdPerHour)} an hour`],
-      ["Risk of an interruption", `${hourly(parts.riskUsdPerHour)} an hour`],
-      ["Carrying the state over", dollars(parts.carryUsd)],
-      ["Both machines for a while", dollars(parts.overlapUsd)],
-    );
-  if (evidence.asking) rows.push(["Refusals to be expected", `${dollars(evidence.asking.expectedUsd)}, at ${percent(evidence.asking.chance)} a time`]);
-  if (evidence.netSavingUsd !== null) rows.push(["Net saving", `${dollars(evidence.netSavingUsd)} over ${Math.round(evidence.horizonHours)} h`]);
-  if (evidence.hurdle)
-    rows.push([
-      "Gap to clear",
-      `${hourly(evidence.hurdle.gapUsdPerHour)} of ${hourly(evidence.hurdle.leastGapUsdPerHour)} an hour; regret ${dollars(evidence.hurdle.regretUsd)} of ${dollars(evidence.hurdle.leastRegretUsd)}`,
-    ]);
   return (
     <dl class="pairs">
-      {rows.map(([name, text]) => (
+      {costRows(evidence).map(([name, text]) => (
         <div key={name}>
           <dt>{name}</dt>
           <dd>{text}</dd>
