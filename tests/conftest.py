@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# The same examples in every run, so that a change is judged by what it changed; `make soak` looks for new ones.
-settings.register_profile("seeded", derandomize=True)
-settings.register_profile("search", derandomize=False, print_blob=True)
+# The same examples in every run, so that a change is judged by what it changed; `make soak` looks for new ones. How long an example takes is no matter of a
+# test's: a busy machine would decide it.
+settings.register_profile("seeded", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", derandomize=False, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("seeded")
 
 

@@ -40,7 +40,7 @@ def exhaustive(of: Window) -> float:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(*[st.sampled_from([0.05, 0.2, 0.4, 1.0])] * 3), min_size=2, max_size=5), st.integers(0, 4))
 def test_the_clairvoyant_pays_the_least_of_all_ways(rows: list[tuple[float, ...]], gone: int) -> None:
     of = window([list(row) for row in rows])

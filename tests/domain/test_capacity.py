@@ -61,7 +61,7 @@ def test_an_answer_weighs_half_after_a_day_and_the_order_in_which_answers_are_to
 # The order
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.01, 0.95)), min_size=2, max_size=5),
     st.floats(0.001, 20),

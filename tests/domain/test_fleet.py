@@ -105,7 +105,7 @@ def test_a_zone_holds_no_more_than_it_may() -> None:
     assert (dict(full.launch), len(full.keep)) == ({}, 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(1, 50), st.sampled_from([0.0001, 0.01, 1.0])), min_size=8, max_size=14), st.integers(1, 2), st.integers(0, 3))
 def test_with_one_machine_a_zone_no_zone_that_was_left_out_would_have_been_chosen(told: list[tuple[int, float]], wanted: int, held: int) -> None:
     prices = {f"zone-{number:02}": usd / 50 for number, (usd, _) in enumerate(told)}
@@ -140,7 +140,7 @@ def test_the_plan_says_what_the_other_ways_would_have_cost() -> None:
     assert set(plan.rates) == set(PRICES)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from("abcd"), max_size=6), st.integers(0, 3), st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 4)), max_size=4))
 def test_a_plan_never_falls_short_by_its_own_doing(zones: list[str], standing: int, losses: list[tuple[str, int]]) -> None:
     replicas = three(*zones)

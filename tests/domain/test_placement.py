@@ -97,7 +97,7 @@ def brute(demand: Demand, quotes: list[Quote], answered: dict[OfferRef, Record])
     return least, {ref for ref, total in pool.items() if total <= least + 1e-9}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(strategies.quotes(), strategies.demands(), strategies.answered())
 def test_the_choice_is_the_least_total_of_what_may_be_used(quotes: list[Quote], demand: Demand, answered: dict[OfferRef, Record]) -> None:
     if demand.current is not None and (
@@ -119,14 +119,14 @@ def test_the_choice_is_the_least_total_of_what_may_be_used(quotes: list[Quote], 
         assert demand.trigger is Trigger.PRICE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(strategies.quotes(), strategies.demands(), st.integers(0, 1000))
 def test_the_order_of_the_offers_changes_nothing(quotes: list[Quote], demand: Demand, seed: int) -> None:
     shuffled = random.Random(seed).sample(quotes, len(quotes))
     assert verdict(demand, *quotes) == verdict(demand, *shuffled)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(strategies.quotes(), strategies.demands())
 def test_nothing_is_ever_placed_outside_its_boundary_or_moved_by_price_on_a_stale_quote(quotes: list[Quote], demand: Demand) -> None:
     found = verdict(demand, *quotes)

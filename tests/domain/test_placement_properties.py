@@ -32,7 +32,7 @@ def decided(found: Verdict) -> tuple[object, ...]:
     return (type(found), found.reason, found.offer if isinstance(found, Deploy | Move) else None)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(strategies.quotes(), strategies.demands())
 def test_no_plan_leaves_the_boundary_the_owners_wish_or_the_size(quotes: list[Quote], demand: Demand) -> None:
     found = verdict(demand, quotes)
@@ -42,7 +42,7 @@ def test_no_plan_leaves_the_boundary_the_owners_wish_or_the_size(quotes: list[Qu
         assert found.offer not in demand.excluded
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(strategies.quotes(), strategies.demands())
 def test_no_plan_goes_above_a_cap(quotes: list[Quote], demand: Demand) -> None:
     found = verdict(demand, quotes)
@@ -51,7 +51,7 @@ def test_no_plan_goes_above_a_cap(quotes: list[Quote], demand: Demand) -> None:
         assert found.evidence.quote.spot <= demand.rules.max_usd_per_hour
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(strategies.quotes(), strategies.demands())
 def test_only_what_cannot_wait_is_placed_on_a_stale_or_doubtful_quote(quotes: list[Quote], demand: Demand) -> None:
     found = verdict(demand, quotes)
@@ -62,7 +62,7 @@ def test_only_what_cannot_wait_is_placed_on_a_stale_or_doubtful_quote(quotes: li
         assert usable == []
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(strategies.quotes(), strategies.demands(), st.sampled_from([1.0, 50.0]))
 def test_a_dearer_offer_changes_nothing(quotes: list[Quote], demand: Demand, spot: float) -> None:
     before = verdict(demand, quotes)
@@ -74,7 +74,7 @@ def test_a_dearer_offer_changes_nothing(quotes: list[Quote], demand: Demand, spo
         assert after.evidence.net_saving_usd == before.evidence.net_saving_usd
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(strategies.quotes(), strategies.demands(), strategies.answered(), st.sampled_from([1e-6, 0.01, 1.0]))
 def test_a_dearer_twin_of_what_was_chosen_changes_nothing(quotes: list[Quote], demand: Demand, answered: dict[OfferRef, Record], more: float) -> None:
     before = verdict(demand, quotes, answered=answered)
@@ -88,7 +88,7 @@ def test_a_dearer_twin_of_what_was_chosen_changes_nothing(quotes: list[Quote], d
     assert decided(verdict(demand, [*quotes, dearer], answered=remembered)) == decided(before)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(strategies.quotes(), strategies.demands(), st.sampled_from([(Grade.HIGH, Grade.MEDIUM), (Grade.MEDIUM, Grade.LOW), (None, Grade.LOW)]), st.booleans())
 def test_of_two_offers_that_differ_only_in_capacity_the_likelier_is_asked_first(
     quotes: list[Quote], demand: Demand, grades: tuple[Grade | None, Grade], first: bool
@@ -107,7 +107,7 @@ def test_of_two_offers_that_differ_only_in_capacity_the_likelier_is_asked_first(
     assert not isinstance(other, Deploy | Move) or other.offer != scarcer
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(strategies.quotes(), strategies.demands(), strategies.answered(), st.sampled_from([0.125, 0.5, 4.0, 64.0]))
 def test_the_unit_of_money_changes_nothing(quotes: list[Quote], demand: Demand, answered: dict[OfferRef, Record], factor: float) -> None:
     scaled = [
@@ -132,7 +132,7 @@ def test_the_unit_of_money_changes_nothing(quotes: list[Quote], demand: Demand, 
     assert decided(verdict(richer, scaled, factor, answered)) == decided(verdict(demand, quotes, answered=answered))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(strategies.quotes(), st.lists(strategies.demands(), min_size=1, max_size=4), st.randoms())
 def test_neither_the_order_of_offers_nor_of_workloads_changes_a_plan(quotes: list[Quote], demands: list[Demand], dice: object) -> None:
     named = tuple(replace(one, workload=f"w{number}-t") for number, one in enumerate(demands))
@@ -143,7 +143,7 @@ def test_neither_the_order_of_offers_nor_of_workloads_changes_a_plan(quotes: lis
     assert straight == turned[::-1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(strategies.quotes(), strategies.demands())
 def test_regret_alone_never_moves_what_runs_on_the_cheapest(quotes: list[Quote], demand: Demand) -> None:
     if demand.current is None or demand.trigger is not Trigger.PRICE:

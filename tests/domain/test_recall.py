@@ -24,7 +24,7 @@ def stepped(steps: int, lost_at: frozenset[int]) -> Seen:
     return seen
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(200, 4000), st.sets(st.integers(10, 199), max_size=4))
 def test_it_is_what_steps_would_have_taught(steps: int, losses: set[int]) -> None:
     lost = frozenset(one for one in losses if one - 1 not in losses)

@@ -171,7 +171,7 @@ def price(found: Verdict) -> float:
     return spot
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(months())
 def test_no_plan_goes_above_a_monthly_cap(given_months: tuple[list[Quote], list[Demand]]) -> None:
     """By itself no decision raises what a month will cost above a cap, and neither do all decisions of a plan together."""
@@ -188,7 +188,7 @@ def test_no_plan_goes_above_a_monthly_cap(given_months: tuple[list[Quote], list[
             assert spent.paid_usd + (spent.usd_per_hour + more) * spent.hours_left <= spent.cap_usd * (1 + 1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(strategies.quotes(), strategies.demands(), st.sampled_from([0.0205, 0.0215, 0.0225, 0.024]))
 def test_under_a_monthly_cap_the_choice_is_the_best_of_what_costs_no_more_than_it_leaves(quotes: list[Quote], demand: Demand, most: float) -> None:
     """As under a cap per hour of the same height, whose choice is compared with brute force elsewhere."""
@@ -202,7 +202,7 @@ def test_under_a_monthly_cap_the_choice_is_the_best_of_what_costs_no_more_than_i
     assert (type(found), getattr(found, "offer", None)) == (type(wanted), getattr(wanted, "offer", None))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(months())
 def test_caps_that_are_wide_change_no_decision(given_months: tuple[list[Quote], list[Demand]]) -> None:
     quotes, demands = given_months
@@ -213,7 +213,7 @@ def test_caps_that_are_wide_change_no_decision(given_months: tuple[list[Quote], 
     assert decided[0] == decided[1]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(months(), st.randoms())
 def test_the_order_of_workloads_changes_nothing_under_a_shared_cap(given_months: tuple[list[Quote], list[Demand]], dice: object) -> None:
     quotes, demands = given_months
@@ -224,7 +224,7 @@ def test_the_order_of_workloads_changes_nothing_under_a_shared_cap(given_months:
     assert found == turned
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(months(running=True))
 def test_what_would_go_on_without_caps_goes_on_under_them(given_months: tuple[list[Quote], list[Demand]]) -> None:
     quotes, demands = given_months

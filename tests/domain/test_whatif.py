@@ -107,7 +107,7 @@ def histories(draw: st.DrawFn) -> list[Quote]:
     return sorted(found, key=lambda one: one.observed_at)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories(), st.sampled_from([PlacementRules(), EAGER, PlacementRules(state_gib=20.0, egress_gib_per_hour=0.1)]))
 def test_each_hour_is_placed_or_unplaced_and_what_is_placed_keeps_the_boundary(changes: list[Quote], rules: PlacementRules) -> None:
     end = NOW + 96 * HOUR
@@ -122,7 +122,7 @@ def test_each_hour_is_placed_or_unplaced_and_what_is_placed_keeps_the_boundary(c
     assert bound.hours == pytest.approx(sold)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(histories())
 def test_a_boundary_never_costs_less_now_than_none(changes: list[Quote]) -> None:
     [step] = moments(changes, NOW, NOW + HOUR, HOUR, [Requirements()])
@@ -132,7 +132,7 @@ def test_a_boundary_never_costs_less_now_than_none(changes: list[Quote]) -> None
         assert found.free_offer is not None and european(*found.bound_offer[:2]) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(histories())
 def test_workloads_side_by_side_cost_what_each_costs_alone(changes: list[Quote]) -> None:
     end = NOW + 96 * HOUR

@@ -173,7 +173,7 @@ def told(offer: OfferRef, what: str, at: datetime) -> tuple[tuple[Quote, ...], t
             return (Quote(offer, price * factor, 0.1, "test", at),), ()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.lists(WRONG, min_size=len(OFFERS), max_size=len(OFFERS)), min_size=1, max_size=8), st.sampled_from(list(Trigger)))
 def test_whatever_the_feeds_do_no_move_by_price_starts_on_a_stale_or_doubtful_quote(cycles: list[list[str]], trigger: Trigger) -> None:
     book = book_of(*(Quote(offer, price, 0.1, "test", START) for offer, price in GOOD.items()))
