@@ -38,7 +38,7 @@ def facts(resource: Resource) -> Facts:
     found.named(inputs.get("name"), inputs.get("bucket"))
     if resource.kind in TAGGED_KINDS:
         found.tagged(inputs, "tags", _default_tags(resource.provider))
-    if judge := _BY_KIND.get(resource.kind):
+    if judge := _BY_KIND.get(f"{resource.module}:{resource.kind}"):
         judge(inputs, found)
     return found
 
@@ -69,6 +69,10 @@ def _instance(inputs: Inputs, found: Facts) -> None:
     # What an instance leaves to its launch template was judged on the template.
     if market.unknown or market.keys() or not templated:
         found.trait("spot", equals(market.get("marketType"), "spot"), market.at("marketType"))
+    _machine_of_its_own(inputs, found, templated=templated)
+
+
+def _machine_of_its_own(inputs: Inputs, found: Facts, *, templated: bool = False) -> None:
     if inputs.get("associatePublicIpAddress") is not None:
         found.trait("public-address", truth(inputs.get("associatePublicIpAddress")), "associatePublicIpAddress")
     if inputs.get("metadataOptions") is not None or not templated:
@@ -187,21 +191,71 @@ def _copied_from(inputs: Inputs, found: Facts) -> None:
     found.copied(inputs.get("sourceRegion") or inputs.get("sourceAmiRegion"), "sourceRegion" if inputs.get("sourceRegion") else "sourceAmiRegion")
 
 
+def _launch_configuration(inputs: Inputs, found: Facts) -> None:
+    found.trait("spot", present(inputs.get("spotPrice")), "spotPrice")
+    _machine_of_its_own(inputs, found)
+
+
+def _spot_fleet(inputs: Inputs, found: Facts) -> None:
+    found.trait("spot", True, "")
+    for specification in inputs.each("launchSpecifications"):
+        found.trait("public-address", truth(specification.get("associatePublicIpAddress")), specification.at("associatePublicIpAddress"))
+        for disk in [*(list(specification.each("rootBlockDevices")) or [specification.within("rootBlockDevices")]), *specification.each("ebsBlockDevices")]:
+            _disk(disk, found)
+
+
+def _group(inputs: Inputs, found: Facts) -> None:
+    # What a group leaves to its launch template or configuration was judged there; a policy of mixed instances buys on demand unless it says otherwise.
+    if inputs.get("mixedInstancesPolicy") is None:
+        return
+    distribution = inputs.within("mixedInstancesPolicy").within("instancesDistribution")
+    for key, otherwise in (("onDemandBaseCapacity", 0), ("onDemandPercentageAboveBaseCapacity", 100)):
+        value = distribution.get(key)
+        share = otherwise if value is None else value
+        found.trait("spot", None if share is UNKNOWN else share in (0, "0"), distribution.at(key))
+
+
+def _database(inputs: Inputs, found: Facts) -> None:
+    if inputs.get("publiclyAccessible") is not None:
+        found.trait("public-address", truth(inputs.get("publiclyAccessible")), "publiclyAccessible")
+    if inputs.get("replicateSourceDb") is None:
+        # A replica is encrypted as its source is.
+        found.trait("disk-encrypted", truth(inputs.get("storageEncrypted")), "storageEncrypted")
+        found.trait("customer-key", present(inputs.get("kmsKeyId")), "kmsKeyId")
+
+
+def _load_balancer(inputs: Inputs, found: Facts) -> None:
+    if not equals(inputs.get("loadBalancerType"), "gateway"):
+        internal = truth(inputs.get("internal"))
+        found.trait("public-address", None if internal is None else not internal, "internal")
+
+
 _BY_KIND = {
-    "Instance": _instance,
-    "SpotInstanceRequest": _spot_request,
-    "LaunchTemplate": _launch_template,
-    "Fleet": _fleet,
-    "Subnet": _subnet,
-    "Eip": _address,
-    "EipAssociation": _address,
-    "SecurityGroup": _security_group,
-    "SecurityGroupIngressRule": _directed_rule("open-ingress"),
-    "SecurityGroupEgressRule": _directed_rule("open-egress"),
-    "Volume": _volume,
-    "AmiCopy": _copied_from,
-    "SnapshotCopy": _copied_from,
-    "Secret": _copies("replicas", "region"),
-    "Table": _copies("replicas", "regionName"),
-    "SecurityGroupRule": _security_group_rule,
+    "ec2:Instance": _instance,
+    "ec2:SpotInstanceRequest": _spot_request,
+    "ec2:SpotFleetRequest": _spot_fleet,
+    "ec2:LaunchTemplate": _launch_template,
+    "ec2:LaunchConfiguration": _launch_configuration,
+    "ec2:Fleet": _fleet,
+    "autoscaling:Group": _group,
+    "ec2:Subnet": _subnet,
+    "ec2:DefaultSubnet": _subnet,
+    "ec2:Eip": _address,
+    "ec2:EipAssociation": _address,
+    "ec2:SecurityGroup": _security_group,
+    "ec2:DefaultSecurityGroup": _security_group,
+    "ec2:SecurityGroupRule": _security_group_rule,
+    "vpc:SecurityGroupIngressRule": _directed_rule("open-ingress"),
+    "vpc:SecurityGroupEgressRule": _directed_rule("open-egress"),
+    "lb:LoadBalancer": _load_balancer,
+    "alb:LoadBalancer": _load_balancer,
+    "elb:LoadBalancer": _load_balancer,
+    "ebs:Volume": _volume,
+    "ec2:AmiCopy": _copied_from,
+    "ebs:SnapshotCopy": _copied_from,
+    "rds:Instance": _database,
+    "rds:Cluster": _database,
+    "secretsmanager:Secret": _copies("replicas", "region"),
+    "dynamodb:Table": _copies("replicas", "regionName"),
 }
+"""By module and kind: a database is an ``Instance``, too."""

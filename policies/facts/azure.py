@@ -6,7 +6,7 @@ from domain.boundary.call import Named, TraitName
 from domain.boundary.names import azure_subscription
 from domain.boundary.regions import paired
 from policies.facts.aws import anywhere
-from policies.facts.reading import Inputs, equals, present
+from policies.facts.reading import Inputs, equals, present, truth
 from policies.facts.resource import Facts, Resource, known_text
 
 GLOBAL_MODULES = frozenset({"consumption", "subscription", "authorization", "management", "billing", "policyinsights"})
@@ -57,7 +57,7 @@ def facts(resource: Resource) -> Facts:
     _pair(inputs, found)
     if resource.kind in TAGGED_KINDS:
         found.tagged(inputs, "tags")
-    if judge := _BY_KIND.get(resource.kind):
+    if judge := _BY_KIND.get(f"{resource.module}:{resource.kind}"):
         judge(inputs, found)
     return found
 
@@ -68,7 +68,7 @@ def _account(inputs: Inputs, provider: Inputs) -> str | None:
 
 
 def _virtual_machine(inputs: Inputs, found: Facts) -> None:
-    found.trait("spot", equals(inputs.get("priority"), "Spot"), "priority")
+    found.trait("spot", equals(inputs.get("priority"), "Spot"), inputs.at("priority"))
     storage = inputs.within("storageProfile")
     for disk in [storage.within("osDisk"), *storage.each("dataDisks")]:
         # Azure encrypts every managed disk with its own key unless a disk encryption set names another.
@@ -80,8 +80,19 @@ def _virtual_machine(inputs: Inputs, found: Facts) -> None:
 
 
 def _scale_set(inputs: Inputs, found: Facts) -> None:
-    profile = inputs.within("virtualMachineProfile")
-    found.trait("spot", equals(profile.get("priority"), "Spot"), profile.at("priority"))
+    _virtual_machine(inputs.within("virtualMachineProfile"), found)
+
+
+def _load_balancer(inputs: Inputs, found: Facts) -> None:
+    for configuration in inputs.each("frontendIPConfigurations"):
+        for key in ("publicIPAddress", "publicIPPrefix"):
+            if configuration.get(key) is not None:
+                found.trait("public-address", present(configuration.get(key)), configuration.at(key))
+
+
+def _agent_pool(inputs: Inputs, found: Facts) -> None:
+    found.trait("spot", equals(inputs.get("scaleSetPriority"), "Spot"), "scaleSetPriority")
+    found.trait("public-address", truth(inputs.get("enableNodePublicIP")), "enableNodePublicIP")
 
 
 def _interface(inputs: Inputs, found: Facts) -> None:
@@ -135,10 +146,13 @@ def _pair(inputs: Inputs, found: Facts) -> None:
 
 
 _BY_KIND = {
-    "VirtualMachine": _virtual_machine,
-    "VirtualMachineScaleSet": _scale_set,
-    "NetworkInterface": _interface,
-    "Disk": _disk,
-    "NetworkSecurityGroup": _security_group,
-    "SecurityRule": _security_rule,
+    "compute:VirtualMachine": _virtual_machine,
+    "compute:VirtualMachineScaleSet": _scale_set,
+    "network:NetworkInterface": _interface,
+    "network:LoadBalancer": _load_balancer,
+    "network:ApplicationGateway": _load_balancer,
+    "containerservice:AgentPool": _agent_pool,
+    "compute:Disk": _disk,
+    "network:NetworkSecurityGroup": _security_group,
+    "network:SecurityRule": _security_rule,
 }

@@ -40,7 +40,7 @@ def facts(resource: Resource) -> Facts:
     found.named(inputs.get("name"))
     if resource.kind in LABELLED_KINDS and resource.module in _LABELLED_MODULES:
         found.tagged(inputs, "labels", Inputs(resource.provider.get("defaultLabels")).keys())
-    if resource.module == "compute" and (judge := _BY_KIND.get(resource.kind)):
+    if judge := _BY_KIND.get(f"{resource.module}:{resource.kind}"):
         judge(inputs, found)
     return found
 
@@ -99,4 +99,34 @@ def _disk(inputs: Inputs, found: Facts) -> None:
     found.trait("customer-key", present(key.get("kmsKeySelfLink")) or present(key.get("kmsKeyName")), key.at("kmsKeySelfLink"))
 
 
-_BY_KIND = {"Instance": _instance, "InstanceTemplate": _instance, "RegionInstanceTemplate": _instance, "Firewall": _firewall, "Disk": _disk}
+def _from_template(inputs: Inputs, found: Facts) -> None:
+    # What it leaves to its template was judged there.
+    _instance(inputs, found)
+    if inputs.get("scheduling") is None:
+        found.traits = [trait for trait in found.traits if trait.name != "spot"]
+
+
+def _forwarding_rule(inputs: Inputs, found: Facts) -> None:
+    scheme = inputs.get("loadBalancingScheme") or "EXTERNAL"
+    found.trait("public-address", None if scheme is UNKNOWN else str(scheme).upper().startswith("EXTERNAL"), "loadBalancingScheme")
+
+
+def _node_pool(inputs: Inputs, found: Facts) -> None:
+    config = inputs.within("nodeConfig")
+    spot, preemptible = truth(config.get("spot")), truth(config.get("preemptible"))
+    found.trait("spot", True if True in (spot, preemptible) else None if None in (spot, preemptible) else False, config.at("spot"))
+
+
+_BY_KIND = {
+    "compute:Instance": _instance,
+    "compute:InstanceTemplate": _instance,
+    "compute:RegionInstanceTemplate": _instance,
+    "compute:InstanceFromTemplate": _from_template,
+    "compute:InstanceFromMachineImage": _from_template,
+    "compute:Firewall": _firewall,
+    "compute:Disk": _disk,
+    "compute:RegionDisk": _disk,
+    "compute:ForwardingRule": _forwarding_rule,
+    "compute:GlobalForwardingRule": _forwarding_rule,
+    "container:NodePool": _node_pool,
+}

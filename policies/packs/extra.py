@@ -134,6 +134,11 @@ def _policy(resource: Resource, value: Any, path: str) -> Iterator[Finding]:
         yield _finding("identity-wildcard", resource, "has a policy that can't be read", path)
 
 
+def _of_ec2(resource: Resource, *kinds: str) -> bool:
+    """Whether it is one of EC2's ``kinds``: a database is an ``Instance``, too."""
+    return resource.package == "aws" and resource.module == "ec2" and resource.kind in kinds
+
+
 def _many(value: Any) -> list[Any]:
     return [] if value is None else list(value) if isinstance(value, list) else [value]
 
@@ -141,7 +146,7 @@ def _many(value: Any) -> list[Any]:
 def _bids(resource: Resource) -> Iterator[tuple[Any, str]]:
     """The bid of a spot machine, with its path."""
     inputs = resource.inputs
-    if resource.package == "aws" and resource.kind in {"Instance", "LaunchTemplate"} and (market := inputs.within("instanceMarketOptions")).keys():
+    if _of_ec2(resource, "Instance", "LaunchTemplate") and (market := inputs.within("instanceMarketOptions")).keys():
         options = market.within("spotOptions")
         yield options.get("maxPrice"), options.at("maxPrice")
     elif resource.package == "azure-native" and resource.kind == "VirtualMachine" and equals(inputs.get("priority"), "Spot"):
@@ -188,7 +193,7 @@ def _bid(resource: Resource, value: Any, path: str, cap: float) -> Iterator[Find
 
 def _imds(resource: Resource) -> Iterator[Finding]:
     inputs = resource.inputs
-    if resource.package != "aws" or resource.kind not in {"Instance", "LaunchTemplate"} or (resource.kind == "Instance" and inputs.get("launchTemplate")):
+    if not _of_ec2(resource, "Instance", "LaunchTemplate", "LaunchConfiguration") or (resource.kind == "Instance" and inputs.get("launchTemplate")):
         return
     options = inputs.within("metadataOptions")
     if equals(options.get("httpTokens"), "required") is False:
@@ -213,7 +218,7 @@ def _ownership(resource: Resource) -> Iterator[Finding]:
 
 def _admin_port(resource: Resource) -> Iterator[Finding]:
     inputs = resource.inputs
-    if resource.package == "aws" and resource.kind == "SecurityGroup":
+    if _of_ec2(resource, "SecurityGroup", "DefaultSecurityGroup"):
         for rule in inputs.each("ingress"):
             blocks = [value for key in ("cidrBlocks", "ipv6CidrBlocks") for _, value in rule.texts(key)]
             yield from _ports(resource, blocks, rule.get("fromPort"), rule.get("toPort"), rule.path)
@@ -256,11 +261,7 @@ def _ports(resource: Resource, blocks: Iterable[Any], first: Any, last: Any, pat
 
 def _fallback(resource: Resource) -> Iterator[Finding]:
     inputs = resource.inputs
-    if (
-        resource.package == "aws"
-        and resource.kind in {"Instance", "LaunchTemplate"}
-        and equals(inputs.within("instanceMarketOptions").get("marketType"), "spot")
-    ):
+    if _of_ec2(resource, "Instance", "LaunchTemplate") and equals(inputs.within("instanceMarketOptions").get("marketType"), "spot"):
         options = inputs.within("instanceMarketOptions").within("spotOptions")
         behaviour = options.get("instanceInterruptionBehavior")
         if behaviour is not None and equals(behaviour, "terminate") is False:

@@ -159,7 +159,7 @@ def remediate(args: ResourceValidationArgs) -> Any:
             options["httpTokens"] = "required"
         changed = True
     root = resource.inputs.get("rootBlockDevice")
-    if "disk-encryption" in wanted and resource.kind == "Instance" and root is not UNKNOWN:
+    if "disk-encryption" in wanted and (resource.module, resource.kind) == ("ec2", "Instance") and root is not UNKNOWN:
         if root is None:
             props["rootBlockDevice"] = {"encrypted": True}
         else:

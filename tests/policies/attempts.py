@@ -91,6 +91,9 @@ REPLICA = b'{"Name": "n", "AddReplicaRegions": [{"Region": "us-east-1"}]}'
 OVERRIDDEN = "global/networks/n?%24httpHeaders=x-http-method-override%3ADELETE"
 THEIRS = "/subscriptions/9b1f6471-1bf0-4dda-aec3-999999999999/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 SPOT_VM = {"location": "westeurope", "properties": {"priority": "Spot"}}
+PUBLIC_SET = {"location": "westeurope", "properties": {"virtualMachineProfile": {"priority": "Spot", "networkProfile": {
+    "networkInterfaceConfigurations": [{"name": "n", "properties": {"ipConfigurations": [{"name": "i", "properties": {
+        "publicIPAddressConfiguration": {"name": "p"}}}]}}]}}}}  # fmt: skip
 SPOT_INSTANCE = {"name": "web", "scheduling": {"provisioningModel": "SPOT"}}
 
 
@@ -320,6 +323,7 @@ AWS = [
             *by("s3")), S3),
     Attempt("an entity in EBCDIC", request(S3, "PUT", "/b",
             b'<?xml version="1.0" encoding="cp037"?>' + HIDDEN.encode("cp037"), *by("s3")), S3),
+    Attempt("a scale set with public addresses", put(MACHINE.replace("virtualMachines", "virtualMachineScaleSets"), PUBLIC_SET), ARM),
     Attempt("a machine with another's identity", put(MACHINE, {**SPOT_VM, "identity": {"type": "UserAssigned", "userAssignedIdentities": {THEIRS: {}}}}), ARM),
     Attempt("a bucket outside", request(S3, "PUT", "/b", b'<C xmlns="x"><LocationConstraint xmlns="y">us-west-2</LocationConstraint></C>',
             *by("s3")), S3),
