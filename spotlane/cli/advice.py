@@ -16,6 +16,7 @@ _BY_WORD = {
     "run-ended": "see what became of it with `spotlane runs show`",
     "move-refused": "see which offers are allowed, and why the others aren't, with `spotlane explain`",
     "nothing-to-move": "see why it stays with `spotlane explain`",
+    "stopping": "wait until it is gone (`spotlane watch`), then try again",
     "unknown-stack": "see which stacks stand with `spotlane runs ls`",
 }
 

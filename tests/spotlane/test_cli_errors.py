@@ -151,3 +151,14 @@ def test_a_workload_that_serves_again_is_counted_healthy(furnished: Shell, spotl
     platform = spotlane_served.platform
     platform.workloads["api-acme"] = platform.workloads["api-acme"].model_copy(update={"state": wire.WorkloadState.UNHEALTHY})
     assert "health: 1 of 2 serve; api-acme is UNHEALTHY" in furnished.run("status", columns=200)
+
+
+def test_a_workload_that_is_being_removed_is_told_so_with_when_to_come_again(furnished: Shell, spotlane_served: Served) -> None:
+    Path("workload.yaml").write_text(
+        "apiVersion: spotlane/v1\nkind: Workload\nmetadata: {name: web, tenant: acme}\nspec:\n"
+        "  image: registry.example/web@sha256:" + "0" * 64 + "\n  ports: {http: 8080}\n  resources: {vcpu: 2, memoryGib: 4}\n"
+    )
+    spotlane_served.platform.fail("PUT", "/workloads/web-acme", 409, "stopping", "The workload is being removed")
+    furnished.run("workload", "apply", "-f", "workload.yaml", columns=200)
+    assert furnished.error.splitlines()[-1] == "  next: wait until it is gone (`spotlane watch`), then try again"
+    assert furnished.code == 2

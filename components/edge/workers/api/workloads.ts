@@ -1,6 +1,7 @@
 /** /workloads: what its owner declares, where it runs, how it is reached. */
 import { propose, terminate } from "../shared/decisions";
 import { nameOf, tenantOf } from "../shared/ids";
+import { ProblemError } from "../shared/problem";
 import { FURTHER, livePlacements, placementBy, setState, workloadOfRow, type WorkloadRow, workloadRow } from "../shared/records";
 import { automation } from "../shared/services";
 import type { Fault } from "../shared/validate";
@@ -50,7 +51,7 @@ export const workloads: Operation[] = [
     body: { model: "WorkloadSpec" },
     conditional: true,
     answers: { 200: { model: "Workload" } },
-    problems: [404],
+    problems: [404, 409],
     handle: put,
   },
   {
@@ -208,12 +209,14 @@ async function put(call: Call): ReturnType<Operation["handle"]> {
   const row = await workloadRow(env.DB, id);
   const present = row && row.state !== "TERMINATED" ? row : null;
   await conditions(request, present === null ? null : await shown(env.DB, id));
+  if (present?.state === "STOPPING") throw stopping(id);
   const now = new Date().toISOString();
   const conditional = request.headers.has("if-match") || request.headers.has("if-none-match");
   if (present) {
     const guard = conditional ? present.updated_at : null;
-    const written = await env.DB.prepare("update workloads set spec = ?1, updated_at = ?2 where id = ?3 and (?4 is null or updated_at = ?4)").bind(JSON.stringify(spec), now, id, guard).run();
-    if (written.meta.changes === 0) throw changed(null);
+    const update = "update workloads set spec = ?1, updated_at = ?2 where id = ?3 and (?4 is null or updated_at = ?4) and state not in ('STOPPING', 'TERMINATED')";
+    const written = await env.DB.prepare(update).bind(JSON.stringify(spec), now, id, guard).run();
+    if (written.meta.changes === 0) throw conditional ? changed(null) : stopping(id);
     if (present.spec !== JSON.stringify(spec)) nudge(call, id);
     return ok(await shown(env.DB, id));
   }
@@ -231,6 +234,11 @@ async function put(call: Call): ReturnType<Operation["handle"]> {
   } else await setState(env.DB, id, "PENDING", "declared; waits for its first placement");
   nudge(call, id);
   return ok(await shown(env.DB, id));
+}
+
+/** Declared now it would go with what is being taken down. */
+function stopping(id: string): ProblemError {
+  return new ProblemError(409, "stopping", "The workload is being removed", `${id} can be declared again when its machines are gone and its state is TERMINATED`, { "retry-after": "10" });
 }
 
 /** What a spec lacks to be run at all: it says what, in one of two ways. */

@@ -112,11 +112,15 @@ test("a removed workload has its route withdrawn before its machine is destroyed
   await edge.serving("gone-acme", { ports: { http: 8080, tcp: 5432 } });
   const stopping = await edge.call<Workload>("DELETE", "/workloads/gone-acme");
   expect([stopping.state, stopping.activeMigration]).toEqual(["STOPPING", "acme_gone_2"]);
+  // It would be taken down with the rest: whoever declares it now is told so.
+  const refused = await edge.request("PUT", "/workloads/gone-acme", spec());
+  expect([refused.status, ((await refused.json()) as { type: string }).type]).toEqual([409, "https://spotlane.dev/problems/stopping"]);
   expect((await edge.ended("acme_gone_2")).status).toBe("succeeded");
   const gone = await edge.call<Workload>("GET", "/workloads/gone-acme");
   expect([gone.state, gone.placement]).toEqual(["TERMINATED", null]);
   expect(edge.automation.operations.slice(-2)).toEqual(["destroy placement.acme.gone.1", "destroy address.acme.gone"]);
   expect(await states("gone-acme")).toEqual(["PENDING", "PROVISIONING", "RUNNING", "STOPPING", "TERMINATED"]);
+  expect((await edge.call<Workload>("PUT", "/workloads/gone-acme", spec())).state).toBe("PENDING");
 });
 
 test("a saga that was cut off by a restart is woken by the reconciler and finishes", async () => {
