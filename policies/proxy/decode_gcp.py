@@ -45,8 +45,17 @@ _METHODS: dict[str, dict[str, frozenset[str]]] = {
     "billingbudgets": {"budgets": frozenset({""})},
     "monitoring": {"notificationChannels": frozenset({""})},
     "iamcredentials": {"serviceAccounts": frozenset({"generateAccessToken"})},
+    "iam": {
+        "serviceAccounts": frozenset({"", "disable", "enable", "getIamPolicy", "setIamPolicy", "testIamPermissions", "undelete"}),
+        "roles": frozenset({"", "undelete"}),
+        "permissions": frozenset({"queryTestablePermissions"}),
+        "workloadIdentityPools": frozenset({"", "undelete"}),
+        "providers": frozenset({"", "undelete"}),
+        "operations": frozenset({""}),
+    },
 }
-"""Of services that do more than the stacks need, the collections and verbs that are judged: no decryption, no import of keys, no signing, no time series."""
+"""Of services that do more than the stacks need, the collections and verbs that are judged: no decryption, no keys of service accounts (they are good for ever)
+nor their import, no signing, no time series."""
 _HIDING = frozenset({"sourceInstanceTemplate", "sourceMachineImage", "sourceImage", "sourceSecurityPolicy"})
 _CATALOGUES = frozenset({"machineTypes", "zones", "regions", "diskTypes", "images"})
 _LINK_LENGTH = 1024

@@ -63,6 +63,8 @@ def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, no
         return _unowned(call, principal, books)
     if principal not in {PLATFORM, owner.name}:
         return Verdict(call, False, "account", f"Account {call.account!r} isn't tenant {principal!r}'s.")
+    if principal != PLATFORM and _guards(call):
+        return Verdict(call, False, "account", f"{call.service}:{call.action} is about the account's guard rails, which are the platform's.")
     return _by_boundary(replace(call, tenant=owner.name), owner, now)
 
 
@@ -104,6 +106,18 @@ def _without_account(call: Call, principal: str, books: Books) -> Verdict:
 
 def _managed(call: Call) -> bool:
     return call.service in _MANAGEMENT_SERVICES and (call.service != "arm" or is_management(call.action))
+
+
+_AZURE_GUARDS = ("policyassignments", "policydefinitions", "policysetdefinitions", "policyexemptions", "locks", "denyassignments")
+
+
+def _guards(call: Call) -> bool:
+    """Whether a call changes what a cloud itself holds an account to: whoever may, needn't keep to a boundary beside the proxy."""
+    if call.access == "read":
+        return False
+    if call.service == "arm":
+        return call.action.partition(" ")[2].removeprefix("microsoft.authorization/") in _AZURE_GUARDS
+    return call.service == "orgpolicy" or (call.service == "cloudresourcemanager" and call.action.endswith(("OrgPolicy", "OrgPolicyConstraints")))
 
 
 def _clears(call: Call) -> bool:

@@ -88,6 +88,8 @@ ENTITY = b'<!DOCTYPE c [<!ENTITY r "us-west-2">]><C><LocationConstraint>&r;</Loc
 HIDDEN = ENTITY.decode().replace("us-west-2", "eu-west-1")
 """What it says may be done; but a document type can be read in more than one way."""
 REPLICA = b'{"Name": "n", "AddReplicaRegions": [{"Region": "us-east-1"}]}'
+GOOGLE_IAM = "iam.googleapis.com"
+ROBOT = "a@acme-1.iam.gserviceaccount.com"
 OVERRIDDEN = "global/networks/n?%24httpHeaders=x-http-method-override%3ADELETE"
 THEIRS = "/subscriptions/9b1f6471-1bf0-4dda-aec3-999999999999/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/i"
 SPOT_VM = {"location": "westeurope", "properties": {"priority": "Spot"}}
@@ -253,6 +255,8 @@ GOOGLE = [
     Attempt("a zone outside", google("zones/us-central1-a/instances", SPOT_INSTANCE), GCE),
     Attempt("another's disk that looks like an image", google("zones/europe-west1-b/instances/web/attachDisk",
             {"source": "projects/globex-1/zones/europe-west1-b/disks/d?/images/"}), GCE),
+    Attempt("a service account's key", request(GOOGLE_IAM, "POST", f"/v1/projects/acme-1/serviceAccounts/{ROBOT}/keys", b"{}"), GOOGLE_IAM),
+    Attempt("a service account's signature", request(GOOGLE_IAM, "POST", f"/v1/projects/acme-1/serviceAccounts/{ROBOT}:signJwt", b"{}"), GOOGLE_IAM),
     Attempt("a method in the query", request(GCE, "GET", f"/compute/v1/projects/acme-1/{OVERRIDDEN}"), GCE),
     Attempt("a parameter in another case", google("zones/europe-west1-b/instances?source_instance_template=global/instanceTemplates/t", SPOT_INSTANCE), GCE),
     Attempt("a region called global", google("regions/global/subnetworks", {"name": "s"}), GCE),

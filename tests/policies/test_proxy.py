@@ -78,6 +78,31 @@ def test_a_tenants_credential_touches_its_own_accounts_only(stage: Stage) -> Non
     assert [own.status_code, other.status_code, edge.status_code, assumed.status_code] == [200, 403, 403, 403]
 
 
+POLICIES = f"https://management.azure.com/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization"
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("DELETE", f"{POLICIES}/policyAssignments/locations?api-version=2024-04-01"),
+        ("PUT", f"{POLICIES}/policyExemptions/mine?api-version=2022-07-01-preview"),
+        ("DELETE", f"{POLICIES}/locks/kept?api-version=2020-05-01"),
+        ("DELETE", "https://orgpolicy.googleapis.com/v2/projects/acme-1/policies/gcp.resourceLocations"),
+        ("POST", "https://cloudresourcemanager.googleapis.com/v1/projects/acme-1:clearOrgPolicy"),
+    ],
+)
+def test_an_accounts_guard_rails_are_the_platforms_not_the_tenants(stage: Stage, method: str, url: str) -> None:
+    def asked(principal: str, key: str) -> httpx.Response:
+        with stage.client(principal, key) as client:
+            return client.request(method, url, json={} if method != "DELETE" else None)
+
+    refused = asked("acme", "k-acme")
+    assert (refused.status_code, "guard rails" in refused.text) == (403, True)
+    assert asked("platform", "k-platform").status_code == 200
+    with stage.client("acme", "k-acme") as client:
+        assert client.get(f"{POLICIES}/policyAssignments/locations?api-version=2024-04-01").status_code == 200
+
+
 def test_an_account_of_nobody_takes_nothing_that_has_a_place(stage: Stage) -> None:
     with stage.client() as client:
         refused = _group(client, "westeurope", "ffffffff-0000-0000-0000-000000000000")
