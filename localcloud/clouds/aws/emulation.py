@@ -6,13 +6,14 @@ default network is made by the first call to touch it, which may be a read; it i
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
 import threading
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,13 +34,22 @@ _SESSION_SECONDS = 12 * 3600.0
 
 
 class _Clock:
-    """The time that moto stamps on objects: now, or in the replay the time of the recorded call."""
+    """The time that moto stamps on objects: that of the change that it makes, which is recorded with it and stands again in the replay; else now."""
 
     def __init__(self) -> None:
-        self.replayed: float | None = None
+        self._at: float | None = None
+
+    @contextlib.contextmanager
+    def standing(self, at: float) -> Iterator[None]:
+        """Stands at ``at`` for as long as the block runs."""
+        self._at = at
+        try:
+            yield
+        finally:
+            self._at = None
 
     def utcnow(self) -> datetime:
-        now = datetime.now(UTC) if self.replayed is None else datetime.fromtimestamp(self.replayed, UTC)
+        now = datetime.now(UTC) if self._at is None else datetime.fromtimestamp(self._at, UTC)
         return now.replace(tzinfo=None)
 
 
@@ -96,10 +106,10 @@ class Emulation:
             self._touch(scope)
             if not changes(request):
                 return self._moto(request)
-            seed = self._record.next_seed()
-            answer = self._seeded(request, scope, seed)
+            seed, at = self._record.next_seed(), time.time()
+            answer = self._seeded(request, scope, seed, at)
             if answer.status < 400:
-                self._record.add_call(request, seed, time.time())
+                self._record.add_call(request, seed, at)
             return answer
 
     def end(self, ending: Ending) -> None:
@@ -145,7 +155,6 @@ class Emulation:
             self._failure = error
             log.exception("aws: %s could not be replayed", self._path)
         finally:
-            _clock.replayed = None
             self._ready.set()
 
     def _load(self) -> None:
@@ -168,15 +177,13 @@ class Emulation:
         for entry in self._record.entries():
             count += 1
             if isinstance(entry, Ending):
-                _clock.replayed = entry.at
                 self._end(entry)
             elif _expired(entry):
                 compaction.over(entry)
             else:
                 scope = self.scope(entry.request)
                 self._touch(scope)
-                _clock.replayed = entry.at
-                answer = self._seeded(entry.request, scope, entry.seed)
+                answer = self._seeded(entry.request, scope, entry.seed, entry.at)
                 if answer.status >= 400:
                     log.warning("aws: call %d answered %d in the replay: %s", entry.seq, answer.status, answer.body[:300].decode(errors="replace"))
                 elif scope.service == "ec2" and action(entry.request) == "RunInstances":
@@ -205,9 +212,9 @@ class Emulation:
         request = HttpRequest("POST", "organizations.us-east-1.amazonaws.com", "/", "", headers, body)
         if not changes(request):
             return self._moto(request)
-        seed = self._record.next_seed()
-        answer = self._seeded(request, self.scope(request), seed)
-        self._record.add_call(request, seed, time.time())
+        seed, at = self._record.next_seed(), time.time()
+        answer = self._seeded(request, self.scope(request), seed, at)
+        self._record.add_call(request, seed, at)
         return answer
 
     def _touch(self, scope: Scope) -> None:
@@ -219,9 +226,10 @@ class Emulation:
         if scope.region in backends[scope.account]:
             backends[scope.account][scope.region].describe_vpcs()
 
-    def _seeded(self, request: HttpRequest, scope: Scope, seed: int) -> HttpAnswer:
+    def _seeded(self, request: HttpRequest, scope: Scope, seed: int, at: float) -> HttpAnswer:
         self._random.seed(seed)
-        answer = self._moto(request)
+        with _clock.standing(at):
+            answer = self._moto(request)
         if answer.status < 400:
             self._applied(request, scope, answer)
         return answer
@@ -233,10 +241,11 @@ class Emulation:
         instance = backend.get_instance_by_id(ending.instance)
         if instance is None or instance.state in ("terminated", ending.state):
             return False
-        if ending.state == "terminated":
-            instance.terminate()
-        else:
-            instance.stop()
+        with _clock.standing(ending.at):
+            if ending.state == "terminated":
+                instance.terminate()
+            else:
+                instance.stop()
         instance.state_reason = StateReason(f"{ending.code}: {ending.message}", ending.code)
         instance._reason = f"{ending.code} ({datetime.fromtimestamp(ending.at, UTC):%Y-%m-%d %H:%M:%S} UTC)"
         return True

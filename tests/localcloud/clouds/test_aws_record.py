@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
@@ -119,3 +122,40 @@ def test_ids_and_addresses_survive_a_restart_after_a_compaction(alone: Served) -
     later = ec2.run_instances(MinCount=1, MaxCount=1, LaunchTemplate=wanted)["Instances"][0]
     assert later["InstanceId"] not in (gone, stays)
     assert described(ec2, later["InstanceId"])["PrivateIpAddress"] != described(ec2, stays)["PrivateIpAddress"]
+
+
+def test_what_a_change_stamps_is_the_same_after_a_restart_however_long_it_took(tmp_path: Path) -> None:
+    """Each look at the clock is a minute after the one before, as if the change took so long."""
+    program = """
+import sys, time
+from pathlib import Path
+from localcloud.clouds.aws import emulation
+from localcloud.clouds.exchange import HttpRequest
+
+class Clock:
+    now = 1.8e9
+    monotonic = staticmethod(time.monotonic)
+    @classmethod
+    def time(cls):
+        cls.now += 60
+        return cls.now
+
+emulation.time = Clock
+made = emulation.Emulation(Path(sys.argv[1]), lambda request, scope, answer: None)
+credential = "Credential=LOCAL/20260101/eu-west-1/ec2/aws4_request"
+signed = {"content-type": "application/x-www-form-urlencoded", "authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0"}
+def asked(form):
+    return made.call(HttpRequest("POST", "ec2.eu-west-1.amazonaws.com", "/", "", signed, form.encode())).body.decode()
+if sys.argv[2] == "make":
+    asked("Action=CreateVolume&Version=2016-11-15&AvailabilityZone=eu-west-1a&Size=1")
+print(asked("Action=DescribeVolumes&Version=2016-11-15").partition("<createTime>")[2].partition("<")[0])
+made.close()
+"""
+
+    def told(what: str) -> str:
+        env = {**os.environ, "PYTHONPATH": os.getcwd()}
+        return subprocess.run([sys.executable, "-c", program, str(tmp_path / "aws.sqlite"), what], capture_output=True, text=True, env=env, check=True).stdout
+
+    made = told("make")
+    assert made.startswith("2027-01-15T")
+    assert told("look") == made
