@@ -138,15 +138,13 @@ def app(
     @api.post("/v1/plans")
     def plan(request: PlanRequest, caller: Caller) -> wire.Plan:
         if "platform:admin" not in caller.scopes:
-            need(caller, "tenant:read", "tenant:deploy", "tenant:admin")
-            request = PlanRequest(tenant=caller.tenant, workload=request.workload)
+            request = PlanRequest(tenant=own_tenant(caller), workload=request.workload)
         return rebalancer.plan(tenant=request.tenant, workload=request.workload)
 
     @api.get("/v1/spend")
     def spend(caller: Caller, tenant: str | None = None) -> wire.Spend:
         if not caller.scopes & {"platform:admin", "service:edge"}:
-            need(caller, "tenant:read", "tenant:deploy", "tenant:admin")
-            tenant = caller.tenant
+            tenant = own_tenant(caller)
         return rebalancer.spend(tenant)
 
     @api.post("/v1/whatifs")
@@ -241,6 +239,14 @@ def need(caller: Principal, *scopes: str) -> None:
     """Raises :class:`Forbidden` where the caller has none of ``scopes``."""
     if not caller.scopes.intersection(scopes):
         raise Forbidden(f"this call needs one of the scopes {', '.join(scopes)}")
+
+
+def own_tenant(caller: Principal) -> str:
+    """The tenant that the caller may read. Raises :class:`Forbidden` where it is bound to none: None would be all."""
+    need(caller, "tenant:read", "tenant:deploy", "tenant:admin")
+    if caller.tenant is None:
+        raise Forbidden("this token is bound to no tenant")
+    return caller.tenant
 
 
 def _may_hold(caller: Principal, hold: wire.Hold, *scopes: str) -> bool:

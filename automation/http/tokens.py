@@ -15,6 +15,8 @@ from spotlane.exchange import Http, TransportError
 from spotlane.transport import raise_for_problem
 from spotlane.wire import Revoked
 
+_AUDIENCES = ("api", "automation")
+"""Whom a token is for: people's and programs' are for the edge's API and this one alike, the edge's own for this one."""
 _REVOKED_SECONDS = 1.0
 _AWAY_SECONDS = 5.0
 """How long an edge that didn't answer isn't asked again: every caller would wait for it."""
@@ -77,7 +79,7 @@ class TokenVerifier:
             kid = jwt.get_unverified_header(token).get("kid", "")
             key = self._key(kid)
             claims = jwt.decode(
-                token, key.key, algorithms=["ES256"], issuer=self._issuer, options={"verify_aud": False, "require": ["exp", "iss", "sub"]}, leeway=5
+                token, key.key, algorithms=["ES256"], issuer=self._issuer, audience=_AUDIENCES, options={"require": ["exp", "iss", "sub", "aud"]}, leeway=5
             )
         except jwt.PyJWTError as error:
             raise InvalidToken(f"the token isn't valid: {error}") from error

@@ -258,6 +258,6 @@ class Asked:
 def test_a_tenant_is_told_of_its_own_caps_whatever_it_asks_and_the_platform_of_all() -> None:
     asked = Asked()
     caller = Caller(app(FakeRuns(), barred, asked, None, None, Tokens(), dict, None, None, None, None))  # type: ignore[arg-type]  # only this call
-    tokens = ("k acme tenant:read", "p - platform:admin", "edge - service:edge", "m acme placement")
+    tokens = ("k acme tenant:read", "p - platform:admin", "edge - service:edge", "m acme placement", "n - tenant:read")
     statuses = [caller.get("/v1/spend?tenant=globex", headers={"authorization": f"Bearer {token}"}).status_code for token in tokens]
-    assert (statuses, asked.tenants) == ([200, 200, 200, 403], ["acme", "globex", "globex"])
+    assert (statuses, asked.tenants) == ([200, 200, 200, 403, 403], ["acme", "globex", "globex"])

@@ -46,7 +46,7 @@ class Keys:
         return TokenVerifier("http://edge/jwks", ISSUER, 30.0, self.revocations, httpx.Client(transport=httpx.MockTransport(answer)), monotonic)
 
     def token(self, kid: str = "k1", **claims: object) -> str:
-        body = {"iss": ISSUER, "sub": "key-1", "exp": int(time.time()) + 60, "scope": "tenant:read tenant:deploy", "tenant": "acme", **claims}
+        body = {"iss": ISSUER, "aud": "api", "sub": "key-1", "exp": int(time.time()) + 60, "scope": "tenant:read tenant:deploy", "tenant": "acme", **claims}
         return "Bearer " + jwt.encode(body, self.private, algorithm="ES256", headers={"kid": kid})
 
 
@@ -72,7 +72,7 @@ def test_what_is_no_token_of_ours_is_refused(header: str | None, reason: str) ->
         Keys().verifier().verify(header)
 
 
-@pytest.mark.parametrize("claims", [{"exp": 1}, {"iss": "https://elsewhere"}])
+@pytest.mark.parametrize("claims", [{"exp": 1}, {"iss": "https://elsewhere"}, {"aud": "elsewhere"}])
 def test_an_expired_or_foreign_token_is_refused(claims: dict[str, object]) -> None:
     keys = Keys()
     with pytest.raises(InvalidToken):
