@@ -89,6 +89,12 @@ def decode(request: ApiRequest) -> tuple[str, Access, Facts, str]:
         # A policy's or role's location says where its own record is kept, not where anything may run.
         facts.regions = []
     facts.account = subscription
+    if request.method == "PATCH":
+        # What a part of a resource doesn't hold stays as it is, and was judged when it was written.
+        said = inputs.keys()
+        facts.traits = [trait for trait in facts.traits if trait.path.partition(".")[0].partition("[")[0] in said]
+        if inputs.get("tags") is None:
+            facts.tags = None
     texts = inputs.strings()
     if access == "write" and kind.split("/", 1)[0] not in _GLOBAL_NAMESPACES:
         # A child has no location of its own: what names one there is as strange as anywhere else.

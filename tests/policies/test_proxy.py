@@ -242,3 +242,19 @@ def test_a_change_of_boundary_or_mode_is_recorded(stage: Stage) -> None:
     first, change, last = stage.entries()
     assert (change["service"], change["tenant"], change["principal"]) == ("boundary", "acme", "spotlane")
     assert change["why"] == f"boundary and mode: {first['digest']} (block) → {last['digest']} (learning)"
+
+
+@pytest.mark.parametrize(
+    ("document", "status"),
+    [
+        ({"tags": {"team": "web"}}, 200),
+        ({"properties": {"hardwareProfile": {"vmSize": "Standard_D4s_v5"}}}, 200),
+        ({"properties": {"priority": "Spot"}}, 200),
+        ({"properties": {"priority": "Regular"}}, 403),
+        ({"identity": {"userAssignedIdentities": {"/subscriptions/9b1f6471-1bf0-4dda-aec3-999999999999/resourceGroups/g/x": {}}}}, 403),
+    ],
+)
+def test_a_part_of_a_machine_is_judged_by_what_it_says(stage: Stage, document: dict[str, object], status: int) -> None:
+    url = f"https://management.azure.com/subscriptions/{SUBSCRIPTION}/resourceGroups/web/providers/Microsoft.Compute/virtualMachines/web?api-version=2024-11-01"
+    with stage.client("acme", "k-acme") as client:
+        assert client.patch(url, json=document).status_code == status
