@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from domain.catalog import CATALOG, CLOUDS, OfferRef
 
-Kind = Literal["repricing", "outage", "interruption", "feed_outage", "feed_delay"]
+Kind = Literal["repricing", "outage", "plenty", "interruption", "feed_outage", "feed_delay"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
@@ -24,8 +24,9 @@ class EventError(ValueError):
 class Event:
     """Something that holds from ``at`` for ``duration_seconds`` (None: for good); a part left out means all of them.
 
-    repricing: spot prices times ``factor``. outage: no spot capacity. interruption: running machines are taken back, and the pool gives out none for
-    ``duration_seconds`` (an hour, unless told). feed_outage: the price API answers 503. feed_delay: it goes on answering as of ``at``.
+    repricing: spot prices times ``factor``. outage: no spot capacity. plenty: capacity at all times, but for outages and interruptions. interruption: running
+    machines are taken back, and the pool gives out none for ``duration_seconds`` (an hour, unless told). feed_outage: the price API answers 503. feed_delay:
+    it goes on answering as of ``at``.
     """
 
     kind: Kind

@@ -219,7 +219,8 @@ class Market:
         with self._lock:
             before, self._polled = self._polled, self._clock.seconds()
         for ref in self._capacity.lost(before, self._polled, self._clock.speed):
-            self._tell(Reclaim(*ref))
+            if not self._meant(ref, "plenty"):
+                self._tell(Reclaim(*ref))
 
     def start(self) -> None:
         """Polls and keeps the clock in a thread of its own until :meth:`close`."""
@@ -256,10 +257,13 @@ class Market:
             callback(reclaim)
 
     def _gives(self, ref: OfferRef) -> bool:
+        return not self._meant(ref, "outage", "interruption") and (self._meant(ref, "plenty") or self._capacity.has(ref, self._clock.seconds()))
+
+    def _meant(self, ref: OfferRef, *kinds: str) -> bool:
+        """Whether an event of these kinds is in force for the offer now."""
         at = self._clock.seconds()
         with self._lock:
-            out = any(one.kind in ("outage", "interruption") and one.holds(at) and one.concerns(ref) for one in self._events)
-        return not out and self._capacity.has(ref, at)
+            return any(one.kind in kinds and one.holds(at) and one.concerns(ref) for one in self._events)
 
     def _of(self, kind: str, cloud: str, region: str) -> list[Event]:
         with self._lock:

@@ -94,6 +94,21 @@ def test_an_outage_takes_capacity_and_an_interruption_calls_back(tmp_path: Path)
     assert not market.has_capacity("aws", "eu-west-1", "eu-west-1b", "c5.large")
 
 
+def test_where_there_is_plenty_nothing_is_refused_and_nothing_taken_back_but_by_an_outage(tmp_path: Path) -> None:
+    market, told = paused(tmp_path), list[Reclaim]()
+    market.on_interruption(told.append)
+    refused = [ref for ref in CATALOG.offers(("aws",)) if market.spot_price(*ref) is not None and not market.has_capacity(*ref)]
+    assert refused
+    market.inject({"kind": "plenty", "cloud": "aws"})
+    market.set_clock(speed=60.0)
+    assert all(market.has_capacity(*ref) for ref in refused)
+    for _ in range(6):
+        market.advance(12 * 3600)
+    assert {one.cloud for one in told} == {"azure", "gcp"}
+    market.inject({"kind": "outage", "cloud": "aws", "region": refused[0].region, "duration_seconds": 60})
+    assert not market.has_capacity(*refused[0])
+
+
 def test_pools_take_machines_back_only_while_time_leaves_them_their_notice(tmp_path: Path) -> None:
     told: dict[float, list[Reclaim]] = {60.0: [], 3600.0: []}
     for speed, reclaims in told.items():
