@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import h11
@@ -33,17 +32,22 @@ Headers = Sequence[tuple[bytes, bytes]]
 Send = Callable[[bytes], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
 class Head:
     """A request's head; header names are in lower case, ``host`` is among them."""
 
-    method: bytes
-    target: bytes
-    headers: Headers
+    __slots__ = ("_first", "headers", "method", "names", "target")
+
+    def __init__(self, method: bytes, target: bytes, headers: Headers) -> None:
+        self.method = method
+        self.target = target
+        self.headers = headers
+        pairs = list(headers)
+        self.names = [name for name, _ in pairs]
+        self._first = dict(reversed(pairs))
 
     def value(self, name: bytes) -> bytes:
         """The header's first value, empty where there is none."""
-        return next((value for each, value in self.headers if each == name), b"")
+        return self._first.get(name, b"")
 
     @property
     def length(self) -> int | None:
@@ -88,7 +92,7 @@ class Http1Exchange:
     trailers = False
 
     def __init__(self, http: h11.Connection, request: h11.Request, reader: asyncio.StreamReader, send: Send) -> None:
-        self.head = Head(request.method, request.target, list(request.headers))
+        self.head = Head(request.method, request.target, request.headers)
         self._http = http
         self._reader = reader
         self._send = send
@@ -145,10 +149,11 @@ async def next_event(http: h11.Connection, reader: asyncio.StreamReader) -> obje
 
 def check_head(head: Head, host: str) -> None:
     """Raises :class:`Refused` for a head that is ambiguous, hides another request, or names another host than its tunnel."""
-    names = [name for name, _ in head.headers]
-    if twice := sorted({name.decode("latin-1") for name in names if names.count(name) > 1 and name not in _REPEATABLE}):
+    names = head.names
+    single = set(names)
+    if len(single) < len(names) and (twice := sorted({name.decode("latin-1") for name in names if names.count(name) > 1 and name not in _REPEATABLE})):
         raise Refused("request", f"the header {', '.join(twice)} stands twice", 400)
-    if hiding := sorted(name.decode("latin-1") for name in names if name in _OVERRIDES):
+    if hiding := sorted(name.decode("latin-1") for name in single & _OVERRIDES):
         raise Refused("request", f"the header {', '.join(hiding)} makes it another request", 400)
     if head.method not in _METHODS:
         raise Refused("request", f"method {head.method.decode('latin-1')} isn't passed on", 400)

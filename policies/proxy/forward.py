@@ -57,7 +57,9 @@ async def forward(call: Allowed, lines: Lines, books: Books) -> None:
         await _forward_grpc(request, exchange, lines)
         return
     learns = lines.known.service == "sts" and verdict.call.action.startswith("AssumeRole")
-    headers = [(name, value) for name, value in exchange.head.headers if not learns or name != b"accept-encoding"]
+    headers: Headers = exchange.head.headers
+    if learns:
+        headers = [(name, value) for name, value in headers if name != b"accept-encoding"]
     started = False
     kept = b""
     try:

@@ -33,6 +33,7 @@ from policies.proxy.grpc import transcoded
 from policies.proxy.hosts import KnownHost, classify
 from policies.proxy.http2 import Http2Tunnel
 from policies.proxy.judge import Verdict, judge, unreadable
+from policies.proxy.patience import Patience
 from policies.proxy.platform import Own
 from policies.proxy.refusal import refusal
 from policies.proxy.replay import Replays
@@ -113,9 +114,9 @@ class Proxy:
             task.cancel()
 
     async def _first(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
+        http, patience = h11.Connection(h11.SERVER, max_incomplete_event_size=65536), Patience(reader)
         while True:
-            request = await self._head(http, reader, self._limits.head_seconds)
+            request = await self._head(http, reader, patience, self._limits.head_seconds)
             if not isinstance(request, h11.Request):
                 return
             if request.method == b"CONNECT":
@@ -126,14 +127,12 @@ class Proxy:
                 return
             http.start_next_cycle()
 
-    async def _head(self, http: h11.Connection, reader: asyncio.StreamReader, idle_seconds: float) -> object:
+    async def _head(self, http: h11.Connection, reader: asyncio.StreamReader, patience: Patience, idle_seconds: float) -> object:
         """The next event; its first byte may take ``idle_seconds``, what follows may not."""
         event = http.next_event()
         if event is not h11.NEED_DATA:
             return event
-        # `timeout` and not `wait_for`, which makes a task of its own for every read.
-        async with asyncio.timeout(idle_seconds):
-            http.receive_data(await reader.read(CHUNK))
+        http.receive_data(await patience.read(CHUNK, idle_seconds))
         event = http.next_event()
         if event is not h11.NEED_DATA:
             return event
@@ -219,10 +218,10 @@ class Proxy:
 
     async def _serve(self, tunnel: _Tunnel, reader: asyncio.StreamReader, send: Send) -> None:
         """The requests inside one tunnel, one after the other."""
-        http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
+        http, patience = h11.Connection(h11.SERVER, max_incomplete_event_size=65536), Patience(reader)
         while True:
             try:
-                head = await self._head(http, reader, self._limits.idle_seconds)
+                head = await self._head(http, reader, patience, self._limits.idle_seconds)
             except (h11.RemoteProtocolError, Refused) as error:
                 refused = error if isinstance(error, Refused) else Refused("request", f"not an HTTP/1.1 request: {error}", 400)
                 status = self._record(unreadable(tunnel.known, tunnel.client.principal, None, refused), refused.status)

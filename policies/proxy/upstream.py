@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import h11
 
+from policies.proxy.patience import Patience
 from policies.proxy.request import ApiRequest, Refused
 
 CONNECT_SECONDS = 10.0
@@ -164,7 +165,7 @@ class Line:
             self._streams[1].close()
         self._streams = None
 
-    def begin(self) -> None:
+    def begin(self, reader: asyncio.StreamReader) -> None:
         """Called for each connection that is new."""
         raise NotImplementedError
 
@@ -180,19 +181,20 @@ class Line:
         if place.tls and self.protocol is not None and (secured is None or secured.selected_alpn_protocol() != self.protocol):
             self.close()
             raise ConnectionError(f"{place.host} doesn't speak {self.protocol}")
-        self.begin()
+        self.begin(self._streams[0])
         return self._streams
 
 
 class UpstreamConnection(Line):
     """HTTP/1.1."""
 
-    def begin(self) -> None:
+    def begin(self, reader: asyncio.StreamReader) -> None:
         """See :class:`Line`."""
         self._http = h11.Connection(h11.CLIENT)
+        self._patience = Patience(reader)
 
     async def exchange(
-        self, request: ApiRequest, headers: list[tuple[bytes, bytes]], passing: Passing | None = None
+        self, request: ApiRequest, headers: Sequence[tuple[bytes, bytes]], passing: Passing | None = None
     ) -> AsyncGenerator[h11.Response | h11.Data, None]:
         """Sends the request and yields the answer's head and its data as they come; ``passing`` is a body that goes along as it comes.
 
@@ -200,9 +202,15 @@ class UpstreamConnection(Line):
         """
         reader, writer = await self._open()
         target = request.path + (f"?{request.query}" if request.query else "")
-        sent = [(name, value) for name, value in headers if name not in HOP_BY_HOP and name != b"content-length"]
-        if passing or request.body or request.method in {"POST", "PUT", "PATCH"}:
-            sent.append((b"content-length", str(passing.length if passing else len(request.body)).encode()))
+        names = {name for name, _ in headers}
+        sent: h11._headers.Headers | list[tuple[bytes, bytes]]
+        # What h11 has read itself it needn't check again.
+        if isinstance(headers, h11._headers.Headers) and request.body and b"content-length" in names and HOP_BY_HOP.isdisjoint(names):
+            sent = headers
+        else:
+            sent = [(name, value) for name, value in headers if name not in HOP_BY_HOP and name != b"content-length"]
+            if passing or request.body or request.method in {"POST", "PUT", "PATCH"}:
+                sent.append((b"content-length", str(passing.length if passing else len(request.body)).encode()))
         pump: asyncio.Task[None] | None = None
         try:
             data = self._http.send(h11.Request(method=request.method, target=target, headers=sent)) or b""
@@ -217,7 +225,7 @@ class UpstreamConnection(Line):
             while True:
                 event = self._http.next_event()
                 if event is h11.NEED_DATA:
-                    received = await (self._read(reader) if pump is None else self._read_beside(reader, pump))
+                    received = await (self._patience.read(_CHUNK, ANSWER_SECONDS) if pump is None else self._read_beside(reader, pump))
                     self._http.receive_data(received)
                 elif isinstance(event, h11.Response | h11.Data):
                     yield event
@@ -252,10 +260,6 @@ class UpstreamConnection(Line):
                 await writer.drain()
         writer.write(self._http.send(h11.EndOfMessage()) or b"")
         await writer.drain()
-
-    async def _read(self, reader: asyncio.StreamReader) -> bytes:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            return await reader.read(_CHUNK)
 
     async def _read_beside(self, reader: asyncio.StreamReader, pump: asyncio.Task[None]) -> bytes:
         """What the upstream answers while its request is still on the way; a body that breaks ends the exchange, so that half of one is never whole there."""

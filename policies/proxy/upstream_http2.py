@@ -24,7 +24,7 @@ class Http2Connection(Line):
 
     protocol = "h2"
 
-    def begin(self) -> None:
+    def begin(self, reader: asyncio.StreamReader) -> None:
         """See :class:`Line`."""
         self._http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=False))
         self._http.initiate_connection()

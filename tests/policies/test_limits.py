@@ -17,6 +17,7 @@ from audit.log import AuditLog
 from policies.proxy.authority import Authority
 from policies.proxy.books import Books
 from policies.proxy.clients import Limits, sender
+from policies.proxy.patience import Patience
 from policies.proxy.server import Proxy
 from policies.proxy.upstream import Upstreams
 from tests.policies.attempts import ARM, CREDENTIAL, GROUP, connect
@@ -204,3 +205,26 @@ def test_hosts_that_a_client_thinks_of_take_no_more_than_so_much_memory(tmp_path
     authority.context(names[2])
     assert authority.context(names[0]) is first
     assert authority.context(names[1]) is not second
+
+
+def test_a_reader_is_patient_for_each_read_anew_and_not_between_them() -> None:
+    async def scene() -> None:
+        reader = asyncio.StreamReader()
+        patience = Patience(reader)
+        loop = asyncio.get_running_loop()
+        for number in range(4):
+            loop.call_later(0.3, reader.feed_data, b"%d" % number)
+            assert await patience.read(10, 1.0) == b"%d" % number
+        await asyncio.sleep(1.2)
+        loop.call_later(0.05, reader.feed_data, b"after a pause")
+        assert await patience.read(20, 1.0) == b"after a pause"
+        loop.call_later(0.05, reader.feed_data, b"sooner")
+        assert await patience.read(20, 5.0) == b"sooner"
+        begun = loop.time()
+        with pytest.raises(TimeoutError):
+            await patience.read(10, 0.1)
+        assert 0.1 <= loop.time() - begun < 4.0
+        with pytest.raises(TimeoutError):
+            await patience.read(10, 5.0)
+
+    asyncio.run(scene())
