@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from domain.boundary.call import Named, TraitName
 from domain.boundary.names import azure_subscription
 from domain.boundary.regions import paired
@@ -84,10 +86,7 @@ def _scale_set(inputs: Inputs, found: Facts) -> None:
 
 
 def _load_balancer(inputs: Inputs, found: Facts) -> None:
-    for configuration in inputs.each("frontendIPConfigurations"):
-        for key in ("publicIPAddress", "publicIPPrefix"):
-            if configuration.get(key) is not None:
-                found.trait("public-address", present(configuration.get(key)), configuration.at(key))
+    _exposed(inputs.each("frontendIPConfigurations"), ("publicIPAddress", "publicIPPrefix"), found)
 
 
 def _agent_pool(inputs: Inputs, found: Facts) -> None:
@@ -96,8 +95,12 @@ def _agent_pool(inputs: Inputs, found: Facts) -> None:
 
 
 def _interface(inputs: Inputs, found: Facts) -> None:
-    for configuration in inputs.each("ipConfigurations"):
-        for key in ("publicIPAddress", "publicIPAddressConfiguration"):
+    _exposed(inputs.each("ipConfigurations"), ("publicIPAddress", "publicIPAddressConfiguration"), found)
+
+
+def _exposed(configurations: Iterable[Inputs], keys: tuple[str, str], found: Facts) -> None:
+    for configuration in configurations:
+        for key in keys:
             value = configuration.get(key)
             if value is not None:
                 found.trait("public-address", present(value), configuration.at(key))

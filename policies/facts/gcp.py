@@ -8,7 +8,7 @@ from domain.boundary.call import Named, TraitName
 from domain.boundary.names import gcp_place, gcp_project
 from domain.boundary.regions import of_zone
 from policies.facts.aws import anywhere
-from policies.facts.reading import UNKNOWN, Inputs, equals, present, truth
+from policies.facts.reading import UNKNOWN, Inputs, either, equals, present, truth
 from policies.facts.resource import Facts, Resource, known_text
 
 GLOBAL_MODULES = frozenset({"organizations", "projects", "orgpolicy", "serviceaccount", "serviceAccount", "iam", "billing", "folder", "tags", "monitoring"})
@@ -55,9 +55,8 @@ def linked_project(text: str) -> str | None:
 
 def _instance(inputs: Inputs, found: Facts) -> None:
     scheduling = inputs.within("scheduling")
-    spot = equals(scheduling.get("provisioningModel"), "SPOT")
-    preemptible = truth(scheduling.get("preemptible"))
-    found.trait("spot", True if True in (spot, preemptible) else None if None in (spot, preemptible) else False, scheduling.at("provisioningModel"))
+    spot = either(equals(scheduling.get("provisioningModel"), "SPOT"), truth(scheduling.get("preemptible")))
+    found.trait("spot", spot, scheduling.at("provisioningModel"))
     for disk in [inputs.within("bootDisk"), *inputs.each("attachedDisks"), *inputs.each("disks")]:
         if disk.unknown or disk.keys():
             # Google encrypts every disk; a key of the customer is named by its self link.
@@ -113,8 +112,7 @@ def _forwarding_rule(inputs: Inputs, found: Facts) -> None:
 
 def _node_pool(inputs: Inputs, found: Facts) -> None:
     config = inputs.within("nodeConfig")
-    spot, preemptible = truth(config.get("spot")), truth(config.get("preemptible"))
-    found.trait("spot", True if True in (spot, preemptible) else None if None in (spot, preemptible) else False, config.at("spot"))
+    found.trait("spot", either(truth(config.get("spot")), truth(config.get("preemptible"))), config.at("spot"))
 
 
 _BY_KIND = {

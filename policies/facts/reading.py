@@ -79,6 +79,11 @@ def truth(value: Any) -> bool | None:
     return value is True or (isinstance(value, str) and value.lower() == "true")
 
 
+def either(*answers: bool | None) -> bool | None:
+    """Whether one of the answers is yes; None where none is and one is unknown."""
+    return True if True in answers else None if None in answers else False
+
+
 def equals(value: Any, word: str) -> bool | None:
     """Whether a text input is ``word`` in any letter case; None where it is unknown."""
     if value is UNKNOWN:

@@ -1,4 +1,4 @@
-"""Which writes of AWS's services are judged here, beside EC2's (:mod:`policies.proxy.decode_ec2`) and S3's, which are told apart by what they name.
+"""Which writes of AWS's services are judged here, beside S3's, which are told apart by what they name.
 
 A write that isn't listed is refused: nobody here knows what it makes. So nothing that launches machines by another service than EC2, makes calls of its own in
 the caller's name, runs commands on machines, hands out keys without an end, or sends data where no parameter says. Names: AWS's service models.
@@ -23,6 +23,20 @@ _WRITES: Mapping[str, frozenset[str]] = {
             BatchExecuteStatement BatchWriteItem CreateBackup CreateGlobalTable CreateTable ExecuteStatement ExecuteTransaction PutItem
             RestoreTableFromBackup RestoreTableToPointInTime TransactGetItems TransactWriteItems UpdateContinuousBackups UpdateContributorInsights
             UpdateGlobalTable UpdateGlobalTableSettings UpdateItem UpdateTable UpdateTableReplicaAutoScaling UpdateTimeToLive {_TAGS}
+        """,
+        "ec2": """
+            AcceptVpcPeeringConnection AllocateAddress AssignIpv6Addresses AssignPrivateIpAddresses AssociateAddress AssociateDhcpOptions
+            AssociateIamInstanceProfile AssociateRouteTable AssociateSubnetCidrBlock AssociateVpcCidrBlock AttachInternetGateway AttachNetworkInterface
+            AttachVolume AuthorizeSecurityGroupEgress AuthorizeSecurityGroupIngress CopyImage CopySnapshot CreateDhcpOptions
+            CreateEgressOnlyInternetGateway CreateFleet CreateFlowLogs CreateImage CreateInternetGateway CreateKeyPair CreateLaunchTemplate
+            CreateLaunchTemplateVersion CreateNatGateway CreateNetworkAcl CreateNetworkAclEntry CreateNetworkInterface CreatePlacementGroup CreateRoute
+            CreateRouteTable CreateSecurityGroup CreateSnapshot CreateSubnet CreateTags CreateVolume CreateVpc CreateVpcEndpoint
+            CreateVpcPeeringConnection DisableEbsEncryptionByDefault EnableEbsEncryptionByDefault ImportKeyPair ModifyEbsDefaultKmsKeyId
+            ModifyInstanceAttribute ModifyInstanceCreditSpecification ModifyInstanceMetadataDefaults ModifyInstanceMetadataOptions ModifyLaunchTemplate
+            ModifyNetworkInterfaceAttribute ModifySecurityGroupRules ModifySubnetAttribute ModifyVolume ModifyVpcAttribute ModifyVpcEndpoint
+            ModifyVpcTenancy RebootInstances ReplaceNetworkAclAssociation ReplaceNetworkAclEntry ReplaceRoute ReplaceRouteTableAssociation
+            RequestSpotInstances RunInstances StartInstances StopInstances UpdateSecurityGroupRuleDescriptionsEgress
+            UpdateSecurityGroupRuleDescriptionsIngress
         """,
         # No users, access keys or passwords: nothing that is good for ever.
         "iam": """

@@ -91,8 +91,6 @@ class Clients:
             yield
         finally:
             self._tunnels[client.principal] -= 1
-            if not self._tunnels[client.principal]:
-                del self._tunnels[client.principal]
 
 
 class BodyBudget:
@@ -138,8 +136,6 @@ class BodyBudget:
         """Gives ``size`` bytes back."""
         self.held -= size
         self._of[principal] -= size
-        if not self._of[principal]:
-            del self._of[principal]
 
 
 def sender(writer: asyncio.StreamWriter, stall_seconds: float) -> Send:

@@ -1,7 +1,4 @@
-"""What EC2's writes make: which of them are judged, and how their flat parameters become the inputs that the rules read.
-
-A write that isn't listed is refused: nobody here knows what it exposes, copies or gives away.
-"""
+"""What EC2's writes make: how their flat parameters become the inputs that the rules read. Which of them are judged stands in ``aws_writes``."""
 
 from __future__ import annotations
 
@@ -14,23 +11,6 @@ from policies.facts.reading import Inputs
 from policies.facts.resource import Facts, Resource
 from policies.proxy.request import Refused
 
-WRITES = frozenset(
-    {
-        "AcceptVpcPeeringConnection", "AllocateAddress", "AssignIpv6Addresses", "AssignPrivateIpAddresses", "AssociateAddress", "AssociateDhcpOptions",
-        "AssociateIamInstanceProfile", "AssociateRouteTable", "AssociateSubnetCidrBlock", "AssociateVpcCidrBlock", "AttachInternetGateway",
-        "AttachNetworkInterface", "AttachVolume", "AuthorizeSecurityGroupEgress", "AuthorizeSecurityGroupIngress", "CopyImage", "CopySnapshot",
-        "CreateDhcpOptions", "CreateEgressOnlyInternetGateway", "CreateFleet", "CreateFlowLogs", "CreateImage", "CreateInternetGateway", "CreateKeyPair",
-        "CreateLaunchTemplate", "CreateLaunchTemplateVersion", "CreateNatGateway", "CreateNetworkAcl", "CreateNetworkAclEntry", "CreateNetworkInterface",
-        "CreatePlacementGroup", "CreateRoute", "CreateRouteTable", "CreateSecurityGroup", "CreateSnapshot", "CreateSubnet", "CreateTags", "CreateVolume",
-        "CreateVpc", "CreateVpcEndpoint", "CreateVpcPeeringConnection", "DisableEbsEncryptionByDefault", "EnableEbsEncryptionByDefault", "ImportKeyPair",
-        "ModifyEbsDefaultKmsKeyId", "ModifyInstanceAttribute", "ModifyInstanceCreditSpecification", "ModifyInstanceMetadataDefaults",
-        "ModifyInstanceMetadataOptions", "ModifyLaunchTemplate", "ModifyNetworkInterfaceAttribute", "ModifySecurityGroupRules", "ModifySubnetAttribute",
-        "ModifyVolume", "ModifyVpcAttribute", "ModifyVpcEndpoint", "ModifyVpcTenancy", "RebootInstances", "ReplaceNetworkAclAssociation",
-        "ReplaceNetworkAclEntry", "ReplaceRoute", "ReplaceRouteTableAssociation", "RequestSpotInstances", "RunInstances", "StartInstances", "StopInstances",
-        "UpdateSecurityGroupRuleDescriptionsEgress", "UpdateSecurityGroupRuleDescriptionsIngress",
-    }
-)  # fmt: skip
-
 _PLURALS = {
     "blockDeviceMapping": "blockDeviceMappings",
     "networkInterface": "networkInterfaces",
@@ -41,9 +21,7 @@ _OPENING: dict[str, TraitName] = {"AuthorizeSecurityGroupIngress": "open-ingress
 
 
 def judge_write(action: str, parameters: Mapping[str, str], facts: Facts) -> None:
-    """Notes what the write makes. Raises :class:`Refused` for a write that isn't judged."""
-    if action not in WRITES:
-        raise Refused("request", f"ec2:{action} is not among the writes that are judged here")
+    """Notes what a write that is judged makes. Raises :class:`Refused` for parameters that can be read in more than one way."""
     inputs = nested(parameters)
     for specification in Inputs(inputs).each("tagSpecifications"):
         facts.classified(specification.within("tags"))

@@ -62,7 +62,7 @@ def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, no
     if owner is None:
         return _unowned(call, principal, books)
     if principal not in {PLATFORM, owner.name}:
-        return Verdict(call, False, "account", f"Account {call.account!r} isn't tenant {principal!r}'s.")
+        return _anothers(call, principal)
     if principal != PLATFORM and _guards(call):
         return Verdict(call, False, "account", f"{call.service}:{call.action} is about the account's guard rails, which are the platform's.")
     return _by_boundary(replace(call, tenant=owner.name), owner, now)
@@ -71,9 +71,11 @@ def judge(request: ApiRequest, host: KnownHost, principal: str, books: Books, no
 def _catalogue(call: Call, principal: str, books: Books) -> Verdict:
     """What a cloud sells is told to everyone, but not by way of another tenant's account: there stand that tenant's images, too."""
     owner = books.owner(call.cloud, call.account) if call.account and principal != PLATFORM else None
-    if owner is not None and owner.name != principal:
-        return Verdict(call, False, "account", f"Account {call.account!r} isn't tenant {principal!r}'s.")
-    return Verdict(call, True)
+    return Verdict(call, True) if owner is None or owner.name == principal else _anothers(call, principal)
+
+
+def _anothers(call: Call, principal: str) -> Verdict:
+    return Verdict(call, False, "account", f"Account {call.account!r} isn't tenant {principal!r}'s.")
 
 
 def _by_platform(request: ApiRequest, books: Books) -> bool:

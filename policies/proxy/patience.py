@@ -24,9 +24,14 @@ class Patience:
         finally:
             self._until = None
 
-    def _set(self, when: float) -> None:
+    def close(self) -> None:
+        """Ends the timer, which would keep the stream and all behind it until it rings."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
+
+    def _set(self, when: float) -> None:
+        self.close()
         self._timer = self._loop.call_at(when, self._ring)
 
     def _ring(self) -> None:

@@ -55,6 +55,7 @@ class _Tunnel:
     host: str
     client: Client
     lines: Lines
+    patience: Patience
 
 
 class Proxy:
@@ -92,8 +93,9 @@ class Proxy:
             writer.close()
             return
         self._open.add(task)
+        patience = Patience(reader)
         try:
-            await self._first(reader, writer)
+            await self._first(reader, writer, patience)
         except (OSError, h11.ProtocolError, TimeoutError, Refused, asyncio.IncompleteReadError, ssl.SSLError) as error:
             log.debug("connection ended: %r", error)
         except asyncio.CancelledError:
@@ -103,6 +105,7 @@ class Proxy:
             log.exception("a connection failed; its call was not passed on")
         finally:
             self._open.discard(task)
+            patience.close()
             writer.close()
 
     async def drain(self, seconds: float) -> None:
@@ -113,14 +116,14 @@ class Proxy:
         for task in list(self._open):
             task.cancel()
 
-    async def _first(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        http, patience = h11.Connection(h11.SERVER, max_incomplete_event_size=65536), Patience(reader)
+    async def _first(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: Patience) -> None:
+        http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
         while True:
             request = await self._head(http, reader, patience, self._limits.head_seconds)
             if not isinstance(request, h11.Request):
                 return
             if request.method == b"CONNECT":
-                await self._connect(request, http, reader, writer)
+                await self._connect(request, http, reader, writer, patience)
                 return
             await self._own(request, http, reader, writer)
             if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
@@ -170,7 +173,9 @@ class Proxy:
             status, document = 403, {"error": "plain HTTP isn't passed on; use CONNECT"}
         await _answer(http, sender(writer, self._limits.stall_seconds), status, "application/json", json.dumps(document).encode())
 
-    async def _connect(self, request: h11.Request, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect(
+        self, request: h11.Request, http: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, patience: Patience
+    ) -> None:
         send = sender(writer, self._limits.stall_seconds)
         client = self._clients.authenticated(request.headers)
         if client is None:
@@ -196,7 +201,7 @@ class Proxy:
                 status = self._record(unreadable(known, client.principal, None, refused), refused.status)
                 await _answer(http, send, status, "text/plain", f"Spotlane boundary [{refused.rule}]: {refused.message}\n".encode())
                 return
-            await self._tunnel(_Tunnel(known, host, client, Lines(known, self._upstreams, host)), reader, writer, send)
+            await self._tunnel(_Tunnel(known, host, client, Lines(known, self._upstreams, host), patience), reader, writer, send)
 
     async def _tunnel(self, tunnel: _Tunnel, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, send: Send) -> None:
         """Opens the tunnel, and serves it until it ends."""
@@ -218,10 +223,10 @@ class Proxy:
 
     async def _serve(self, tunnel: _Tunnel, reader: asyncio.StreamReader, send: Send) -> None:
         """The requests inside one tunnel, one after the other."""
-        http, patience = h11.Connection(h11.SERVER, max_incomplete_event_size=65536), Patience(reader)
+        http = h11.Connection(h11.SERVER, max_incomplete_event_size=65536)
         while True:
             try:
-                head = await self._head(http, reader, patience, self._limits.idle_seconds)
+                head = await self._head(http, reader, tunnel.patience, self._limits.idle_seconds)
             except (h11.RemoteProtocolError, Refused) as error:
                 refused = error if isinstance(error, Refused) else Refused("request", f"not an HTTP/1.1 request: {error}", 400)
                 status = self._record(unreadable(tunnel.known, tunnel.client.principal, None, refused), refused.status)

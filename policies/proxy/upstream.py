@@ -157,41 +157,43 @@ class Line:
     def __init__(self, upstreams: Upstreams, host: str) -> None:
         self._upstreams = upstreams
         self._host = host
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._streams: tuple[Patience, asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     def close(self) -> None:
         """Drops the connection."""
         if self._streams:
-            self._streams[1].close()
+            patience, _, writer = self._streams
+            patience.close()
+            writer.close()
         self._streams = None
 
-    def begin(self, reader: asyncio.StreamReader) -> None:
+    def begin(self) -> None:
         """Called for each connection that is new."""
         raise NotImplementedError
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if self._streams and not self._streams[0].at_eof() and not self._streams[1].is_closing():
+    async def _open(self) -> tuple[Patience, asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams and not self._streams[1].at_eof() and not self._streams[2].is_closing():
             return self._streams
         self.close()
         place = self._upstreams.place(self._host)
         context = self._upstreams.context(self.protocol) if place.tls else None
         opening = asyncio.open_connection(place.host, place.port, ssl=context, server_hostname=place.host if place.tls else None)
-        self._streams = await asyncio.wait_for(opening, CONNECT_SECONDS)
-        secured = self._streams[1].get_extra_info("ssl_object")
+        reader, writer = await asyncio.wait_for(opening, CONNECT_SECONDS)
+        self._streams = Patience(reader), reader, writer
+        secured = writer.get_extra_info("ssl_object")
         if place.tls and self.protocol is not None and (secured is None or secured.selected_alpn_protocol() != self.protocol):
             self.close()
             raise ConnectionError(f"{place.host} doesn't speak {self.protocol}")
-        self.begin(self._streams[0])
+        self.begin()
         return self._streams
 
 
 class UpstreamConnection(Line):
     """HTTP/1.1."""
 
-    def begin(self, reader: asyncio.StreamReader) -> None:
+    def begin(self) -> None:
         """See :class:`Line`."""
         self._http = h11.Connection(h11.CLIENT)
-        self._patience = Patience(reader)
 
     async def exchange(
         self, request: ApiRequest, headers: Sequence[tuple[bytes, bytes]], passing: Passing | None = None
@@ -200,7 +202,7 @@ class UpstreamConnection(Line):
 
         Raises ``OSError``, ``TimeoutError``, ``h11.ProtocolError``, and :class:`Refused` from the body that passes.
         """
-        reader, writer = await self._open()
+        patience, reader, writer = await self._open()
         target = request.path + (f"?{request.query}" if request.query else "")
         names = {name for name, _ in headers}
         sent: h11._headers.Headers | list[tuple[bytes, bytes]]
@@ -225,7 +227,7 @@ class UpstreamConnection(Line):
             while True:
                 event = self._http.next_event()
                 if event is h11.NEED_DATA:
-                    received = await (self._patience.read(_CHUNK, ANSWER_SECONDS) if pump is None else self._read_beside(reader, pump))
+                    received = await (patience.read(_CHUNK, ANSWER_SECONDS) if pump is None else self._read_beside(reader, pump))
                     self._http.receive_data(received)
                 elif isinstance(event, h11.Response | h11.Data):
                     yield event

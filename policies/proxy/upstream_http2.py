@@ -24,7 +24,7 @@ class Http2Connection(Line):
 
     protocol = "h2"
 
-    def begin(self, reader: asyncio.StreamReader) -> None:
+    def begin(self) -> None:
         """See :class:`Line`."""
         self._http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=False))
         self._http.initiate_connection()
@@ -34,7 +34,7 @@ class Http2Connection(Line):
 
         Raises ``OSError``, ``TimeoutError``, ``h2.exceptions.ProtocolError`` and :class:`policies.proxy.request.Refused`.
         """
-        reader, writer = await self._open()
+        patience, _, writer = await self._open()
         number = self._http.get_next_available_stream_id()
         try:
             target = request.path + (f"?{request.query}" if request.query else "")
@@ -46,8 +46,7 @@ class Http2Connection(Line):
             while True:
                 rest = self._send(number, rest)
                 await self._flush(writer)
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    data = await reader.read(_CHUNK)
+                data = await patience.read(_CHUNK, ANSWER_SECONDS)
                 if not data:
                     raise ConnectionError(f"{self._host} closed the connection before it answered")
                 for event in self._http.receive_data(data):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import hashlib
 import json
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -226,5 +228,20 @@ def test_a_reader_is_patient_for_each_read_anew_and_not_between_them() -> None:
         assert 0.1 <= loop.time() - begun < 4.0
         with pytest.raises(TimeoutError):
             await patience.read(10, 5.0)
+
+    asyncio.run(scene())
+
+
+def test_a_stream_that_is_done_with_is_let_go_before_its_timer_rings() -> None:
+    async def scene() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(b"x")
+        patience = Patience(reader)
+        assert await patience.read(1, 600.0) == b"x"
+        left = weakref.ref(reader)
+        patience.close()
+        del reader, patience
+        gc.collect()
+        assert left() is None
 
     asyncio.run(scene())

@@ -104,13 +104,7 @@ class Emulation:
         with self.lock:
             scope = self.scope(request)
             self._touch(scope)
-            if not changes(request):
-                return self._moto(request)
-            seed, at = self._record.next_seed(), time.time()
-            answer = self._seeded(request, scope, seed, at)
-            if answer.status < 400:
-                self._record.add_call(request, seed, at)
-            return answer
+            return self._recorded(request, scope)
 
     def end(self, ending: Ending) -> None:
         """An instance ended by itself."""
@@ -210,11 +204,16 @@ class Emulation:
             "x-amz-target": f"AWSOrganizationsV20161128.{action}",
         }
         request = HttpRequest("POST", "organizations.us-east-1.amazonaws.com", "/", "", headers, body)
+        return self._recorded(request, self.scope(request))
+
+    def _recorded(self, request: HttpRequest, scope: Scope) -> HttpAnswer:
+        """moto's answer; a change that succeeded is recorded with what it depends on, its seed and its time."""
         if not changes(request):
             return self._moto(request)
         seed, at = self._record.next_seed(), time.time()
-        answer = self._seeded(request, self.scope(request), seed, at)
-        self._record.add_call(request, seed, at)
+        answer = self._seeded(request, scope, seed, at)
+        if answer.status < 400:
+            self._record.add_call(request, seed, at)
         return answer
 
     def _touch(self, scope: Scope) -> None:
